@@ -22,10 +22,13 @@ def ways():
     yield has("virtualenv"), [[this, "-m", "virtualenv", "--clear", "--quiet", VENV]]
     yield shutil.which("uv"), [["uv", "venv", "--clear", "--quiet", "--seed", "--python", this, VENV]]
     # Debian's python3 comes without ensurepip; its pip can fill an environment made without one.
-    yield has("pip"), [
-        [this, "-m", "venv", "--clear", "--without-pip", VENV],
-        [this, "-m", "pip", "--python", PYTHON, "install", "--quiet", "pip"],
-    ]
+    yield (
+        has("pip"),
+        [
+            [this, "-m", "venv", "--clear", "--without-pip", VENV],
+            [this, "-m", "pip", "--python", PYTHON, "install", "--quiet", "pip"],
+        ],
+    )
 
 
 def has(module):
