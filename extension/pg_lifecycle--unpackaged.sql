@@ -1,0 +1,1 @@
+-- The version before an adoption: empty on purpose, since its objects came from the plain-SQL script.

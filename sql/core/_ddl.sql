@@ -1,0 +1,163 @@
+-- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from the
+-- catalog before a step replaces it; the text becomes the inverse.
+CREATE FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- No ACL means the built-in defaults, which a new object has by itself.
+    SELECT CASE WHEN acl IS NULL THEN '' ELSE
+        format('; REVOKE ALL ON %s %s FROM PUBLIC, %I', kind, identity, pg_get_userbyid(owner))
+        || coalesce(string_agg(format('; GRANT %s ON %s %s TO %s%s', g.privileges, kind, identity, g.grantee,
+            CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY g.grantee, g.is_grantable), '')
+    END
+    FROM (
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+            a.is_grantable, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+        FROM aclexplode(acl) AS a
+        GROUP BY a.grantee, a.is_grantable
+    ) AS g
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS 'Statements that give an object these privileges and no others.';
+
+CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
+        CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
+        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
+    FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS 'Statements that grant the column privileges a relation has.';
+
+CREATE FUNCTION lifecycle._ddl_comments(object text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(string_agg(
+        CASE WHEN d.objsubid = 0
+            THEN format('; COMMENT ON %s IS %L', regexp_replace(object, '^table constraint', 'constraint'), d.description)
+            ELSE format('; COMMENT ON COLUMN %s.%I IS %L', d.objoid::regclass, c.attname, d.description)
+        END, '' ORDER BY d.objsubid), '')
+    FROM (SELECT lifecycle._address(object) AS address) AS a
+    JOIN pg_description AS d ON d.classoid = (a.address).class_id AND d.objoid = (a.address).object_id
+    LEFT JOIN pg_attribute AS c ON d.objsubid > 0 AND c.attrelid = d.objoid AND c.attnum = d.objsubid
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS 'Statements that give an object, and its columns, the comments it has.';
+
+CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT pg_get_triggerdef(t.oid)
+        || CASE t.tgenabled
+            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
+            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)
+            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', t.tgrelid::regclass, t.tgname)
+            ELSE ''
+        END
+        || lifecycle._ddl_comments(format('trigger %I on %s', t.tgname, t.tgrelid::regclass))
+    FROM pg_trigger AS t
+    WHERE t.oid = _ddl_trigger.trigger
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_trigger(oid) IS 'Statements that make a trigger as it stands.';
+
+CREATE FUNCTION lifecycle._ddl_view(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE VIEW %s%s AS %s', relation,
+            ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')', rtrim(pg_get_viewdef(relation), '; '))
+        || coalesce((SELECT string_agg(format('; ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', relation, a.attname,
+                pg_get_expr(d.adbin, d.adrelid)), '' ORDER BY a.attnum)
+            FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+            WHERE d.adrelid = relation), '')
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_trigger(t.oid), '' ORDER BY t.tgname)
+            FROM pg_trigger AS t WHERE t.tgrelid = relation AND NOT t.tgisinternal), '')
+        || format('; ALTER VIEW %s OWNER TO %I', relation, pg_get_userbyid(c.relowner))
+        || lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)
+        || lifecycle._ddl_column_acl(relation)
+        || lifecycle._ddl_comments('view ' || relation)
+    FROM pg_class AS c
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_view(regclass) IS
+'Statements that make a view as it stands, with options, column defaults, triggers, owner, grants and comments.';
+
+CREATE FUNCTION lifecycle._ddl_routine(routine regprocedure) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT rtrim(pg_get_functiondef(p.oid), E'\n; ')
+        || format('; ALTER ROUTINE %s OWNER TO %I', routine, pg_get_userbyid(p.proowner))
+        || lifecycle._ddl_acl('ROUTINE', routine::text, p.proacl, p.proowner)
+        || lifecycle._ddl_comments(CASE p.prokind WHEN 'p' THEN 'procedure ' ELSE 'function ' END || routine)
+    FROM pg_proc AS p
+    WHERE p.oid = routine
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS 'Statements that make a routine as it stands, with owner, grants and comment.';
+
+CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- pg_get_indexdef prints storage options and, with them, everything but what ALTER INDEX added.
+    SELECT pg_get_indexdef(relation)
+        || coalesce('; ALTER INDEX ' || relation || ' SET TABLESPACE ' || quote_ident(s.spcname), '')
+        || coalesce((SELECT string_agg(format('; ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', relation, a.attnum,
+                a.attstattarget), '' ORDER BY a.attnum)
+            FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attstattarget >= 0), '')
+        || CASE WHEN i.indisclustered THEN format('; ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname) ELSE '' END
+        || CASE WHEN i.indisreplident
+            THEN format('; ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.indrelid::regclass, c.relname) ELSE '' END
+        || lifecycle._ddl_comments('index ' || relation)
+    FROM pg_class AS c
+    JOIN pg_index AS i ON i.indexrelid = c.oid
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS
+'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and comment.';
+
+CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
+        || lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, k.conrelid::regclass))
+    FROM pg_constraint AS k
+    WHERE k.oid = constraint_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_constraint(oid) IS 'Statements that add a table constraint as it stands.';
+
+CREATE FUNCTION lifecycle._ddl_policy(policy oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
+            CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+            (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
+             FROM unnest(p.polroles) AS r (role)))
+        || coalesce(format(' USING (%s)', pg_get_expr(p.polqual, p.polrelid)), '')
+        || coalesce(format(' WITH CHECK (%s)', pg_get_expr(p.polwithcheck, p.polrelid)), '')
+        || lifecycle._ddl_comments(format('policy %I on %s', p.polname, p.polrelid::regclass))
+    FROM pg_policy AS p
+    WHERE p.oid = policy
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_policy(oid) IS 'Statements that make a row-level security policy as it stands.';
+
+CREATE FUNCTION lifecycle._ddl(object text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_address constant lifecycle.object_address := lifecycle._address(object);
+    v_kind constant "char" := (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_address.object_id);
+BEGIN
+    CASE
+        WHEN v_address IS NULL THEN
+            RETURN NULL;
+        WHEN v_address.class_id = 'pg_proc'::regclass THEN
+            RETURN lifecycle._ddl_routine(v_address.object_id);
+        WHEN v_address.class_id = 'pg_trigger'::regclass THEN
+            RETURN lifecycle._ddl_trigger(v_address.object_id);
+        WHEN v_address.class_id = 'pg_constraint'::regclass THEN
+            RETURN lifecycle._ddl_constraint(v_address.object_id);
+        WHEN v_address.class_id = 'pg_policy'::regclass THEN
+            RETURN lifecycle._ddl_policy(v_address.object_id);
+        WHEN v_address.class_id = 'pg_class'::regclass AND v_kind = 'v' THEN
+            RETURN lifecycle._ddl_view(v_address.object_id);
+        WHEN v_address.class_id = 'pg_class'::regclass AND v_kind IN ('i', 'I') THEN
+            RETURN lifecycle._ddl_index(v_address.object_id);
+        ELSE
+            RAISE EXCEPTION USING
+                ERRCODE = 'feature_not_supported',
+                MESSAGE = format('cannot write down the definition of %s', object),
+                HINT = 'Views, indexes, routines, triggers, table constraints and policies can be replaced.';
+    END CASE;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl(text) IS
+'The whole script that makes an object again as it stands now; NULL when there is no such object.';

@@ -1,0 +1,30 @@
+-- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later.
+CREATE FUNCTION lifecycle._definition(address lifecycle.object_address) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE (address).class_id
+        WHEN 'pg_class'::regclass THEN CASE WHEN (address).sub_id > 0 THEN (
+            SELECT concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
+                    pg_get_expr(d.adbin, d.adrelid))
+            FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid = (address).object_id AND a.attnum = (address).sub_id AND NOT a.attisdropped
+        ) ELSE (
+            SELECT concat_ws(' ', c.relkind, c.relpersistence, c.reloptions, CASE
+                    WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid)
+                    WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid)
+                    ELSE concat_ws(' ', pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
+                END)
+            FROM pg_class AS c WHERE c.oid = (address).object_id
+        ) END
+        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE p.oid = (address).object_id)
+        WHEN 'pg_constraint'::regclass THEN pg_get_constraintdef((address).object_id)
+        WHEN 'pg_trigger'::regclass THEN (
+            SELECT t.tgenabled::text || pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.oid = (address).object_id)
+        WHEN 'pg_policy'::regclass THEN (
+            SELECT concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, p.polrelid),
+                    pg_get_expr(p.polwithcheck, p.polrelid))
+            FROM pg_policy AS p WHERE p.oid = (address).object_id)
+        ELSE lifecycle._identity(address)
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._definition(lifecycle.object_address) IS
+'The definition of an object as this server renders it, for fingerprints; NULL when it is gone.';

@@ -1,0 +1,75 @@
+-- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock in hand.
+CREATE FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_relation record;
+BEGIN
+    FOR v_relation IN
+        SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY r.relation::oid) AS place
+        FROM unnest(relations, modes, required) AS r (relation, mode, required)
+        JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p', 'f')
+        ORDER BY r.relation::oid
+    LOOP
+        PERFORM set_config('lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true);
+        BEGIN
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', v_relation.relation, v_relation.mode)
+                || CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END;
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the lock.
+            IF v_relation.required THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', v_timeout, true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_once(regclass[], text[], boolean[]) IS
+'Locks relations in the order of their oids: the first under lock_timeout, the others NOWAIT.';
+
+-- Lock first, plan afterwards: a plan made before the lock can miss what another session has just committed.
+CREATE FUNCTION lifecycle._lock(
+    relations regclass[],
+    mode text,
+    dry_run boolean,
+    neighbours regclass[] DEFAULT '{}',
+    neighbour_mode text DEFAULT 'SHARE ROW EXCLUSIVE'
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n WHERE n <> ALL (relations));
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+    v_holders text;
+BEGIN
+    IF dry_run THEN
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_read_committed();
+    IF cardinality(relations) > 0 THEN
+        PERFORM lifecycle._lock_target(relations[1]);
+    END IF;
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            PERFORM lifecycle._lock_once(
+                relations || v_neighbours,
+                array_fill(mode, ARRAY[cardinality(relations)]) || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
+                array_fill(true, ARRAY[cardinality(relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)])
+            );
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            v_holders := lifecycle._lock_holders((relations || v_neighbours)::oid[]);
+        END;
+        IF v_attempt < v_attempts THEN
+            PERFORM lifecycle._pause();
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION USING
+        ERRCODE = 'lock_not_available',
+        MESSAGE = format('could not lock %s in %s tries', array_to_string(relations || v_neighbours, ', '), v_attempts),
+        DETAIL = coalesce(v_holders, 'Its holder has gone by now.'),
+        HINT = 'Nothing was changed. End the long transaction, or raise lifecycle.lock_attempts, and try again.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock(regclass[], text, boolean, regclass[], text) IS
+'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming object and
+holder, 25000 under an isolation level other than READ COMMITTED.';

@@ -1,0 +1,28 @@
+CREATE FUNCTION lifecycle._run_inverses(
+    migration_ids bigint[], plan lifecycle.plan_step[], ids_of_steps bigint[], search_path text
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_paths constant jsonb := (SELECT jsonb_object_agg(m.migration_id, m.search_path)
+        FROM lifecycle.migration AS m WHERE m.migration_id = ANY (migration_ids));
+    v_step lifecycle.plan_step;
+BEGIN
+    PERFORM lifecycle._require_read_committed();
+    PERFORM lifecycle._require_admin();
+    FOREACH v_step IN ARRAY plan LOOP
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step,
+                coalesce(_run_inverses.search_path, v_paths ->> ids_of_steps[v_step.step]::text));
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+    UPDATE lifecycle.migration_step AS s
+    SET status = 'rolled_back', sqlstate = NULL, message = NULL, run_at = clock_timestamp()
+    WHERE s.migration_id = ANY (migration_ids);
+    UPDATE lifecycle.migration AS m
+    SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
+    WHERE m.migration_id = ANY (migration_ids);
+    PERFORM lifecycle._announce();
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_inverses(bigint[], lifecycle.plan_step[], bigint[], text) IS
+'Runs the plan of a rollback, each step under the path of its migration, and marks the migrations rolled back.';

@@ -1,0 +1,38 @@
+-- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it happened.
+-- A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other strong one is held.
+CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_attempts integer := lifecycle.setting('lock_attempts')::integer;
+    v_wait text;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+    v_hint text;
+BEGIN
+    LOOP
+        BEGIN
+            v_wait := lifecycle._lock_wait();
+            PERFORM set_config('lock_timeout', v_wait, true);
+            PERFORM lifecycle._execute(step.statement, search_path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM set_config('lock_timeout', v_timeout, true);
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        END;
+        v_attempts := v_attempts - 1;
+        EXIT WHEN v_sqlstate NOT IN ('55P03', '40P01') OR v_attempts <= 0 OR v_wait = '1ms';
+        PERFORM lifecycle._pause();
+    END LOOP;
+    RAISE EXCEPTION USING
+        ERRCODE = v_sqlstate,
+        MESSAGE = format('step %s, %s of %s: %s', step.step, step.action, step.object, v_message),
+        DETAIL = concat_ws(E'\n', nullif(v_detail, ''), 'Statement: ' || step.statement),
+        HINT = v_hint;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text) IS
+'Runs one step; an error keeps its SQLSTATE and names step, object and statement.';

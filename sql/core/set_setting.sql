@@ -1,0 +1,35 @@
+CREATE FUNCTION lifecycle.set_setting(setting_name text, setting_value text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_definition lifecycle.setting_definition;
+BEGIN
+    SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no setting %L', setting_name),
+            HINT = 'SELECT name FROM lifecycle.settings lists them.';
+    END IF;
+    IF setting_value IS NULL THEN
+        DELETE FROM lifecycle.setting_value AS v WHERE v.name = setting_name;
+        RETURN v_definition.default_value;
+    END IF;
+    IF v_definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit, setting_value);
+    END IF;
+    INSERT INTO lifecycle.setting_value AS v (name, value) VALUES (setting_name, setting_value)
+    ON CONFLICT ON CONSTRAINT setting_value_pkey
+    DO UPDATE SET value = excluded.value, changed_at = clock_timestamp(), changed_by = current_user;
+    RETURN setting_value;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.set_setting(text, text) IS
+'Stores a setting for the whole database. A session may still override it with SET lifecycle.<name>.
+
+Arguments: setting_name - one of SELECT name FROM lifecycle.settings; setting_value - the value in the unit named there,
+or NULL to go back to the default.
+Returns: the value now stored.
+Errors: 42704 when there is no such setting; 22023 when a number is wanted and something else is given.
+Example: SELECT lifecycle.set_setting(''lock_timeout'', ''300'');';

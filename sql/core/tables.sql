@@ -1,0 +1,119 @@
+-- The journal. Rows hold statements that will be executed later, so writing them is a privilege, tied by row-level security
+-- and by DEFAULTs that no grant lets anybody override to the role that writes. DEFAULTs, not triggers: a trigger would fire
+-- during a restore and stamp every row with the restoring role.
+CREATE TABLE lifecycle.migration (
+    migration_id bigint GENERATED ALWAYS AS IDENTITY,
+    name text,
+    feature text NOT NULL,
+    part_of bigint,
+    target text,
+    target_oid oid,
+    parameters jsonb NOT NULL DEFAULT '{}',
+    search_path text NOT NULL,
+    plan_hash text NOT NULL,
+    state text NOT NULL DEFAULT 'applied',
+    origin text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT session_user,
+    rolled_back_at timestamptz,
+    rolled_back_by name,
+    CONSTRAINT migration_pkey PRIMARY KEY (migration_id),
+    CONSTRAINT migration_part_of_fkey FOREIGN KEY (part_of) REFERENCES lifecycle.migration (migration_id),
+    CONSTRAINT migration_state_check CHECK (state IN ('applied', 'pending', 'rolled_back')),
+    CONSTRAINT migration_rolled_back_check CHECK ((state = 'rolled_back') = (rolled_back_at IS NOT NULL)),
+    CONSTRAINT migration_target_check CHECK ((target IS NULL) = (target_oid IS NULL))
+);
+-- A name is taken only as long as its migration stands.
+CREATE UNIQUE INDEX migration_name_key ON lifecycle.migration (name) WHERE state <> 'rolled_back';
+CREATE INDEX migration_target_idx ON lifecycle.migration (feature, target_oid) WHERE state <> 'rolled_back';
+CREATE INDEX migration_part_of_idx ON lifecycle.migration (part_of);
+
+COMMENT ON TABLE lifecycle.migration IS
+'The journal: one row a change. Read it through lifecycle.migration_history. Objects are named by text and by oid, because
+a regclass column makes a partial restore lose the whole table; origin says which database the oids belong to.';
+
+CREATE TABLE lifecycle.migration_step (
+    migration_id bigint NOT NULL,
+    step integer NOT NULL,
+    stage integer NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    statement text NOT NULL,
+    inverse text,
+    top_level boolean NOT NULL DEFAULT false,
+    note text,
+    status text NOT NULL DEFAULT 'pending',
+    address lifecycle.object_address,
+    made boolean NOT NULL DEFAULT false,
+    fingerprint text,
+    server_major integer,
+    sqlstate text,
+    message text,
+    run_at timestamptz,
+    applied_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT session_user,
+    CONSTRAINT migration_step_pkey PRIMARY KEY (migration_id, step),
+    CONSTRAINT migration_step_migration_id_fkey
+    FOREIGN KEY (migration_id) REFERENCES lifecycle.migration (migration_id) ON DELETE CASCADE,
+    CONSTRAINT migration_step_status_check CHECK (status IN ('pending', 'done', 'failed', 'rolled_back')),
+    CONSTRAINT migration_step_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL)),
+    CONSTRAINT migration_step_run_at_check CHECK ((status = 'pending') = (run_at IS NULL))
+);
+CREATE INDEX migration_step_open_idx ON lifecycle.migration_step (migration_id, stage) WHERE status IN ('pending', 'failed');
+
+COMMENT ON TABLE lifecycle.migration_step IS
+'The steps of each change as they were run, with their inverse, what they touched (address; made: it did not exist
+before; fingerprint, and the server major
+that rendered the fingerprint) and, where a step failed, SQLSTATE and message.';
+
+CREATE TABLE lifecycle.setting_definition (
+    name text NOT NULL,
+    default_value text NOT NULL,
+    unit text NOT NULL,
+    description text NOT NULL,
+    CONSTRAINT setting_definition_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE lifecycle.setting_definition IS
+'The settings that exist, with their defaults. Belongs to the extension; changed values are in lifecycle.setting_value.';
+
+CREATE TABLE lifecycle.setting_value (
+    name text NOT NULL,
+    value text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    changed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT setting_value_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE lifecycle.setting_value IS
+'The settings changed in this database; dumped with it. Write it through lifecycle.set_setting.';
+
+CREATE TABLE lifecycle.routine_purpose (
+    routine name NOT NULL,
+    purpose text NOT NULL,
+    CONSTRAINT routine_purpose_pkey PRIMARY KEY (routine),
+    CONSTRAINT routine_purpose_purpose_check CHECK (purpose IN ('public', 'use'))
+);
+COMMENT ON TABLE lifecycle.routine_purpose IS
+'Which routines are for applications (use: granted by lifecycle.grant_lifecycle_use) and which for everybody (public).
+A routine that is not listed is for administrators.';
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock; kept below deadlock_timeout.'),
+('lock_attempts', '10', 'tries', 'How often a change tries to get its locks before it gives up with 55P03.'),
+('lock_retry_delay', '200', 'ms', 'The mean pause between two tries; each pause is drawn between half and one and a half of it.'),
+('top_level_runner', 'none', 'none | dblink',
+    'How CALL lifecycle.run_pending() runs statements that PostgreSQL refuses inside a function: not at all, or through dblink.'),
+('dblink_connection', '', 'connection string', 'The connection that dblink opens; empty: this database, over the local socket.');
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('setting', 'use'),
+('_may_run', 'use'),
+('_is_superuser', 'use');
+
+ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_step', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.setting_value', '');
