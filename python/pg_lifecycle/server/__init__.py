@@ -1,0 +1,25 @@
+"""PostgreSQL servers to try and test the extension on: one interface, four hosts.
+
+Example:
+    with create("docker:17") as server:
+        server.install()
+        server.execute("CREATE EXTENSION pg_lifecycle")
+"""
+
+from pg_lifecycle.server.base import Server, ServerError
+from pg_lifecycle.server.hosts import Host, attach, available_hosts, create, default_spec
+from pg_lifecycle.server.serve import main, serve, served, stop
+
+__all__ = [
+    "Host",
+    "Server",
+    "ServerError",
+    "attach",
+    "available_hosts",
+    "create",
+    "default_spec",
+    "main",
+    "serve",
+    "served",
+    "stop",
+]
