@@ -184,6 +184,15 @@ def generated(sources: Sources) -> dict[str, str]:
     }
 
 
+def locate(script: str, line: int) -> tuple[str, int]:
+    """File and line of a source for a line of the generated script; the script's own line above the first source."""
+    lines = script.splitlines()
+    for above in range(min(line, len(lines)) - 1, -1, -1):
+        if lines[above].startswith("-- source: "):
+            return lines[above].removeprefix("-- source: "), line - above - 1
+    return f"extension/{NAME}.control", 1
+
+
 def build(root: Path = ROOT, check: bool = False) -> list[Finding]:
     """Writes the generated files where they differ; with ``check`` only reports them. Raises SourceError."""
     findings = []

@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in _DELEGATED:
         module = importlib.import_module(f"pg_lifecycle.{_DELEGATED[given[0]][0]}")
         return int(module.main(given[1:]))
+    if given and given[0] == "pytest":
+        return _pytest(given[1:])
     options = _parser().parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -41,12 +43,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("build", _build, "write the extension script and the adoption script from sql/"),
+        ("docs", _docs, "write docs/reference.md from the comments of the sources"),
         ("dist", _dist, "write the plain-SQL, pg_tle and PGXN bundles into dist/"),
+        ("lint", _lint, "check sources, bodies, layout, house rules, generated files, Python"),
+        ("security", _security, "run pgspot over the extension script"),
+        ("test", _test, "run tox on every PostgreSQL that can be had here, and sum up"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
-        if name == "build":
+        if name in ("build", "docs"):
             command.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "test":
+            command.add_argument("envs", nargs="*", help="only these tox environments, such as lint pg18")
+    commands.add_parser("pytest", help="run pytest on the server for PG_LIFECYCLE_MAJOR", add_help=False)
     for name, (_, text) in _DELEGATED.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -55,8 +64,17 @@ def _parser() -> argparse.ArgumentParser:
 def _build(options: argparse.Namespace) -> int:
     from pg_lifecycle import bundle
 
-    findings = bundle.build(check=options.check)
-    if options.check:
+    return _written(bundle.build(check=options.check), options.check)
+
+
+def _docs(options: argparse.Namespace) -> int:
+    from pg_lifecycle import reference
+
+    return _written(reference.build(check=options.check), options.check)
+
+
+def _written(findings: Sequence[Finding], check: bool) -> int:
+    if check:
         return report(findings)
     for finding in findings:
         print(f"wrote {finding.path}")
@@ -71,8 +89,43 @@ def _dist(_: argparse.Namespace) -> int:
     return 0
 
 
+def _lint(_: argparse.Namespace) -> int:
+    from pg_lifecycle import lint
+
+    layers: list[tuple[str, Callable[[], int]]] = [
+        ("sources: pglast and house rules", lambda: report(list(lint.lint_sources()))),
+        ("layout: sqlfluff", lambda: report(list(lint.lint_layout()))),
+        ("generated files", lambda: report(list(lint.lint_generated()))),
+        ("python: ruff and mypy", lint.lint_python),
+    ]
+    code = 0
+    for title, run in layers:
+        print(f"lint {title} ...", flush=True)
+        code = max(code, run())
+    print("lint found nothing" if code == 0 else "lint failed")
+    return int(code != 0)
+
+
+def _security(_: argparse.Namespace) -> int:
+    from pg_lifecycle import security
+
+    return report(security.check())
+
+
+def _test(options: argparse.Namespace) -> int:
+    from pg_lifecycle import matrix
+
+    return matrix.run(options.envs)
+
+
+def _pytest(arguments: Sequence[str]) -> int:
+    from pg_lifecycle import matrix
+
+    return matrix.run_pytest(arguments)
+
+
 def report(findings: Sequence[Finding]) -> int:
     """Prints findings; returns the exit code."""
     for finding in findings:
         print(finding)
-    return 1 if findings else 0
+    return int(any(not finding.is_warning for finding in findings))

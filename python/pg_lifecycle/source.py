@@ -34,16 +34,33 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check objects to, at a line (counted from 1) of a file (relative to the repository)."""
+    """One thing that a check objects to, at a line (counted from 1) of a file (relative to the repository).
+
+    A warning is shown and does not fail the check.
+    """
 
     path: str
     line: int
     rule: str
     message: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         """``file:line: rule: message``, which editors and CI systems understand."""
-        return f"{self.path}:{self.line}: {self.rule}: {self.message}"
+        return f"{self.path}:{self.line}: {self.rule}: {'warning: ' if self.is_warning else ''}{self.message}"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A finding that stands: the check or code, a pattern of what it is about, and why it is no fault."""
+
+    code: str
+    pattern: str
+    reason: str
+
+    def covers(self, code: str, text: str) -> bool:
+        """Whether this entry is about a finding of that code and text."""
+        return code == self.code and re.search(self.pattern, text) is not None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""The lint: every source parsed, laid out, ruled and fresh; Python too; bodies also on a live server.
+
+Layers, because each sees what the others do not: the parser of PostgreSQL (pglast) reads every statement and body,
+sqlfluff the layout outside of bodies, ``rules`` the conventions of the house, plpgsql_check the types and names in a
+database, pgspot what an attacker could put on a search path, ruff and mypy the Python.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pg_lifecycle import bundle, rules, syntax
+from pg_lifecycle.source import Allowed, Finding, SourceError, read_part
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import psycopg
+
+# Files with a statement that sqlfluff cannot parse, and the reason. It does not look at the rest of such a file.
+UNPARSABLE: dict[str, str] = {}
+
+
+LAYOUT_ALLOWED = [
+    Allowed("LT01", r"^COMMENT ON PROCEDURE ", "sqlfluff takes the arguments of a procedure for a list of columns"),
+]
+
+PLPGSQL_ALLOWED: list[Allowed] = []
+
+
+def sources(root: Path = bundle.ROOT) -> list[syntax.SourceFile]:
+    """Every SQL source of the repository, listed in the manifest or not, parsed. Raises SourceError (not UTF-8)."""
+    paths = sorted(path.relative_to(root).as_posix() for path in (root / "sql").rglob("*.sql"))
+    return [syntax.read(read_part(root, path)) for path in paths]
+
+
+def lint_sources(root: Path = bundle.ROOT) -> Iterator[Finding]:
+    """Yields findings of parser and house rules."""
+    files = sources(root)
+    for file in files:
+        yield from file.findings
+        yield from rules.check(file)
+    yield from rules.check_privileges(files)
+
+
+def lint_layout(root: Path = bundle.ROOT) -> Iterator[Finding]:
+    """Yields findings of sqlfluff, and every file that it did not lint or could not parse."""
+    from sqlfluff.core import FluffConfig, Linter
+
+    linter = Linter(config=FluffConfig.from_path(str(root)))
+    linted = set()
+    for file in linter.lint_path(str(root / "sql")).files:
+        path = Path(file.path).resolve().relative_to(root).as_posix()
+        linted.add(path)
+        lines = (root / path).read_text(encoding="utf-8").splitlines()
+        for error in file.get_violations():
+            code, line = error.rule_code(), error.line_no
+            if code == "PRS" and path in UNPARSABLE:
+                continue
+            if not any(allowed.covers(code, lines[line - 1]) for allowed in LAYOUT_ALLOWED):
+                yield Finding(path, line, code, error.desc())
+    for file_path in sorted((root / "sql").rglob("*.sql")):
+        if (path := file_path.relative_to(root).as_posix()) not in linted:
+            yield Finding(path, 1, "skipped", "sqlfluff did not look at this file")
+
+
+def lint_generated(root: Path = bundle.ROOT) -> Iterator[Finding]:
+    """Yields generated files that differ from what the sources give, and what keeps them from being built."""
+    from pg_lifecycle import reference
+
+    try:
+        yield from bundle.build(root, check=True)
+    except SourceError as error:
+        for line in str(error).splitlines():
+            path, number, rule, message = line.split(":", 3)
+            yield Finding(path, int(number), rule.strip(), message.strip())
+        return
+    yield from reference.build(root, check=True)
+
+
+def lint_python(root: Path = bundle.ROOT) -> int:
+    """Runs ruff and mypy over the Python; returns the highest exit code."""
+    folders = [str(root / folder) for folder in ("python", "tests") if (root / folder).is_dir()]
+    config = str(root / "python/pyproject.toml")
+    commands = [
+        ["ruff", "check", "--quiet", "--output-format=concise", "--config", config, *folders],
+        ["ruff", "format", "--quiet", "--check", "--output-format=concise", "--config", config, *folders],
+        ["mypy", "--config-file", config, "--no-error-summary", str(root / "python/pg_lifecycle")],
+    ]
+    return max(
+        subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode for command in commands
+    )
+
+
+def plpgsql_check(connection: psycopg.Connection[Any], root: Path = bundle.ROOT) -> Iterator[Finding]:
+    """Yields what plpgsql_check says about every plpgsql routine of schema lifecycle, mapped to the sources.
+
+    ``connection``: to a database that holds both extensions. A routine that no source defines is reported with its
+    signature as path. Warnings count too, security and performance ones included.
+    """
+    places = {
+        routine.signature: (routine.path, routine.body_line) for file in sources(root) for routine in file.routines
+    }
+    rows = connection.execute(_PLPGSQL_CHECK).fetchall()
+    for signature, lineno, level, sqlstate, message, query in rows:
+        path, first = places.get(signature, (signature, 1))
+        text = f"{signature}: {message}" + (f" [{query.strip()}]" if query else "")
+        if not any(allowed.covers(level, text) for allowed in PLPGSQL_ALLOWED):
+            yield Finding(path, first + (lineno or 1) - 1, f"plpgsql_check {level} {sqlstate}", text)
+
+
+_PLPGSQL_CHECK = """
+    SELECT
+        'lifecycle.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+        c.lineno, c.level, c.sqlstate, c.message, c.query
+    FROM pg_catalog.pg_proc AS p
+    LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgfoid = p.oid AND NOT t.tgisinternal,
+        LATERAL plpgsql_check_function_tb(
+            p.oid::pg_catalog.regprocedure, relid => coalesce(t.tgrelid, 0), fatal_errors => false,
+            other_warnings => true, extra_warnings => true, security_warnings => true, performance_warnings => true
+        ) AS c
+    WHERE p.pronamespace = 'lifecycle'::pg_catalog.regnamespace
+        AND p.prolang = (SELECT l.oid FROM pg_catalog.pg_language AS l WHERE l.lanname = 'plpgsql')
+    ORDER BY 1, 2
+"""

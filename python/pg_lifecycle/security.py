@@ -1,0 +1,54 @@
+"""Asks pgspot what an attacker could put on a search path. Runs in an environment of its own (tox -e security)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pg_lifecycle import bundle
+from pg_lifecycle.source import Allowed, Finding
+
+ALLOWED = [
+    Allowed(
+        "PS005", r"lifecycle\.run_pending\(", "a procedure that commits cannot have SET: it calls everything qualified"
+    ),
+]
+
+
+def check(root: Path = bundle.ROOT) -> list[Finding]:
+    """What pgspot says about the install script, mapped to the sources. Raises SourceError."""
+    return check_script(bundle.load(root).script())
+
+
+def check_script(script: str) -> list[Finding]:
+    """What pgspot says about a script; a run that does not reach the end of the script is a finding too."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8") as file:
+        file.write(_readable(script))
+        file.flush()
+        done = subprocess.run(["pgspot", file.name], capture_output=True, text=True, check=False)
+    return list(_findings(script, done.stdout + done.stderr))
+
+
+def _readable(script: str) -> str:
+    """The script as pglast 7, which pgspot uses, can read it: it refuses fields of variables of our composite types."""
+    return re.sub(r"(?m)^(\s+v_\w+) (?:constant )?lifecycle\.\w+( :=|;)", r"\1 record\2", script)
+
+
+def _findings(script: str, output: str) -> Iterator[Finding]:
+    has_summary = False
+    for line in filter(None, map(str.strip, output.splitlines())):
+        match = re.fullmatch(r"(PS\d+): (.*?)(?: at line (\d+))?", line)
+        if match:
+            path, number = bundle.locate(script, int(match.group(3) or 1))
+            if not any(allowed.covers(match.group(1), match.group(2)) for allowed in ALLOWED):
+                yield Finding(path, number, match.group(1), match.group(2))
+        elif re.fullmatch(r"Errors: \d+ Warnings: \d+ Unknown: \d+", line):
+            has_summary = True
+        else:
+            # An internal error ends the analysis, and the counts above it look like success.
+            yield Finding(f"extension/{bundle.NAME}.control", 1, "pgspot", f"stopped: {line}")
+    if not has_summary:
+        yield Finding(f"extension/{bundle.NAME}.control", 1, "pgspot", "no summary: it did not run to its end")
