@@ -36,9 +36,9 @@ CREATE TYPE lifecycle.plan_step AS (
     note text
 );
 COMMENT ON TYPE lifecycle.plan_step IS
-'One statement together with its inverse. stage: what must not share a transaction with an earlier step comes in a later stage.
-object: "<type> <identity>" as pg_identify_object writes it. statement NULL: it stands already. inverse NULL: nothing to undo.
-top_level: PostgreSQL refuses the statement inside a function (CREATE INDEX CONCURRENTLY).';
+'One statement together with its inverse. stage: what must not share a transaction with an earlier step comes in a
+later stage. object: "<type> <identity>" as pg_identify_object writes it. statement NULL: it stands already. inverse
+NULL: nothing to undo. top_level: PostgreSQL refuses the statement inside a function (CREATE INDEX CONCURRENTLY).';
 
 CREATE TYPE lifecycle.step_result AS (
     migration_id bigint,
@@ -52,8 +52,9 @@ CREATE TYPE lifecycle.step_result AS (
     note text
 );
 COMMENT ON TYPE lifecycle.step_result IS
-'One row a step of a change. status: planned (dry run), done, skipped (it stood already), pending (a later stage or a top-level
-statement, see lifecycle.pending_steps), failed. plan_hash: pass it as expected_plan to run exactly the plan that was reviewed.';
+'One row a step of a change. status: planned (dry run), done, skipped (it stood already), pending (a later stage or a
+top-level statement, see lifecycle.pending_steps), failed. plan_hash: pass it as expected_plan to run exactly the plan
+that was reviewed.';
 
 CREATE TYPE lifecycle.finding AS (
     severity text,
@@ -74,9 +75,9 @@ COMMENT ON TYPE lifecycle.object_address IS
 'An object as pg_depend names it: catalog, oid, column number.';
 
 -- source: sql/core/tables.sql
--- The journal. Rows hold statements that will be executed later, so writing them is a privilege, tied by row-level security
--- and by DEFAULTs that no grant lets anybody override to the role that writes. DEFAULTs, not triggers: a trigger would fire
--- during a restore and stamp every row with the restoring role.
+-- The journal. Rows hold statements that will be executed later, so writing them is a privilege, tied by row-level
+-- security and by DEFAULTs that no grant lets anybody override to the role that writes. DEFAULTs, not triggers: a
+-- trigger would fire during a restore and stamp every row with the restoring role.
 CREATE TABLE lifecycle.migration (
     migration_id bigint GENERATED ALWAYS AS IDENTITY,
     name text,
@@ -106,8 +107,9 @@ CREATE INDEX migration_target_idx ON lifecycle.migration (feature, target_oid) W
 CREATE INDEX migration_part_of_idx ON lifecycle.migration (part_of);
 
 COMMENT ON TABLE lifecycle.migration IS
-'The journal: one row a change. Read it through lifecycle.migration_history. Objects are named by text and by oid, because
-a regclass column makes a partial restore lose the whole table; origin says which database the oids belong to.';
+'The journal: one row a change. Read it through lifecycle.migration_history. Objects are named by text and by oid,
+because a regclass column makes a partial restore lose the whole table; origin says which database the oids belong
+to.';
 
 CREATE TABLE lifecycle.migration_step (
     migration_id bigint NOT NULL,
@@ -136,7 +138,8 @@ CREATE TABLE lifecycle.migration_step (
     CONSTRAINT migration_step_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL)),
     CONSTRAINT migration_step_run_at_check CHECK ((status = 'pending') = (run_at IS NULL))
 );
-CREATE INDEX migration_step_open_idx ON lifecycle.migration_step (migration_id, stage) WHERE status IN ('pending', 'failed');
+CREATE INDEX migration_step_open_idx ON lifecycle.migration_step (migration_id, stage)
+WHERE status IN ('pending', 'failed');
 
 COMMENT ON TABLE lifecycle.migration_step IS
 'The steps of each change as they were run, with their inverse, what they touched (address; made: it did not exist
@@ -151,7 +154,8 @@ CREATE TABLE lifecycle.setting_definition (
     CONSTRAINT setting_definition_pkey PRIMARY KEY (name)
 );
 COMMENT ON TABLE lifecycle.setting_definition IS
-'The settings that exist, with their defaults. Belongs to the extension; changed values are in lifecycle.setting_value.';
+'The settings that exist, with their defaults. Belongs to the extension; changed values are in
+lifecycle.setting_value.';
 
 CREATE TABLE lifecycle.setting_value (
     name text NOT NULL,
@@ -174,12 +178,11 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 A routine that is not listed is for administrators.';
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
-('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock; kept below deadlock_timeout.'),
+('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
 ('lock_attempts', '10', 'tries', 'How often a change tries to get its locks before it gives up with 55P03.'),
-('lock_retry_delay', '200', 'ms', 'The mean pause between two tries; each pause is drawn between half and one and a half of it.'),
-('top_level_runner', 'none', 'none | dblink',
-    'How CALL lifecycle.run_pending() runs statements that PostgreSQL refuses inside a function: not at all, or through dblink.'),
-('dblink_connection', '', 'connection string', 'The connection that dblink opens; empty: this database, over the local socket.');
+('lock_retry_delay', '200', 'ms', 'The mean pause between two tries; each lasts between 0.5 and 1.5 times that.'),
+('top_level_runner', 'none', 'none | dblink', 'How run_pending() runs what PostgreSQL refuses inside a function.'),
+('dblink_connection', '', 'connection', 'What dblink connects to; empty: this database over the local socket.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),
@@ -206,8 +209,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._is_superuser(name) IS 'Whether a role of that name exists and is a superuser.';
 
 -- source: sql/core/_may_run.sql
--- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is no
--- barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
+-- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is
+-- no barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
 CREATE FUNCTION lifecycle._may_run(applied_by name, session_by name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT (_may_run.applied_by = current_user OR lifecycle._is_superuser(_may_run.applied_by))
@@ -244,7 +247,10 @@ WITH CHECK (
     applied_by = current_user AND session_by = session_user
     AND EXISTS (
         SELECT FROM lifecycle.migration AS m
-        WHERE m.migration_id = migration_step.migration_id AND m.applied_by = current_user AND m.session_by = session_user
+        WHERE
+            m.migration_id = migration_step.migration_id
+            AND m.applied_by = current_user
+            AND m.session_by = session_user
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
@@ -270,7 +276,8 @@ COMMENT ON FUNCTION lifecycle._step(text, text, text, text, integer, boolean, te
 'Builds one plan step; the executor numbers it. A NULL statement says that the object stands already.';
 
 -- source: sql/core/_address.sql
--- From the words of a plan to the catalog. Names are compared with what the catalog would print, never taken apart by hand.
+-- From the words of a plan to the catalog. Names are compared with what the catalog would print, never taken apart by
+-- hand.
 CREATE FUNCTION lifecycle._address(object text) RETURNS lifecycle.object_address
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -279,7 +286,9 @@ DECLARE
     v_parts text[];
     v_address lifecycle.object_address;
 BEGIN
-    v_kind := (regexp_match(object, '^(table constraint|materialized view|foreign table|(?:table |view )?column|[a-z]+) '))[1];
+    v_kind := (regexp_match(
+        object, '^(table constraint|materialized view|foreign table|(?:table |view )?column|[a-z]+) '
+    ))[1];
     v_identity := substr(object, length(v_kind) + 2);
     v_address.sub_id := 0;
     IF v_kind IN ('table', 'view', 'materialized view', 'foreign table', 'index', 'sequence') THEN
@@ -290,7 +299,8 @@ BEGIN
         v_address.class_id := 'pg_class'::regclass;
         SELECT a.attrelid, a.attnum INTO v_address.object_id, v_address.sub_id
         FROM pg_attribute AS a
-        WHERE a.attrelid = to_regclass(format('%I.%I', v_parts[1], v_parts[2])) AND a.attname = v_parts[3] AND a.attnum > 0;
+        WHERE a.attrelid = to_regclass(format('%I.%I', v_parts[1], v_parts[2])) AND a.attname = v_parts[3]
+            AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
         v_address.object_id := to_regprocedure(v_identity)::oid;
@@ -317,7 +327,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._address(text) IS
-'The address of an object that a plan names, or NULL when there is none or when it is of a kind without an address (grants).';
+'The address of an object that a plan names, or NULL when there is none or when it is of a kind without an address
+(grants).';
 
 -- source: sql/core/_identity.sql
 -- The reverse of _address, for an object that may have been renamed since.
@@ -348,7 +359,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 END)
             FROM pg_class AS c WHERE c.oid = (address).object_id
         ) END
-        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE p.oid = (address).object_id)
+        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
+            WHERE p.oid = (address).object_id)
         WHEN 'pg_constraint'::regclass THEN pg_get_constraintdef((address).object_id)
         WHEN 'pg_trigger'::regclass THEN (
             SELECT t.tgenabled::text || pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.oid = (address).object_id)
@@ -370,22 +382,25 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._step_digest(text, text, text, text) IS 'The digest of one step, in hexadecimal digits.';
 
 -- source: sql/core/_plan_hash.sql
--- One digest for the whole plan, then four hexadecimal digits a step, so that a refusal can show which steps differ from the
--- reviewed ones although nothing of the review was stored. Beyond 200 steps the digest stands alone.
+-- One digest for the whole plan, then four hexadecimal digits a step, so that a refusal can show which steps differ
+-- from the reviewed ones although nothing of the review was stored. Beyond 200 steps the digest stands alone.
 CREATE FUNCTION lifecycle._plan_hash(plan lifecycle.plan_step[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT left(encode(sha256(convert_to(coalesce(string_agg(d.digest, ',' ORDER BY d.step), ''), 'UTF8')), 'hex'), 24)
-        || CASE WHEN count(*) BETWEEN 1 AND 200 THEN '-' || string_agg(left(d.digest, 4), '' ORDER BY d.step) ELSE '' END
+        || CASE WHEN count(*) BETWEEN 1 AND 200 THEN '-' || string_agg(left(d.digest, 4), '' ORDER BY d.step)
+            ELSE '' END
     FROM (
         SELECT s.step, lifecycle._step_digest(s.action, s.object, s.statement, s.inverse) AS digest
-        FROM unnest(plan) WITH ORDINALITY AS s (number, stage, action, object, statement, inverse, top_level, note, step)
+        FROM unnest(plan) WITH ORDINALITY AS s (number, stage, action, object, statement, inverse, top_level, note,
+            step)
     ) AS d
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_hash(lifecycle.plan_step[]) IS
 'The hash of a plan: of action, object, statement and inverse of every step, in order.';
 
 -- source: sql/core/_assert_plan.sql
--- The reviewed plan is known by its hash alone; its last part holds four digits a step, which is enough to name what differs.
+-- The reviewed plan is known by its hash alone; its last part holds four digits a step, which is enough to name what
+-- differs.
 CREATE FUNCTION lifecycle._assert_plan(plan lifecycle.plan_step[], expected_plan text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -401,7 +416,8 @@ BEGIN
     v_now := ARRAY(SELECT m[1] FROM regexp_matches(substring(v_hash FROM '-(.*)$'), '.{4}', 'g') AS m);
     SELECT string_agg(line, E'\n' ORDER BY number) INTO v_difference
     FROM (
-        SELECT n.number, format('step %s is new or changed: %s', n.number, coalesce(plan[n.number].statement, 'stands already: ' || plan[n.number].object)) AS line
+        SELECT n.number, format('step %s is new or changed: %s', n.number, coalesce(plan[n.number].statement,
+            'stands already: ' || plan[n.number].object)) AS line
         FROM unnest(v_now) WITH ORDINALITY AS n (digest, number)
         WHERE n.digest <> ALL (v_reviewed)
         UNION ALL
@@ -423,21 +439,25 @@ COMMENT ON FUNCTION lifecycle._assert_plan(lifecycle.plan_step[], text) IS
 CREATE FUNCTION lifecycle._number(plan lifecycle.plan_step[]) RETURNS lifecycle.plan_step[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(
-        array_agg(ROW(o.step, o.stage, o.action, o.object, o.statement, o.inverse, o.top_level, o.note)::lifecycle.plan_step
-            ORDER BY o.step),
+        array_agg(
+            ROW(o.step, o.stage, o.action, o.object, o.statement, o.inverse, o.top_level, o.note)::lifecycle.plan_step
+            ORDER BY o.step
+        ),
         '{}'
     )
     FROM (
         SELECT row_number() OVER (ORDER BY p.stage, p.place)::integer AS step, p.stage, p.action, p.object, p.statement,
             p.inverse, p.top_level, p.note
-        FROM unnest(plan) WITH ORDINALITY AS p (number, stage, action, object, statement, inverse, top_level, note, place)
+        FROM unnest(plan) WITH ORDINALITY AS p (number, stage, action, object, statement, inverse, top_level, note,
+            place)
     ) AS o
 $fn$;
-COMMENT ON FUNCTION lifecycle._number(lifecycle.plan_step[]) IS 'The plan in the order in which it runs (stage, then place), numbered.';
+COMMENT ON FUNCTION lifecycle._number(lifecycle.plan_step[]) IS
+'The plan in the order in which it runs (stage, then place), numbered.';
 
 -- source: sql/core/_name.sql
--- Every generated name passes here: PostgreSQL cuts at 63 bytes, silently and in the middle of a suffix. A name that is too
--- long keeps its beginning and its suffix and gets eight digits of its own hash between them.
+-- Every generated name passes here: PostgreSQL cuts at 63 bytes, silently and in the middle of a suffix. A name that
+-- is too long keeps its beginning and its suffix and gets eight digits of its own hash between them.
 CREATE FUNCTION lifecycle._name(parts text[], suffix text DEFAULT '') RETURNS name
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -508,7 +528,8 @@ BEGIN
     IF v_definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit, setting_value);
+            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit,
+                setting_value);
     END IF;
     INSERT INTO lifecycle.setting_value AS v (name, value) VALUES (setting_name, setting_value)
     ON CONFLICT ON CONSTRAINT setting_value_pkey
@@ -536,7 +557,8 @@ SELECT
 FROM lifecycle.setting_definition AS d;
 
 COMMENT ON VIEW lifecycle.settings IS
-'All settings with the value in force for this session. Columns: name; value, default_value (text, in unit); unit; description.
+'All settings with the value in force for this session. Columns: name; value, default_value (text, in unit); unit;
+description.
 Example: SELECT name, value, unit FROM lifecycle.settings;';
 
 -- source: sql/core/_require_table.sql
@@ -555,7 +577,8 @@ BEGIN
     END IF;
     SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('there is no relation with oid %s', target::oid);
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('there is no relation with oid %s',
+            target::oid);
     END IF;
     IF v_class.relkind::text <> ALL (kinds) THEN
         RAISE EXCEPTION USING
@@ -563,9 +586,11 @@ BEGIN
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
             DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k));
     END IF;
-    IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'lifecycle'::regnamespace)
+    IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+        'lifecycle'::regnamespace)
         OR v_class.relpersistence = 't'
-        OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = target AND d.deptype = 'e')
+        OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = target
+            AND d.deptype = 'e')
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'wrong_object_type',
@@ -575,7 +600,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_table(regclass, text[]) IS
-'Raises 22004, 42P01 or 42809 unless the target is a permanent relation of one of these kinds that belongs to no extension.';
+'Raises 22004, 42P01 or 42809 unless the target is a permanent relation of one of these kinds that belongs to no
+extension.';
 
 -- source: sql/core/_require_owner.sql
 CREATE FUNCTION lifecycle._require_owner(target regclass) RETURNS void
@@ -604,7 +630,8 @@ BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_transaction_state',
-            MESSAGE = format('a change cannot be made under isolation level %s', current_setting('transaction_isolation')),
+            MESSAGE = format('a change cannot be made under isolation level %s',
+                current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the plan must see what others committed before the lock was granted.';
     END IF;
 END
@@ -622,12 +649,13 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'insufficient_privilege',
         MESSAGE = format('role %I may not make changes with pg_lifecycle', current_user),
-        DETAIL = 'Changes are journaled together with the statements that undo them, and writing the journal is a privilege.',
+        DETAIL = 'Changes are journaled with the statements that undo them, and writing the journal is a privilege.',
         HINT = format('Ask %I to run: SELECT * FROM lifecycle.grant_lifecycle_admin(%L)',
             (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n WHERE n.nspname = 'lifecycle'), current_user);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_admin() IS 'Raises 42501 with the grant that is missing unless the caller may write the journal.';
+COMMENT ON FUNCTION lifecycle._require_admin() IS
+'Raises 42501 with the grant that is missing unless the caller may write the journal.';
 
 -- source: sql/core/_require_may_run.sql
 CREATE FUNCTION lifecycle._require_may_run(migration_id bigint, applied_by name, session_by name) RETURNS void
@@ -650,9 +678,9 @@ COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name) IS
 'Raises 42501 with the role to connect as, unless the caller may run what that role has stored.';
 
 -- source: sql/core/_execute.sql
--- User code, and DDL that may fire a user's event triggers, must see the caller's path; our own code never. A statement can
--- change the path for the rest of the outer call (a plain SET outlives the SET clause of a function), so that is refused,
--- and the path is pinned again at once. Whoever goes on after calling this pins its own level too.
+-- User code, and DDL that may fire a user's event triggers, must see the caller's path; our own code never. A
+-- statement can change the path for the rest of the outer call (a plain SET outlives the SET clause of a function), so
+-- that is refused, and the path is pinned again at once. Whoever goes on after calling this pins its own level too.
 CREATE FUNCTION lifecycle._execute(statement text, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -677,8 +705,8 @@ COMMENT ON FUNCTION lifecycle._execute(text, text) IS
 'Runs a statement under a search_path, pins the path again and returns the number of rows.';
 
 -- source: sql/core/_lock_wait.sql
--- A session that holds a strong lock and waits for another one makes an application wait for both, and after deadlock_timeout
--- it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
+-- A session that holds a strong lock and waits for another one makes an application wait for both, and after
+-- deadlock_timeout it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
 CREATE FUNCTION lifecycle._lock_wait() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
@@ -697,14 +725,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS
-'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms while
-this transaction holds a strong lock already.';
+'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms
+while this transaction holds a strong lock already.';
 
 -- source: sql/core/_lock_holders.sql
 -- Who stands in the way, in words for the DETAIL of a 55P03.
 CREATE FUNCTION lifecycle._lock_holders(relations oid[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT string_agg(format('process %s holds %s on %s', l.pid, l.mode, l.relation::regclass), '; ' ORDER BY l.pid, l.mode)
+    SELECT string_agg(format('process %s holds %s on %s', l.pid, l.mode, l.relation::regclass), '; ' ORDER BY l.pid,
+        l.mode)
     FROM pg_locks AS l
     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() AND l.relation = ANY (relations)
         AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
@@ -744,7 +773,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._pause() IS 'Sleeps lifecycle.lock_retry_delay, give or take a half.';
 
 -- source: sql/core/_lock.sql
--- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock in hand.
+-- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock
+-- in hand.
 CREATE FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -757,12 +787,15 @@ BEGIN
         JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p', 'f')
         ORDER BY r.relation::oid
     LOOP
-        PERFORM set_config('lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true);
+        PERFORM set_config(
+            'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
+        );
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', v_relation.relation, v_relation.mode)
-                || CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END;
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE%s', v_relation.relation, v_relation.mode,
+                CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END);
         EXCEPTION WHEN insufficient_privilege THEN
-            -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the lock.
+            -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the
+            -- lock.
             IF v_relation.required THEN
                 RAISE;
             END IF;
@@ -783,7 +816,8 @@ CREATE FUNCTION lifecycle._lock(
     neighbour_mode text DEFAULT 'SHARE ROW EXCLUSIVE'
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n WHERE n <> ALL (relations));
+    v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n
+        WHERE n <> ALL (relations));
     v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
     v_holders text;
 BEGIN
@@ -798,8 +832,10 @@ BEGIN
         BEGIN
             PERFORM lifecycle._lock_once(
                 relations || v_neighbours,
-                array_fill(mode, ARRAY[cardinality(relations)]) || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
-                array_fill(true, ARRAY[cardinality(relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)])
+                array_fill(mode, ARRAY[cardinality(relations)])
+                    || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
+                array_fill(true, ARRAY[cardinality(relations)])
+                    || array_fill(false, ARRAY[cardinality(v_neighbours)])
             );
             RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -817,12 +853,13 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock(regclass[], text, boolean, regclass[], text) IS
-'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming object and
-holder, 25000 under an isolation level other than READ COMMITTED.';
+'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming
+object and holder, 25000 under an isolation level other than READ COMMITTED.';
 
 -- source: sql/core/_run_step.sql
--- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it happened.
--- A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other strong one is held.
+-- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it
+-- happened. A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other
+-- strong one is held.
 CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -861,7 +898,8 @@ COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text) IS
 'Runs one step; an error keeps its SQLSTATE and names step, object and statement.';
 
 -- source: sql/core/_result_rows.sql
--- What every change function returns; before a run from the plan alone, afterwards with the journal's word on each step.
+-- What every change function returns; before a run from the plan alone, afterwards with the journal's word on each
+-- step.
 CREATE FUNCTION lifecycle._result_rows(plan lifecycle.plan_step[], plan_hash text, migration_id bigint DEFAULT NULL)
 RETURNS SETOF lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT
@@ -878,7 +916,8 @@ RETURNS SETOF lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_cat
     LEFT JOIN lifecycle.migration_step AS j ON j.migration_id = _result_rows.migration_id AND j.step = p.step
     ORDER BY p.step
 $fn$;
-COMMENT ON FUNCTION lifecycle._result_rows(lifecycle.plan_step[], text, bigint) IS 'The rows of a change function for a plan.';
+COMMENT ON FUNCTION lifecycle._result_rows(lifecycle.plan_step[], text, bigint) IS
+'The rows of a change function for a plan.';
 
 -- source: sql/core/_context.sql
 -- Between begin_migration and end_migration every change becomes a part of that migration. The context ends with the
@@ -903,7 +942,8 @@ BEGIN
     RETURN v_id;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._context() IS 'The migration that begin_migration has opened in this transaction, or NULL.';
+COMMENT ON FUNCTION lifecycle._context() IS
+'The migration that begin_migration has opened in this transaction, or NULL.';
 
 -- source: sql/core/_journal.sql
 -- Written before the first statement runs: what is pending or breaks off can then be resumed from here.
@@ -913,13 +953,15 @@ CREATE FUNCTION lifecycle._journal(
 DECLARE
     v_id bigint;
 BEGIN
-    INSERT INTO lifecycle.migration (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state)
+    INSERT INTO lifecycle.migration (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash,
+        state)
     VALUES (
         _journal.name, _journal.feature, lifecycle._context(), _journal.target::text, _journal.target::oid,
         _journal.parameters, _journal.search_path, lifecycle._plan_hash(plan), 'pending'
     )
     RETURNING migration_id INTO v_id;
-    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level, note)
+    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level,
+        note)
     SELECT v_id, p.step, p.stage, p.action, p.object, p.statement, p.inverse, coalesce(p.top_level, false), p.note
     FROM unnest(plan) AS p
     WHERE p.statement IS NOT NULL;
@@ -948,7 +990,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     ) AS a
     WHERE s.migration_id = _settle.migration_id AND s.step = _settle.step
 $fn$;
-COMMENT ON FUNCTION lifecycle._settle(bigint, integer, boolean) IS 'Marks a step done and remembers the object it touched.';
+COMMENT ON FUNCTION lifecycle._settle(bigint, integer, boolean) IS
+'Marks a step done and remembers the object it touched.';
 
 -- source: sql/core/_settle_group.sql
 -- A group stands as a whole when none of its parts has anything pending.
@@ -1047,7 +1090,8 @@ BEGIN
             FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL
         ));
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id AND s.status = 'pending';
+        SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s
+            WHERE s.migration_id = v_id AND s.status = 'pending';
         IF v_open > 0 THEN
             RAISE NOTICE '% steps are pending: CALL lifecycle.run_pending(%)', v_open, v_id;
         END IF;
@@ -1055,7 +1099,9 @@ BEGIN
     RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash, v_id);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._apply(text, regclass, lifecycle.plan_step[], boolean, text, jsonb, text, text, boolean) IS
+COMMENT ON FUNCTION lifecycle._apply(
+    text, regclass, lifecycle.plan_step[], boolean, text, jsonb, text, text, boolean
+) IS
 'Shows a plan (dry_run), or journals it and runs its first stage (at_once: all stages); returns one row a step.';
 
 -- source: sql/core/_open_migrations.sql
@@ -1072,7 +1118,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._open_migrations(text, regclass) IS
-'The migrations of a feature that stand on a table, newest first; a renamed table is found by oid, a restored one by name.';
+'The migrations of a feature that stand on a table, newest first; a renamed table is found by oid, a restored one by
+name.';
 
 -- source: sql/core/_grant_step.sql
 CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object text) RETURNS lifecycle.plan_step
@@ -1084,7 +1131,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
         format('REVOKE %s ON %s FROM %I', privileges, object, role_name)
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS 'The step that grants privileges on an object to a role.';
+COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS
+'The step that grants privileges on an object to a role.';
 
 CREATE FUNCTION lifecycle._require_role(role_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1101,8 +1149,9 @@ COMMENT ON FUNCTION lifecycle._require_role(name) IS 'Raises 42704 unless there 
 -- source: sql/core/_locate.sql
 -- Where a journaled object is today. In the database that wrote the row the oid decides and a rename is followed; in a
 -- restored one the oids mean nothing and the name decides.
-CREATE FUNCTION lifecycle._locate(object text, address lifecycle.object_address, origin text) RETURNS lifecycle.object_address
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._locate(
+    object text, address lifecycle.object_address, origin text
+) RETURNS lifecycle.object_address LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
         WHEN _locate.address IS NULL THEN NULL
         WHEN _locate.origin <> lifecycle._origin() THEN lifecycle._address(_locate.object)
@@ -1113,8 +1162,8 @@ COMMENT ON FUNCTION lifecycle._locate(text, lifecycle.object_address, text) IS
 'The address of a journaled object in this database today, or NULL when it is gone.';
 
 -- source: sql/core/_data_schema.sql
--- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is made at
--- first use for the owner of the extension, whom every administrator depends on anyway.
+-- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is
+-- made at first use for the owner of the extension, whom every administrator depends on anyway.
 CREATE FUNCTION lifecycle._data_schema_steps() RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE WHEN to_regnamespace('lifecycle_data') IS NULL THEN ARRAY[lifecycle._step(
@@ -1127,7 +1176,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         note => 'generated functions and queues live here; it goes again with the rollback that empties it'
     )] ELSE '{}' END
 $fn$;
-COMMENT ON FUNCTION lifecycle._data_schema_steps() IS 'The step that makes schema lifecycle_data, when it is not there yet.';
+COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
+'The step that makes schema lifecycle_data, when it is not there yet.';
 
 CREATE FUNCTION lifecycle._data_schema_undo(migration_ids bigint[]) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1165,8 +1215,8 @@ COMMENT ON FUNCTION lifecycle._data_schema_undo(bigint[]) IS
 'The step that drops schema lifecycle_data, when the rollback of these migrations empties it.';
 
 -- source: sql/core/_ddl.sql
--- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from the
--- catalog before a step replaces it; the text becomes the inverse.
+-- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from
+-- the catalog before a step replaces it; the text becomes the inverse.
 CREATE FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- No ACL means the built-in defaults, which a new object has by itself.
@@ -1182,30 +1232,35 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         GROUP BY a.grantee, a.is_grantable
     ) AS g
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS 'Statements that give an object these privileges and no others.';
+COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
+'Statements that give an object these privileges and no others.';
 
 CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
         CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
-        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
+        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION'
+            ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS 'Statements that grant the column privileges a relation has.';
+COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS
+'Statements that grant the column privileges a relation has.';
 
 CREATE FUNCTION lifecycle._ddl_comments(object text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(
         CASE WHEN d.objsubid = 0
-            THEN format('; COMMENT ON %s IS %L', regexp_replace(object, '^table constraint', 'constraint'), d.description)
+            THEN format('; COMMENT ON %s IS %L', regexp_replace(object, '^table constraint', 'constraint'),
+                d.description)
             ELSE format('; COMMENT ON COLUMN %s.%I IS %L', d.objoid::regclass, c.attname, d.description)
         END, '' ORDER BY d.objsubid), '')
     FROM (SELECT lifecycle._address(object) AS address) AS a
     JOIN pg_description AS d ON d.classoid = (a.address).class_id AND d.objoid = (a.address).object_id
     LEFT JOIN pg_attribute AS c ON d.objsubid > 0 AND c.attrelid = d.objoid AND c.attnum = d.objsubid
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS 'Statements that give an object, and its columns, the comments it has.';
+COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS
+'Statements that give an object, and its columns, the comments it has.';
 
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1251,7 +1306,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_proc AS p
     WHERE p.oid = routine
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS 'Statements that make a routine as it stands, with owner, grants and comment.';
+COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS
+'Statements that make a routine as it stands, with owner, grants and comment.';
 
 CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1261,7 +1317,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         || coalesce((SELECT string_agg(format('; ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', relation, a.attnum,
                 a.attstattarget), '' ORDER BY a.attnum)
             FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attstattarget >= 0), '')
-        || CASE WHEN i.indisclustered THEN format('; ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname) ELSE '' END
+        || CASE WHEN i.indisclustered THEN format('; ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname)
+            ELSE '' END
         || CASE WHEN i.indisreplident
             THEN format('; ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.indrelid::regclass, c.relname) ELSE '' END
         || lifecycle._ddl_comments('index ' || relation)
@@ -1271,7 +1328,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE c.oid = relation
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS
-'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and comment.';
+'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and
+comment.';
 
 CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1286,7 +1344,8 @@ CREATE FUNCTION lifecycle._ddl_policy(policy oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
             CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+                ELSE 'ALL' END,
             (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
              FROM unnest(p.polroles) AS r (role)))
         || coalesce(format(' USING (%s)', pg_get_expr(p.polqual, p.polrelid)), '')
@@ -1330,7 +1389,8 @@ COMMENT ON FUNCTION lifecycle._ddl(text) IS
 'The whole script that makes an object again as it stands now; NULL when there is no such object.';
 
 -- source: sql/core/_alter_step.sql
--- Properties of a table that a change sets: the inverse puts back what the catalog says now, and what stands already is skipped.
+-- Properties of a table that a change sets: the inverse puts back what the catalog says now, and what stands already
+-- is skipped.
 CREATE FUNCTION lifecycle._replica_identity_step(target regclass, wanted text, stage integer DEFAULT 1)
 RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step('set replica identity', 'table ' || target,
@@ -1340,14 +1400,16 @@ RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg
     FROM (
         SELECT CASE c.relreplident
             WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
-            ELSE 'USING INDEX ' || quote_ident((SELECT x.relname FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+            ELSE 'USING INDEX ' || quote_ident((SELECT x.relname
+                FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
                 WHERE i.indrelid = c.oid AND i.indisreplident))
         END AS identity
         FROM pg_class AS c WHERE c.oid = target
     ) AS now
 $fn$;
 COMMENT ON FUNCTION lifecycle._replica_identity_step(regclass, text, integer) IS
-'The step that sets a replica identity (DEFAULT, FULL, NOTHING, USING INDEX x) and, undone, brings back the present one.';
+'The step that sets a replica identity (DEFAULT, FULL, NOTHING, USING INDEX x) and, undone, brings back the present
+one.';
 
 CREATE FUNCTION lifecycle._owner_step(object text, owner name, present_owner name, stage integer DEFAULT 1)
 RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1355,7 +1417,8 @@ RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog,
         CASE WHEN owner <> present_owner THEN format('ALTER %s OWNER TO %I', object, owner) END,
         format('ALTER %s OWNER TO %I', object, present_owner), stage)
 $fn$;
-COMMENT ON FUNCTION lifecycle._owner_step(text, name, name, integer) IS 'The step that gives an object to another owner and, undone, back.';
+COMMENT ON FUNCTION lifecycle._owner_step(text, name, name, integer) IS
+'The step that gives an object to another owner and, undone, back.';
 
 CREATE FUNCTION lifecycle._comment_step(object text, description text, stage integer DEFAULT 1)
 RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1377,12 +1440,14 @@ COMMENT ON FUNCTION lifecycle._comment_step(text, text, integer) IS
 CREATE FUNCTION lifecycle._storage_step(target regclass, option_name text, wanted text, stage integer DEFAULT 1)
 RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step('set storage option', 'table ' || target,
-        CASE WHEN now.value IS DISTINCT FROM wanted THEN format('ALTER TABLE %s SET (%s = %s)', target, option_name, wanted) END,
+        CASE WHEN now.value IS DISTINCT FROM wanted
+            THEN format('ALTER TABLE %s SET (%s = %s)', target, option_name, wanted) END,
         CASE WHEN now.value IS NULL THEN format('ALTER TABLE %s RESET (%s)', target, option_name)
             ELSE format('ALTER TABLE %s SET (%s = %s)', target, option_name, now.value) END,
         stage)
     FROM (
-        SELECT (SELECT o.option_value FROM pg_options_to_table(c.reloptions) AS o WHERE o.option_name = _storage_step.option_name) AS value
+        SELECT (SELECT o.option_value FROM pg_options_to_table(c.reloptions) AS o
+            WHERE o.option_name = _storage_step.option_name) AS value
         FROM pg_class AS c WHERE c.oid = target
     ) AS now
 $fn$;
@@ -1390,7 +1455,8 @@ COMMENT ON FUNCTION lifecycle._storage_step(regclass, text, text, integer) IS
 'The step that sets a storage option of a table and, undone, brings back the present value.';
 
 -- source: sql/core/_rename_in.sql
--- Whole identifiers only, all at once: names are first put behind marks, so that two that have been swapped do not meet.
+-- Whole identifiers only, all at once: names are first put behind marks, so that two that have been swapped do not
+-- meet.
 CREATE FUNCTION lifecycle._rename_in(statement text, renames jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -1417,11 +1483,12 @@ BEGIN
     RETURN v_result;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._rename_in(text, jsonb) IS 'A statement with identifiers replaced: renames maps old name to new name.';
+COMMENT ON FUNCTION lifecycle._rename_in(text, jsonb) IS
+'A statement with identifiers replaced: renames maps old name to new name.';
 
 -- source: sql/core/_renames.sql
--- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns, triggers,
--- constraints and policies by their own.
+-- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns,
+-- triggers, constraints and policies by their own.
 CREATE FUNCTION lifecycle._relation_renames(migration_ids bigint[]) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
@@ -1441,8 +1508,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._relation_renames(bigint[]) IS
 'The relations of these migrations that have another name today: old name to new name.';
 
-CREATE FUNCTION lifecycle._own_rename(object text, address lifecycle.object_address, relation_renames jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._own_rename(
+    object text, address lifecycle.object_address, relation_renames jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_identity text := lifecycle._identity(address);
     v_object text := lifecycle._rename_in(object, relation_renames);
@@ -1463,14 +1531,19 @@ BEGIN
     IF v_old[1] = v_new[1] AND v_old[3] = v_new[3] THEN
         RETURN jsonb_build_object(v_old[2], v_new[2]);
     END IF;
-    RETURN jsonb_build_object(regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''), regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', ''));
+    RETURN jsonb_build_object(
+        regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''),
+        regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', '')
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._own_rename(text, lifecycle.object_address, jsonb) IS
-'The rename of a journaled column, trigger, policy, constraint or function itself: old name to new name, or an empty object.';
+'The rename of a journaled column, trigger, policy, constraint or function itself: old name to new name, or an empty
+object.';
 
 -- source: sql/core/_rests_on.sql
--- Which later changes stand on what these have made: on a relation they made, or through the catalog's own dependencies.
+-- Which later changes stand on what these have made: on a relation they made, or through the catalog's own
+-- dependencies.
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
@@ -1529,7 +1602,8 @@ BEGIN
     IF NOT cascade THEN
         RAISE EXCEPTION USING
             ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('migration %s cannot be rolled back before those that rest on it', v_ids[cardinality(v_ids)]),
+            MESSAGE = format('migration %s cannot be rolled back before those that rest on it',
+                v_ids[cardinality(v_ids)]),
             DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature, m.target), '; '
                     ORDER BY m.migration_id DESC)
                 FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_resting)),
@@ -1580,7 +1654,7 @@ DECLARE
     v_migration lifecycle.migration;
     v_renames constant jsonb := lifecycle._relation_renames(migration_ids);
     v_step lifecycle.migration_step;
-    v_plan lifecycle.plan_step[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_hook regprocedure;
 BEGIN
     SELECT m.* INTO v_migration FROM lifecycle.migration AS m WHERE m.migration_id = _plan_rollback.migration_id;
@@ -1593,7 +1667,8 @@ BEGIN
         PERFORM lifecycle._require_may_run(v_migration.migration_id, v_step.applied_by, v_step.session_by);
         v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames);
     END LOOP;
-    v_hook := to_regprocedure(format('lifecycle.%I(bigint, lifecycle.plan_step[], jsonb)', '_rollback_plan_' || v_migration.feature));
+    v_hook := to_regprocedure(format('lifecycle.%I(bigint, lifecycle.plan_step[], jsonb)',
+        '_rollback_plan_' || v_migration.feature));
     IF v_hook IS NOT NULL THEN
         EXECUTE format('SELECT lifecycle.%I($1, $2, $3)', '_rollback_plan_' || v_migration.feature)
             INTO v_plan USING v_migration.migration_id, v_plan, options;
@@ -1605,8 +1680,8 @@ COMMENT ON FUNCTION lifecycle._plan_rollback(bigint, bigint[], jsonb) IS
 'The plan that takes back one of the migrations that are rolled back together.';
 
 -- source: sql/core/_rollback_lock.sql
--- Every table that an inverse may touch, before the plan is made: the targets, tables the migrations made, and the other ends
--- of their foreign keys, since dropping a key locks both.
+-- Every table that an inverse may touch, before the plan is made: the targets, tables the migrations made, and the
+-- other ends of their foreign keys, since dropping a key locks both.
 CREATE FUNCTION lifecycle._rollback_lock(migration_ids bigint[], dry_run boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -1638,7 +1713,8 @@ BEGIN
     PERFORM lifecycle._lock(v_relations, 'ACCESS EXCLUSIVE', dry_run, v_neighbours, 'ACCESS EXCLUSIVE');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS 'Takes the locks of a rollback; does nothing in a dry run.';
+COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS
+'Takes the locks of a rollback; does nothing in a dry run.';
 
 -- source: sql/core/_run_inverses.sql
 CREATE FUNCTION lifecycle._run_inverses(
@@ -1684,8 +1760,8 @@ DECLARE
     v_ids constant bigint[] := lifecycle._rollback_set(migration_ids, cascade);
     v_id bigint;
     v_part lifecycle.plan_step[];
-    v_plan lifecycle.plan_step[] := '{}';
-    v_ids_of_steps bigint[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+    v_ids_of_steps bigint[] := ARRAY[]::bigint[];
     v_hash text;
 BEGIN
     PERFORM lifecycle._rollback_lock(v_ids, dry_run);
@@ -1746,11 +1822,12 @@ COMMENT ON FUNCTION lifecycle.rollback_migration(bigint, boolean, jsonb, boolean
 'Takes a change back: runs the inverses of its steps in reverse order, under the search_path it was made with.
 
 Arguments: migration_id - see lifecycle.migration_history; cascade - take back later changes that rest on it as well;
-options - what a module asks for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only show the
-plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
+options - what a module asks for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only show
+the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 42704 no such migration; 2BP01 later migrations rest on it; 42501 it was applied by another role; 55000 rows would
-be lost or come back to life, or an object is not the one that was made, or the plan differs from expected_plan; 55P03 lock.
+Errors: 42704 no such migration; 2BP01 later migrations rest on it; 42501 it was applied by another role; 55000 rows
+would be lost or come back to life, or an object is not the one that was made, or the plan differs from expected_plan;
+55P03 lock.
 Example: SELECT statement FROM lifecycle.rollback_migration(1);';
 
 CREATE FUNCTION lifecycle.rollback_migration(
@@ -1817,8 +1894,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_to(text, jsonb, boolean, text, text) IS
 'Takes back all changes that came after a named one, newest first; the named one stays.
 
-Arguments: migration_name - the change to go back to; options, dry_run (default true), expected_plan, search_path - as in
-lifecycle.rollback_migration.
+Arguments: migration_name - the change to go back to; options, dry_run (default true), expected_plan, search_path - as
+in lifecycle.rollback_migration.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42704 no such migration stands; the others as in lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_to(''001_schema_optimization'');';
@@ -1865,12 +1942,13 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'duplicate_object',
             MESSAGE = format('migration %L has been applied already', migration_name),
-            HINT = format('Choose another name, or take it back first: SELECT * FROM lifecycle.rollback_migration(%L, dry_run => false)',
+            HINT = format('Choose another name, or first SELECT lifecycle.rollback_migration(%L, dry_run => false)',
                 migration_name);
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_new_name(text) IS 'Raises 22023 for an empty name, 42710 for one that a standing migration has.';
+COMMENT ON FUNCTION lifecycle._require_new_name(text) IS
+'Raises 22023 for an empty name, 42710 for one that a standing migration has.';
 
 -- source: sql/core/begin_migration.sql
 CREATE FUNCTION lifecycle.begin_migration(migration_name text) RETURNS bigint
@@ -1943,7 +2021,7 @@ COMMENT ON FUNCTION lifecycle._is_top_level(text) IS 'Whether PostgreSQL refuses
 CREATE FUNCTION lifecycle._plan_migration(migration_name text, up text[], down text[]) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_plan lifecycle.plan_step[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_stage integer := 1;
     v_top_level boolean;
     v_previous boolean := false;
@@ -1984,7 +2062,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('migration %L needs one statement in down for each statement in up', migration_name),
-            DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0), coalesce(cardinality(down), 0)),
+            DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0),
+                coalesce(cardinality(down), 0)),
             HINT = 'down[n] undoes up[n]; give NULL in down where there is nothing to undo.';
     END IF;
     v_plan := lifecycle._plan_migration(migration_name, up, down);
@@ -2003,14 +2082,16 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.apply_migration(text, text[], text[], boolean, text, text) IS
-'Runs your own statements and journals them with the statements that undo them, so that a whole project rolls back together.
-CREATE INDEX CONCURRENTLY and other statements that cannot run inside a function are left pending, with all that follow.
+'Runs your own statements and journals them with the statements that undo them, so that a whole project rolls back
+together. CREATE INDEX CONCURRENTLY and other statements that cannot run inside a function are left pending, with all
+that follow.
 
-Arguments: migration_name - a name that no standing migration has; up - the statements, in order; down - for each of them
-the one that undoes it, or NULL; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+Arguments: migration_name - a name that no standing migration has; up - the statements, in order; down - for each of
+them the one that undoes it, or NULL; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - the path for the statements, by default the caller''s.
 Returns: one row a statement (lifecycle.step_result). The same migration a second time: all rows skipped.
-Errors: 22023 up and down do not match; 42710 another migration has the name; what a statement raises, with its SQLSTATE.
+Errors: 22023 up and down do not match; 42710 another migration has the name; what a statement raises, with its
+SQLSTATE.
 Example: SELECT * FROM lifecycle.apply_migration(''002_notes'', ARRAY[''CREATE TABLE public.note (id int)''],
 ARRAY[''DROP TABLE public.note'']);';
 
@@ -2048,19 +2129,22 @@ BEGIN
                 'CREATE FUNCTION %s(dry_run boolean DEFAULT true) RETURNS SETOF lifecycle.step_result LANGUAGE sql '
                 || 'SET search_path = pg_catalog, pg_temp AS %L; REVOKE ALL ON FUNCTION %s FROM PUBLIC',
                 v_routine,
-                format('SELECT * FROM lifecycle.rollback_migration(migration_name => %L, dry_run => $1)', migration_name),
+                format('SELECT * FROM lifecycle.rollback_migration(migration_name => %L, dry_run => $1)',
+                    migration_name),
                 v_signature
             ) || lifecycle._depends_on_extension('FUNCTION', v_signature),
             format('DROP FUNCTION %s', v_signature)
-        ) ELSE lifecycle._step('create rollback function', 'function ' || v_signature, NULL, note => 'stands already') END
-    ], dry_run, expected_plan, jsonb_build_object('migration_name', migration_name), create_rollback_function.search_path);
+        ) ELSE lifecycle._step('create rollback function', 'function ' || v_signature, NULL,
+            note => 'stands already') END
+    ], dry_run, expected_plan, jsonb_build_object('migration_name', migration_name),
+        create_rollback_function.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_rollback_function(text, name, boolean, text, text) IS
 'Makes a function rollback_<migration_name>(dry_run boolean DEFAULT true) that takes that migration back.
 
-Arguments: migration_name - a standing migration; into_schema - where the function is made; dry_run - only show the plan;
-expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Arguments: migration_name - a standing migration; into_schema - where the function is made; dry_run - only show the
+plan; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42704 no such migration stands; 42501 the caller may not create in the schema.
 Example: SELECT * FROM lifecycle.create_rollback_function(''001_schema_optimization'');';
@@ -2094,9 +2178,9 @@ CROSS JOIN LATERAL (
 ) AS s;
 
 COMMENT ON VIEW lifecycle.migration_history IS
-'Every change made here, also those taken back. Columns: migration_id; name (given, or feature, target and number); feature;
-part_of (the group); target; state (applied, pending, rolled_back); steps, steps_pending, steps_failed (counts); parameters;
-plan_hash; applied_at, applied_by; rolled_back_at, rolled_back_by.
+'Every change made here, also those taken back. Columns: migration_id; name (given, or feature, target and number);
+feature; part_of (the group); target; state (applied, pending, rolled_back); steps, steps_pending, steps_failed
+(counts); parameters; plan_hash; applied_at, applied_by; rolled_back_at, rolled_back_by.
 Example: SELECT migration_id, name, state FROM lifecycle.migration_history ORDER BY migration_id;';
 
 -- source: sql/core/verify_migrations.sql
@@ -2120,15 +2204,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 WHEN l.now IS NULL THEN 'missing'
                 WHEN l.server_major = current_setting('server_version_num')::integer / 10000
                     AND l.fingerprint <> md5(lifecycle._definition(l.now)) THEN 'changed'
-                WHEN l.origin = lifecycle._origin() AND lifecycle._identity(l.now) <> lifecycle._identity(lifecycle._address(l.object))
+                WHEN l.origin = lifecycle._origin()
+                    AND lifecycle._identity(l.now) <> lifecycle._identity(lifecycle._address(l.object))
                     OR l.origin = lifecycle._origin() AND lifecycle._address(l.object) IS NULL THEN 'renamed'
                 ELSE 'ok'
             END AS verdict
         FROM located AS l
     )
     SELECT
-        CASE j.verdict WHEN 'ok' THEN 'ok' WHEN 'renamed' THEN 'info' WHEN 'missing' THEN 'error' WHEN 'failed' THEN 'error'
-            ELSE 'warning' END,
+        CASE
+            WHEN j.verdict = 'ok' THEN 'ok'
+            WHEN j.verdict = 'renamed' THEN 'info'
+            WHEN j.verdict IN ('missing', 'failed') THEN 'error'
+            ELSE 'warning'
+        END,
         j.object,
         j.verdict,
         format('migration %s (%s), step %s: %s', j.migration_id, j.name, j.step, CASE j.verdict
@@ -2152,8 +2241,8 @@ COMMENT ON FUNCTION lifecycle.verify_migrations() IS
 'Compares every journaled object with the catalog.
 
 Arguments: none.
-Returns: one row an object (lifecycle.finding); finding is ok, renamed, changed (fingerprint drift, compared only on the major
-version that rendered it), missing, pending or failed; remedy is the statement that mends it.
+Returns: one row an object (lifecycle.finding); finding is ok, renamed, changed (fingerprint drift, compared only on
+the major version that rendered it), missing, pending or failed; remedy is the statement that mends it.
 Errors: none.
 Example: SELECT * FROM lifecycle.verify_migrations() WHERE severity <> ''ok'';';
 
@@ -2161,8 +2250,12 @@ Example: SELECT * FROM lifecycle.verify_migrations() WHERE severity <> ''ok'';';
 CREATE FUNCTION lifecycle.pending_steps(migration_id bigint DEFAULT NULL) RETURNS SETOF lifecycle.step_result
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT s.migration_id, s.step, s.stage, s.action, s.object, s.statement, s.status, m.plan_hash,
-        concat_ws('; ', CASE WHEN s.top_level THEN 'top level: run it with \gexec, then CALL lifecycle.run_pending()' END,
-            s.message, s.note)
+        concat_ws(
+            '; ',
+            CASE WHEN s.top_level THEN 'top level: run it with \gexec, then CALL lifecycle.run_pending()' END,
+            s.message,
+            s.note
+        )
     FROM lifecycle.migration_step AS s
     JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
     WHERE s.status IN ('pending', 'failed')
@@ -2179,8 +2272,8 @@ Errors: none.
 Example: SELECT step, statement, status, note FROM lifecycle.pending_steps();';
 
 -- source: sql/core/_top_level.sql
--- CREATE INDEX CONCURRENTLY and its like wait for every older snapshot, their own caller's included. So the statement is sent
--- through dblink, the caller commits, and only then looks again; dblink_exec would wait for ever, undetected.
+-- CREATE INDEX CONCURRENTLY and its like wait for every older snapshot, their own caller's included. So the statement
+-- is sent through dblink, the caller commits, and only then looks again; dblink_exec would wait for ever, undetected.
 CREATE FUNCTION lifecycle._dblink(function_name text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -2209,7 +2302,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_connection text := lifecycle.setting('dblink_connection');
     v_path text;
-    v_status text;
 BEGIN
     PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
     IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
@@ -2217,18 +2309,20 @@ BEGIN
     END IF;
     IF v_connection = '' THEN
         v_connection := format('dbname=%L port=%s user=%L', current_database(), current_setting('port'), session_user);
-        IF pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AND current_setting('unix_socket_directories') <> '' THEN
+        IF pg_has_role(current_user, 'pg_read_all_settings', 'USAGE')
+            AND current_setting('unix_socket_directories') <> '' THEN
             v_connection := v_connection || format(' host=%L',
                 btrim((string_to_array(current_setting('unix_socket_directories'), ','))[1]));
         END IF;
     END IF;
-    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = _send_top_level.step.migration_id;
+    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m
+        WHERE m.migration_id = _send_top_level.step.migration_id;
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_connect'))
-        INTO v_status USING lifecycle._dblink_name(step), v_connection;
+        USING lifecycle._dblink_name(step), v_connection;
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_exec'))
-        INTO v_status USING lifecycle._dblink_name(step), format('SET search_path = %s', v_path);
+        USING lifecycle._dblink_name(step), format('SET search_path = %s', v_path);
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_send_query'))
-        INTO v_status USING lifecycle._dblink_name(step), step.statement;
+        USING lifecycle._dblink_name(step), step.statement;
     RETURN true;
 END
 $fn$;
@@ -2244,7 +2338,8 @@ BEGIN
     RETURN v_busy = 1;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS 'Whether the statement that was sent still runs.';
+COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS
+'Whether the statement that was sent still runs.';
 
 CREATE FUNCTION lifecycle._top_level_stands(object text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -2253,13 +2348,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
     FROM (SELECT lifecycle._address(object) AS address) AS a
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS 'Whether the object of a top-level step is there and, an index, valid.';
+COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS
+'Whether the object of a top-level step is there and, an index, valid.';
 
 -- The error of the other session, when there was one, is its own last word.
 CREATE FUNCTION lifecycle._top_level_result(step lifecycle.migration_step) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_result text;
     v_error text;
     v_open boolean;
 BEGIN
@@ -2269,9 +2364,11 @@ BEGIN
         RETURN 'it was not sent';
     END IF;
     EXECUTE format('SELECT r FROM %s($1, false) AS t (r text)', lifecycle._dblink('dblink_get_result'))
-        INTO v_result USING lifecycle._dblink_name(step);
-    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_error_message')) INTO v_error USING lifecycle._dblink_name(step);
-    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_disconnect')) INTO v_result USING lifecycle._dblink_name(step);
+        USING lifecycle._dblink_name(step);
+    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_error_message'))
+        INTO v_error USING lifecycle._dblink_name(step);
+    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_disconnect'))
+        USING lifecycle._dblink_name(step);
     RETURN nullif(v_error, 'OK');
 END
 $fn$;
@@ -2376,14 +2473,15 @@ BEGIN
     WHERE m.migration_id = _run_stage.step.migration_id AND m.part_of IS NOT NULL;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS 'Runs all steps of a stage that can run inside a function.';
+COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
+'Runs all steps of a stage that can run inside a function.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
     v_step lifecycle.migration_step;
-    v_passed_over bigint[] := '{}';
-    v_failures text[] := '{}';
+    v_passed_over bigint[] := ARRAY[]::bigint[];
+    v_failures text[] := ARRAY[]::text[];
     v_failure text;
 BEGIN
     PERFORM lifecycle._require_admin();
@@ -2412,13 +2510,15 @@ BEGIN
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.run_pending(bigint) IS
-'Runs what is pending: one transaction a stage, so that it can be stopped and called again at any time. A migration whose step
-fails is left where it is, with SQLSTATE and message in the journal; the others go on, and the call fails at its end.
+'Runs what is pending: one transaction a stage, so that it can be stopped and called again at any time. A migration
+whose step fails is left where it is, with SQLSTATE and message in the journal; the others go on, and the call fails
+at its end.
 
 Arguments: migration_id - only this one; default all that the caller may run.
-Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would run,
-lifecycle.run_pending_stage() runs one stage inside a transaction.
-Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another role.
+Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would
+run, lifecycle.run_pending_stage() runs one stage inside a transaction.
+Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
+role.
 Example: CALL lifecycle.run_pending();';
 
 -- source: sql/core/run_pending_stage.sql
@@ -2443,8 +2543,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.run_pending_stage(bigint) IS
-'Runs the next pending stage in the caller''s transaction; the twin of CALL lifecycle.run_pending() where only a function can
-be called.
+'Runs the next pending stage in the caller''s transaction; the twin of CALL lifecycle.run_pending() where only a
+function can be called.
 
 Arguments: migration_id - only this one; default the first that the caller may run.
 Returns: what remains, as lifecycle.pending_steps() (lifecycle.step_result).
@@ -2510,13 +2610,14 @@ CREATE FUNCTION lifecycle.grant_lifecycle_admin(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
-    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run,
+        expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'admin'), grant_lifecycle_admin.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.grant_lifecycle_admin(name, boolean, text, text) IS
-'Lets a role make changes with pg_lifecycle to the tables that it owns. The journal that it may then write holds statements
-that are executed later, but only ever with the rights of the role that wrote them.
+'Lets a role make changes with pg_lifecycle to the tables that it owns. The journal that it may then write holds
+statements that are executed later, but only ever with the rights of the role that wrote them.
 
 Arguments: role_name - the role; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.
@@ -2548,13 +2649,14 @@ CREATE FUNCTION lifecycle.grant_lifecycle_use(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
-    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run,
+        expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'use'), grant_lifecycle_use.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.grant_lifecycle_use(name, boolean, text, text) IS
-'Lets an application''s role call what applications call (soft delete, restore, status); the rights on its tables stay as they
-are, since nothing here runs with other rights than the caller''s.
+'Lets an application''s role call what applications call (soft delete, restore, status); the rights on its tables stay
+as they are, since nothing here runs with other rights than the caller''s.
 
 Arguments: role_name - the role; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.
@@ -2568,16 +2670,21 @@ Example: SELECT * FROM lifecycle.grant_lifecycle_use(''web'');';
 CREATE FUNCTION lifecycle._refuse_as_owner(routine regprocedure) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_arguments text[] := (SELECT p.proargnames FROM pg_proc AS p WHERE p.oid = routine);
-    v_name name := (SELECT p.proname FROM pg_proc AS p WHERE p.oid = routine);
-    v_text text := (SELECT string_agg(a, ', ') FROM unnest(v_arguments) AS a
-        WHERE a IN ('up', 'down', 'predicate', 'query', 'filter', 'command', 'statement', 'condition', 'sources'));
+    v_sql_texts text;
+    v_name name;
 BEGIN
-    IF v_text IS NOT NULL OR v_name ~ '^(rollback|grant|drop|prepare|expose|set_setting|begin_migration|end_migration|run_pending)' THEN
+    SELECT p.proname, (
+        SELECT string_agg(a, ', ') FROM unnest(p.proargnames) AS a
+        WHERE a IN ('up', 'down', 'predicate', 'query', 'filter', 'command', 'statement', 'condition', 'sources')
+    ) INTO v_name, v_sql_texts
+    FROM pg_proc AS p WHERE p.oid = routine;
+    IF v_sql_texts IS NOT NULL
+        OR v_name ~ '^(rollback|grant|drop|prepare|expose|set_setting|begin_|end_|run_pending|confirm_|create_rollback)'
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = format('%s cannot be exposed with the rights of its owner', routine),
-            DETAIL = coalesce(format('Its caller would run SQL of his own (%s) with those rights.', v_text),
+            DETAIL = coalesce(format('Its caller would run SQL of his own (%s) with those rights.', v_sql_texts),
                 'It runs journaled statements or changes privileges.'),
             HINT = 'Expose it with as_owner => false and grant the caller what it needs.';
     END IF;
@@ -2586,50 +2693,103 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refuse_as_owner(regprocedure) IS
 'Raises 42501 for a routine that would run its caller''s SQL with the rights of the owner of a wrapper.';
 
-CREATE FUNCTION lifecycle._wrapper(routine regprocedure, into_schema name, grant_to name[], as_owner boolean, path text)
-RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- What the wrapper takes and passes on. hidden: search_path, the last argument by convention, is fixed in the wrapper.
+CREATE FUNCTION lifecycle._wrapper_arguments(
+    routine regprocedure, hidden boolean, path text, OUT parameters text, OUT types text, OUT call text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        CASE WHEN hidden
+            THEN regexp_replace(pg_get_function_arguments(p.oid), ',? ?search_path text DEFAULT .*$', '')
+            ELSE pg_get_function_arguments(p.oid)
+        END,
+        coalesce(string_agg(format_type(a.type, NULL), ', ' ORDER BY a.place) FILTER (WHERE NOT a.is_hidden), ''),
+        coalesce(string_agg(
+            format('%I => %s', a.name, CASE WHEN a.is_hidden THEN quote_literal(path) ELSE '$' || a.place END),
+            ', ' ORDER BY a.place
+        ) FILTER (WHERE a.place IS NOT NULL), '')
+    FROM pg_proc AS p
+    LEFT JOIN LATERAL (
+        SELECT t.type, t.place, p.proargnames[t.place] AS name, hidden AND t.place = p.pronargs AS is_hidden
+        FROM unnest(p.proargtypes) WITH ORDINALITY AS t (type, place)
+    ) AS a ON true
+    WHERE p.oid = routine
+    GROUP BY p.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._wrapper_arguments(regprocedure, boolean, text) IS
+'The parameter list of a wrapper, its argument types, and the arguments of the call inside.';
+
+CREATE FUNCTION lifecycle._wrapper_step(
+    routine regprocedure, into_schema name, grant_to name[], as_owner boolean, path text
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_routine pg_proc;
+    v_arguments record;
     v_kind text;
-    v_names text[];
-    v_hidden boolean;
-    v_call text;
-    v_parameters text;
+    v_name text;
     v_signature text;
+    v_body text;
 BEGIN
     SELECT p.* INTO v_routine FROM pg_proc AS p WHERE p.oid = routine;
+    SELECT w.* INTO v_arguments FROM lifecycle._wrapper_arguments(routine,
+        as_owner AND v_routine.proargnames[v_routine.pronargs] = 'search_path', path) AS w;
     v_kind := CASE v_routine.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END;
-    v_names := coalesce(v_routine.proargnames[1:v_routine.pronargs], '{}');
-    v_hidden := as_owner AND v_names[cardinality(v_names)] = 'search_path';
-    v_parameters := pg_get_function_arguments(routine);
-    IF v_hidden THEN
-        -- It is the last one by convention.
-        v_parameters := regexp_replace(v_parameters, ',? ?search_path text DEFAULT [^,]*(\([^()]*\))?[^,]*$', '');
-    END IF;
-    SELECT string_agg(format('%I => %s', n.name, CASE WHEN v_hidden AND n.name = 'search_path' THEN quote_literal(path)
-            ELSE '$' || n.place END), ', ' ORDER BY n.place)
-    INTO v_call FROM unnest(v_names) WITH ORDINALITY AS n (name, place);
-    v_signature := format('%I.%I(%s)', into_schema, v_routine.proname, (
-        SELECT string_agg(format_type(t.type, NULL), ', ' ORDER BY t.place)
-        FROM unnest(v_routine.proargtypes) WITH ORDINALITY AS t (type, place)
-        WHERE NOT v_hidden OR t.place < v_routine.pronargs));
+    v_name := format('%I.%I', into_schema, v_routine.proname);
+    v_signature := format('%s(%s)', v_name, v_arguments.types);
     IF to_regprocedure(v_signature) IS NOT NULL THEN
-        RETURN lifecycle._step('expose', lower(v_kind) || ' ' || v_signature, NULL, note => 'a routine of that name stands already');
+        RETURN lifecycle._step('expose', lower(v_kind) || ' ' || v_signature, NULL,
+            note => 'a routine of that name and arguments stands already');
     END IF;
+    -- A procedure that commits can have neither SET nor SECURITY DEFINER.
+    v_body := CASE v_kind
+        WHEN 'PROCEDURE' THEN format('LANGUAGE plpgsql AS %L',
+            format('BEGIN CALL lifecycle.%I(%s); END', v_routine.proname, v_arguments.call))
+        ELSE format('RETURNS %s LANGUAGE sql %sSET search_path = pg_catalog, pg_temp AS %L',
+            pg_get_function_result(routine), CASE WHEN as_owner THEN 'SECURITY DEFINER ' ELSE '' END,
+            format('SELECT * FROM lifecycle.%I(%s)', v_routine.proname, v_arguments.call))
+    END;
     RETURN lifecycle._step('expose', lower(v_kind) || ' ' || v_signature,
-        format('CREATE %s %I.%I(%s)%s LANGUAGE %s', v_kind, into_schema, v_routine.proname, v_parameters,
-            ' RETURNS ' || pg_get_function_result(routine), CASE v_kind WHEN 'PROCEDURE' THEN 'plpgsql' ELSE 'sql' END)
-        || CASE WHEN v_kind = 'PROCEDURE' THEN format(' AS %L', format('BEGIN CALL lifecycle.%I(%s); END', v_routine.proname, v_call))
-            ELSE format(' %sSET search_path = pg_catalog, pg_temp AS %L', CASE WHEN as_owner THEN 'SECURITY DEFINER ' ELSE '' END,
-                format('SELECT * FROM lifecycle.%I(%s)', v_routine.proname, v_call)) END
-        || format('; REVOKE ALL ON %s %s FROM PUBLIC', v_kind, v_signature)
-        || coalesce((SELECT string_agg(format('; GRANT EXECUTE ON %s %s TO %I', v_kind, v_signature, g), '') FROM unnest(grant_to) AS g), '')
+        format('CREATE %s %s(%s) %s; REVOKE ALL ON %s %s FROM PUBLIC', v_kind, v_name, v_arguments.parameters, v_body,
+            v_kind, v_signature)
+        || coalesce((SELECT string_agg(format('; GRANT EXECUTE ON %s %s TO %I', v_kind, v_signature, g), '' ORDER BY g)
+            FROM unnest(grant_to) AS g), '')
         || lifecycle._depends_on_extension(v_kind, v_signature),
         format('DROP %s %s', v_kind, v_signature));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._wrapper(regprocedure, name, name[], boolean, text) IS
+COMMENT ON FUNCTION lifecycle._wrapper_step(regprocedure, name, name[], boolean, text) IS
 'The step that makes a wrapper of one routine, with the same argument names.';
+
+CREATE FUNCTION lifecycle._plan_expose(into_schema name, names text[], grant_to name[], as_owner boolean, path text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing text;
+    v_routine regprocedure;
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    SELECT n INTO v_missing FROM unnest(names) AS n
+    WHERE n LIKE '\_%' OR NOT EXISTS (
+        SELECT FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = n
+    );
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_function',
+            MESSAGE = format('there is no routine lifecycle.%I', v_missing),
+            HINT = 'Give names without schema, for example ''refresh_all_materialized_views''.';
+    END IF;
+    FOR v_routine IN
+        SELECT p.oid FROM pg_proc AS p
+        WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = ANY (names)
+        ORDER BY array_position(names, p.proname::text), p.oid
+    LOOP
+        IF as_owner THEN
+            PERFORM lifecycle._refuse_as_owner(v_routine);
+        END IF;
+        v_plan := v_plan || lifecycle._wrapper_step(v_routine, into_schema, grant_to, as_owner, path);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_expose(name, text[], name[], boolean, text) IS 'The plan of expose.';
 
 CREATE FUNCTION lifecycle.expose(
     into_schema name,
@@ -2640,42 +2800,23 @@ CREATE FUNCTION lifecycle.expose(
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_name text;
-    v_routine regprocedure;
-    v_plan lifecycle.plan_step[] := '{}';
 BEGIN
     PERFORM lifecycle._require_role(g) FROM unnest(grant_to) AS g;
-    FOREACH v_name IN ARRAY names LOOP
-        IF NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = v_name
-            AND p.proname NOT LIKE '\_%')
-        THEN
-            RAISE EXCEPTION USING ERRCODE = 'undefined_function', MESSAGE = format('there is no routine lifecycle.%I', v_name),
-                HINT = 'Give names without schema, for example ''refresh_all_materialized_views''.';
-        END IF;
-        FOR v_routine IN
-            SELECT p.oid FROM pg_proc AS p
-            WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = v_name
-            ORDER BY p.oid
-        LOOP
-            IF as_owner THEN
-                PERFORM lifecycle._refuse_as_owner(v_routine);
-            END IF;
-            v_plan := v_plan || lifecycle._wrapper(v_routine, into_schema, grant_to, as_owner, expose.search_path);
-        END LOOP;
-    END LOOP;
-    RETURN QUERY SELECT * FROM lifecycle._apply('expose', NULL, v_plan, dry_run, expected_plan,
-        jsonb_build_object('names', names, 'grant_to', grant_to, 'as_owner', as_owner), expose.search_path);
+    RETURN QUERY SELECT * FROM lifecycle._apply(
+        'expose', NULL, lifecycle._plan_expose(into_schema, names, grant_to, as_owner, expose.search_path),
+        dry_run, expected_plan, jsonb_build_object('names', names, 'grant_to', grant_to, 'as_owner', as_owner),
+        expose.search_path
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.expose(name, text[], name[], boolean, boolean, text, text) IS
-'Makes wrappers of routines in a schema of yours, with the same argument names, so that unqualified calls and PostgREST''s
-/rpc/<name> work without putting lifecycle on a search_path. With as_owner they run with the rights of the caller of expose:
-a service role that owns nothing can then refresh views, under the search_path of this call.
+'Makes wrappers of routines in a schema of yours, with the same argument names, so that unqualified calls and
+PostgREST''s /rpc/<name> work without putting lifecycle on a search_path. With as_owner they run with the rights of
+the caller of expose: a service role that owns nothing can then refresh views, under the search_path of this call.
 
-Arguments: into_schema - where the wrappers are made; names - routine names without schema; grant_to - roles that may call
-them (nobody else may); as_owner - SECURITY DEFINER wrappers; dry_run - only show the plan; expected_plan - plan_hash of
-the reviewed dry run; search_path - what user code sees in as_owner wrappers.
+Arguments: into_schema - where the wrappers are made; names - routine names without schema; grant_to - roles that may
+call them (nobody else may); as_owner - SECURITY DEFINER wrappers; dry_run - only show the plan; expected_plan -
+plan_hash of the reviewed dry run; search_path - what user code sees in as_owner wrappers.
 Returns: one row a wrapper (lifecycle.step_result).
 Errors: 42883 no such routine; 42704 no such role; 42501 as_owner for a routine that runs its caller''s SQL or changes
 privileges, or the caller may not create in the schema.
@@ -2696,7 +2837,7 @@ BEGIN
             MESSAGE = 'schema lifecycle_data still holds objects',
             DETAIL = (SELECT string_agg(i.type || ' ' || i.identity, ', ')
                 FROM pg_depend AS d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
-                WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = 'lifecycle_data'::regnamespace),
+                WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('lifecycle_data')),
             HINT = 'They were not made by a journaled change. Look at them, then DROP SCHEMA lifecycle_data CASCADE.';
     END IF;
 END
@@ -2704,8 +2845,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.prepare_uninstall(jsonb, boolean, text, text) IS
 'Rolls everything back so that DROP EXTENSION pg_lifecycle leaves nothing behind.
 
-Arguments: options - what modules ask for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only
-show the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled ones.
+Arguments: options - what modules ask for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run -
+only show the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the
+journaled ones.
 Returns: one row a step (lifecycle.step_result); a WARNING names what is left in lifecycle_data.
 Errors: as lifecycle.rollback_all_migrations.
 Example: SELECT * FROM lifecycle.prepare_uninstall();';

@@ -112,7 +112,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.grant_lifecycle_admin(role_n
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_grant_use(role_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.grant_lifecycle_use(role_name name, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refuse_as_owner(routine regprocedure);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._wrapper(routine regprocedure, into_schema name, grant_to name[], as_owner boolean, path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._wrapper_arguments(routine regprocedure, hidden boolean, path text, OUT parameters text, OUT types text, OUT call text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._wrapper_step(routine regprocedure, into_schema name, grant_to name[], as_owner boolean, path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_expose(into_schema name, names text[], grant_to name[], as_owner boolean, path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.expose(into_schema name, names text[], grant_to name[], as_owner boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.prepare_uninstall(options jsonb, dry_run boolean, expected_plan text, search_path text);
 

@@ -1,4 +1,5 @@
--- From the words of a plan to the catalog. Names are compared with what the catalog would print, never taken apart by hand.
+-- From the words of a plan to the catalog. Names are compared with what the catalog would print, never taken apart by
+-- hand.
 CREATE FUNCTION lifecycle._address(object text) RETURNS lifecycle.object_address
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -7,7 +8,9 @@ DECLARE
     v_parts text[];
     v_address lifecycle.object_address;
 BEGIN
-    v_kind := (regexp_match(object, '^(table constraint|materialized view|foreign table|(?:table |view )?column|[a-z]+) '))[1];
+    v_kind := (regexp_match(
+        object, '^(table constraint|materialized view|foreign table|(?:table |view )?column|[a-z]+) '
+    ))[1];
     v_identity := substr(object, length(v_kind) + 2);
     v_address.sub_id := 0;
     IF v_kind IN ('table', 'view', 'materialized view', 'foreign table', 'index', 'sequence') THEN
@@ -18,7 +21,8 @@ BEGIN
         v_address.class_id := 'pg_class'::regclass;
         SELECT a.attrelid, a.attnum INTO v_address.object_id, v_address.sub_id
         FROM pg_attribute AS a
-        WHERE a.attrelid = to_regclass(format('%I.%I', v_parts[1], v_parts[2])) AND a.attname = v_parts[3] AND a.attnum > 0;
+        WHERE a.attrelid = to_regclass(format('%I.%I', v_parts[1], v_parts[2])) AND a.attname = v_parts[3]
+            AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
         v_address.object_id := to_regprocedure(v_identity)::oid;
@@ -45,4 +49,5 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._address(text) IS
-'The address of an object that a plan names, or NULL when there is none or when it is of a kind without an address (grants).';
+'The address of an object that a plan names, or NULL when there is none or when it is of a kind without an address
+(grants).';

@@ -32,7 +32,8 @@ BEGIN
             FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL
         ));
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id AND s.status = 'pending';
+        SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s
+            WHERE s.migration_id = v_id AND s.status = 'pending';
         IF v_open > 0 THEN
             RAISE NOTICE '% steps are pending: CALL lifecycle.run_pending(%)', v_open, v_id;
         END IF;
@@ -40,5 +41,7 @@ BEGIN
     RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash, v_id);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._apply(text, regclass, lifecycle.plan_step[], boolean, text, jsonb, text, text, boolean) IS
+COMMENT ON FUNCTION lifecycle._apply(
+    text, regclass, lifecycle.plan_step[], boolean, text, jsonb, text, text, boolean
+) IS
 'Shows a plan (dry_run), or journals it and runs its first stage (at_once: all stages); returns one row a step.';

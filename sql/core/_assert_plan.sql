@@ -1,4 +1,5 @@
--- The reviewed plan is known by its hash alone; its last part holds four digits a step, which is enough to name what differs.
+-- The reviewed plan is known by its hash alone; its last part holds four digits a step, which is enough to name what
+-- differs.
 CREATE FUNCTION lifecycle._assert_plan(plan lifecycle.plan_step[], expected_plan text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -14,7 +15,8 @@ BEGIN
     v_now := ARRAY(SELECT m[1] FROM regexp_matches(substring(v_hash FROM '-(.*)$'), '.{4}', 'g') AS m);
     SELECT string_agg(line, E'\n' ORDER BY number) INTO v_difference
     FROM (
-        SELECT n.number, format('step %s is new or changed: %s', n.number, coalesce(plan[n.number].statement, 'stands already: ' || plan[n.number].object)) AS line
+        SELECT n.number, format('step %s is new or changed: %s', n.number, coalesce(plan[n.number].statement,
+            'stands already: ' || plan[n.number].object)) AS line
         FROM unnest(v_now) WITH ORDINALITY AS n (digest, number)
         WHERE n.digest <> ALL (v_reviewed)
         UNION ALL

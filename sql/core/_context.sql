@@ -20,4 +20,5 @@ BEGIN
     RETURN v_id;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._context() IS 'The migration that begin_migration has opened in this transaction, or NULL.';
+COMMENT ON FUNCTION lifecycle._context() IS
+'The migration that begin_migration has opened in this transaction, or NULL.';

@@ -1,5 +1,5 @@
--- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is made at
--- first use for the owner of the extension, whom every administrator depends on anyway.
+-- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is
+-- made at first use for the owner of the extension, whom every administrator depends on anyway.
 CREATE FUNCTION lifecycle._data_schema_steps() RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE WHEN to_regnamespace('lifecycle_data') IS NULL THEN ARRAY[lifecycle._step(
@@ -12,7 +12,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         note => 'generated functions and queues live here; it goes again with the rollback that empties it'
     )] ELSE '{}' END
 $fn$;
-COMMENT ON FUNCTION lifecycle._data_schema_steps() IS 'The step that makes schema lifecycle_data, when it is not there yet.';
+COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
+'The step that makes schema lifecycle_data, when it is not there yet.';
 
 CREATE FUNCTION lifecycle._data_schema_undo(migration_ids bigint[]) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -1,5 +1,5 @@
--- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from the
--- catalog before a step replaces it; the text becomes the inverse.
+-- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from
+-- the catalog before a step replaces it; the text becomes the inverse.
 CREATE FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- No ACL means the built-in defaults, which a new object has by itself.
@@ -15,30 +15,35 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         GROUP BY a.grantee, a.is_grantable
     ) AS g
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS 'Statements that give an object these privileges and no others.';
+COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
+'Statements that give an object these privileges and no others.';
 
 CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
         CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
-        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
+        CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION'
+            ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS 'Statements that grant the column privileges a relation has.';
+COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS
+'Statements that grant the column privileges a relation has.';
 
 CREATE FUNCTION lifecycle._ddl_comments(object text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(
         CASE WHEN d.objsubid = 0
-            THEN format('; COMMENT ON %s IS %L', regexp_replace(object, '^table constraint', 'constraint'), d.description)
+            THEN format('; COMMENT ON %s IS %L', regexp_replace(object, '^table constraint', 'constraint'),
+                d.description)
             ELSE format('; COMMENT ON COLUMN %s.%I IS %L', d.objoid::regclass, c.attname, d.description)
         END, '' ORDER BY d.objsubid), '')
     FROM (SELECT lifecycle._address(object) AS address) AS a
     JOIN pg_description AS d ON d.classoid = (a.address).class_id AND d.objoid = (a.address).object_id
     LEFT JOIN pg_attribute AS c ON d.objsubid > 0 AND c.attrelid = d.objoid AND c.attnum = d.objsubid
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS 'Statements that give an object, and its columns, the comments it has.';
+COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS
+'Statements that give an object, and its columns, the comments it has.';
 
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -84,7 +89,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_proc AS p
     WHERE p.oid = routine
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS 'Statements that make a routine as it stands, with owner, grants and comment.';
+COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS
+'Statements that make a routine as it stands, with owner, grants and comment.';
 
 CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -94,7 +100,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         || coalesce((SELECT string_agg(format('; ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', relation, a.attnum,
                 a.attstattarget), '' ORDER BY a.attnum)
             FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attstattarget >= 0), '')
-        || CASE WHEN i.indisclustered THEN format('; ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname) ELSE '' END
+        || CASE WHEN i.indisclustered THEN format('; ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname)
+            ELSE '' END
         || CASE WHEN i.indisreplident
             THEN format('; ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.indrelid::regclass, c.relname) ELSE '' END
         || lifecycle._ddl_comments('index ' || relation)
@@ -104,7 +111,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE c.oid = relation
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS
-'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and comment.';
+'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and
+comment.';
 
 CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -119,7 +127,8 @@ CREATE FUNCTION lifecycle._ddl_policy(policy oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass,
             CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+                ELSE 'ALL' END,
             (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
              FROM unnest(p.polroles) AS r (role)))
         || coalesce(format(' USING (%s)', pg_get_expr(p.polqual, p.polrelid)), '')

@@ -15,7 +15,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 END)
             FROM pg_class AS c WHERE c.oid = (address).object_id
         ) END
-        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE p.oid = (address).object_id)
+        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
+            WHERE p.oid = (address).object_id)
         WHEN 'pg_constraint'::regclass THEN pg_get_constraintdef((address).object_id)
         WHEN 'pg_trigger'::regclass THEN (
             SELECT t.tgenabled::text || pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.oid = (address).object_id)

@@ -1,6 +1,6 @@
--- User code, and DDL that may fire a user's event triggers, must see the caller's path; our own code never. A statement can
--- change the path for the rest of the outer call (a plain SET outlives the SET clause of a function), so that is refused,
--- and the path is pinned again at once. Whoever goes on after calling this pins its own level too.
+-- User code, and DDL that may fire a user's event triggers, must see the caller's path; our own code never. A
+-- statement can change the path for the rest of the outer call (a plain SET outlives the SET clause of a function), so
+-- that is refused, and the path is pinned again at once. Whoever goes on after calling this pins its own level too.
 CREATE FUNCTION lifecycle._execute(statement text, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE

@@ -7,7 +7,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
         format('REVOKE %s ON %s FROM %I', privileges, object, role_name)
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS 'The step that grants privileges on an object to a role.';
+COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS
+'The step that grants privileges on an object to a role.';
 
 CREATE FUNCTION lifecycle._require_role(role_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -5,13 +5,15 @@ CREATE FUNCTION lifecycle._journal(
 DECLARE
     v_id bigint;
 BEGIN
-    INSERT INTO lifecycle.migration (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state)
+    INSERT INTO lifecycle.migration (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash,
+        state)
     VALUES (
         _journal.name, _journal.feature, lifecycle._context(), _journal.target::text, _journal.target::oid,
         _journal.parameters, _journal.search_path, lifecycle._plan_hash(plan), 'pending'
     )
     RETURNING migration_id INTO v_id;
-    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level, note)
+    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level,
+        note)
     SELECT v_id, p.step, p.stage, p.action, p.object, p.statement, p.inverse, coalesce(p.top_level, false), p.note
     FROM unnest(plan) AS p
     WHERE p.statement IS NOT NULL;

@@ -1,7 +1,8 @@
 -- Where a journaled object is today. In the database that wrote the row the oid decides and a rename is followed; in a
 -- restored one the oids mean nothing and the name decides.
-CREATE FUNCTION lifecycle._locate(object text, address lifecycle.object_address, origin text) RETURNS lifecycle.object_address
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._locate(
+    object text, address lifecycle.object_address, origin text
+) RETURNS lifecycle.object_address LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
         WHEN _locate.address IS NULL THEN NULL
         WHEN _locate.origin <> lifecycle._origin() THEN lifecycle._address(_locate.object)

@@ -1,4 +1,5 @@
--- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock in hand.
+-- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock
+-- in hand.
 CREATE FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -11,12 +12,15 @@ BEGIN
         JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p', 'f')
         ORDER BY r.relation::oid
     LOOP
-        PERFORM set_config('lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true);
+        PERFORM set_config(
+            'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
+        );
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', v_relation.relation, v_relation.mode)
-                || CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END;
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE%s', v_relation.relation, v_relation.mode,
+                CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END);
         EXCEPTION WHEN insufficient_privilege THEN
-            -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the lock.
+            -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the
+            -- lock.
             IF v_relation.required THEN
                 RAISE;
             END IF;
@@ -37,7 +41,8 @@ CREATE FUNCTION lifecycle._lock(
     neighbour_mode text DEFAULT 'SHARE ROW EXCLUSIVE'
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n WHERE n <> ALL (relations));
+    v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n
+        WHERE n <> ALL (relations));
     v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
     v_holders text;
 BEGIN
@@ -52,8 +57,10 @@ BEGIN
         BEGIN
             PERFORM lifecycle._lock_once(
                 relations || v_neighbours,
-                array_fill(mode, ARRAY[cardinality(relations)]) || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
-                array_fill(true, ARRAY[cardinality(relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)])
+                array_fill(mode, ARRAY[cardinality(relations)])
+                    || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
+                array_fill(true, ARRAY[cardinality(relations)])
+                    || array_fill(false, ARRAY[cardinality(v_neighbours)])
             );
             RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
@@ -71,5 +78,5 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock(regclass[], text, boolean, regclass[], text) IS
-'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming object and
-holder, 25000 under an isolation level other than READ COMMITTED.';
+'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming
+object and holder, 25000 under an isolation level other than READ COMMITTED.';

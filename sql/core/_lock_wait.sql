@@ -1,5 +1,5 @@
--- A session that holds a strong lock and waits for another one makes an application wait for both, and after deadlock_timeout
--- it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
+-- A session that holds a strong lock and waits for another one makes an application wait for both, and after
+-- deadlock_timeout it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
 CREATE FUNCTION lifecycle._lock_wait() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
@@ -18,5 +18,5 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS
-'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms while
-this transaction holds a strong lock already.';
+'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms
+while this transaction holds a strong lock already.';

@@ -1,5 +1,5 @@
--- Every generated name passes here: PostgreSQL cuts at 63 bytes, silently and in the middle of a suffix. A name that is too
--- long keeps its beginning and its suffix and gets eight digits of its own hash between them.
+-- Every generated name passes here: PostgreSQL cuts at 63 bytes, silently and in the middle of a suffix. A name that
+-- is too long keeps its beginning and its suffix and gets eight digits of its own hash between them.
 CREATE FUNCTION lifecycle._name(parts text[], suffix text DEFAULT '') RETURNS name
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE

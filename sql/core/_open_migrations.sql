@@ -11,4 +11,5 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._open_migrations(text, regclass) IS
-'The migrations of a feature that stand on a table, newest first; a renamed table is found by oid, a restored one by name.';
+'The migrations of a feature that stand on a table, newest first; a renamed table is found by oid, a restored one by
+name.';

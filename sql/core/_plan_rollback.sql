@@ -36,7 +36,7 @@ DECLARE
     v_migration lifecycle.migration;
     v_renames constant jsonb := lifecycle._relation_renames(migration_ids);
     v_step lifecycle.migration_step;
-    v_plan lifecycle.plan_step[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_hook regprocedure;
 BEGIN
     SELECT m.* INTO v_migration FROM lifecycle.migration AS m WHERE m.migration_id = _plan_rollback.migration_id;
@@ -49,7 +49,8 @@ BEGIN
         PERFORM lifecycle._require_may_run(v_migration.migration_id, v_step.applied_by, v_step.session_by);
         v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames);
     END LOOP;
-    v_hook := to_regprocedure(format('lifecycle.%I(bigint, lifecycle.plan_step[], jsonb)', '_rollback_plan_' || v_migration.feature));
+    v_hook := to_regprocedure(format('lifecycle.%I(bigint, lifecycle.plan_step[], jsonb)',
+        '_rollback_plan_' || v_migration.feature));
     IF v_hook IS NOT NULL THEN
         EXECUTE format('SELECT lifecycle.%I($1, $2, $3)', '_rollback_plan_' || v_migration.feature)
             INTO v_plan USING v_migration.migration_id, v_plan, options;

@@ -1,4 +1,5 @@
--- Whole identifiers only, all at once: names are first put behind marks, so that two that have been swapped do not meet.
+-- Whole identifiers only, all at once: names are first put behind marks, so that two that have been swapped do not
+-- meet.
 CREATE FUNCTION lifecycle._rename_in(statement text, renames jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -25,4 +26,5 @@ BEGIN
     RETURN v_result;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._rename_in(text, jsonb) IS 'A statement with identifiers replaced: renames maps old name to new name.';
+COMMENT ON FUNCTION lifecycle._rename_in(text, jsonb) IS
+'A statement with identifiers replaced: renames maps old name to new name.';

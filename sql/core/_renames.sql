@@ -1,5 +1,5 @@
--- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns, triggers,
--- constraints and policies by their own.
+-- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns,
+-- triggers, constraints and policies by their own.
 CREATE FUNCTION lifecycle._relation_renames(migration_ids bigint[]) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
@@ -19,8 +19,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._relation_renames(bigint[]) IS
 'The relations of these migrations that have another name today: old name to new name.';
 
-CREATE FUNCTION lifecycle._own_rename(object text, address lifecycle.object_address, relation_renames jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._own_rename(
+    object text, address lifecycle.object_address, relation_renames jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_identity text := lifecycle._identity(address);
     v_object text := lifecycle._rename_in(object, relation_renames);
@@ -41,8 +42,12 @@ BEGIN
     IF v_old[1] = v_new[1] AND v_old[3] = v_new[3] THEN
         RETURN jsonb_build_object(v_old[2], v_new[2]);
     END IF;
-    RETURN jsonb_build_object(regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''), regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', ''));
+    RETURN jsonb_build_object(
+        regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''),
+        regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', '')
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._own_rename(text, lifecycle.object_address, jsonb) IS
-'The rename of a journaled column, trigger, policy, constraint or function itself: old name to new name, or an empty object.';
+'The rename of a journaled column, trigger, policy, constraint or function itself: old name to new name, or an empty
+object.';

@@ -8,9 +8,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'duplicate_object',
             MESSAGE = format('migration %L has been applied already', migration_name),
-            HINT = format('Choose another name, or take it back first: SELECT * FROM lifecycle.rollback_migration(%L, dry_run => false)',
+            HINT = format('Choose another name, or first SELECT lifecycle.rollback_migration(%L, dry_run => false)',
                 migration_name);
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_new_name(text) IS 'Raises 22023 for an empty name, 42710 for one that a standing migration has.';
+COMMENT ON FUNCTION lifecycle._require_new_name(text) IS
+'Raises 22023 for an empty name, 42710 for one that a standing migration has.';

@@ -5,7 +5,8 @@ BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_transaction_state',
-            MESSAGE = format('a change cannot be made under isolation level %s', current_setting('transaction_isolation')),
+            MESSAGE = format('a change cannot be made under isolation level %s',
+                current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the plan must see what others committed before the lock was granted.';
     END IF;
 END

@@ -13,7 +13,8 @@ BEGIN
     END IF;
     SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('there is no relation with oid %s', target::oid);
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('there is no relation with oid %s',
+            target::oid);
     END IF;
     IF v_class.relkind::text <> ALL (kinds) THEN
         RAISE EXCEPTION USING
@@ -21,9 +22,11 @@ BEGIN
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
             DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k));
     END IF;
-    IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'lifecycle'::regnamespace)
+    IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+        'lifecycle'::regnamespace)
         OR v_class.relpersistence = 't'
-        OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = target AND d.deptype = 'e')
+        OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = target
+            AND d.deptype = 'e')
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'wrong_object_type',
@@ -33,4 +36,5 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_table(regclass, text[]) IS
-'Raises 22004, 42P01 or 42809 unless the target is a permanent relation of one of these kinds that belongs to no extension.';
+'Raises 22004, 42P01 or 42809 unless the target is a permanent relation of one of these kinds that belongs to no
+extension.';

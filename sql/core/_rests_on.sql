@@ -1,4 +1,5 @@
--- Which later changes stand on what these have made: on a relation they made, or through the catalog's own dependencies.
+-- Which later changes stand on what these have made: on a relation they made, or through the catalog's own
+-- dependencies.
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (

@@ -11,8 +11,8 @@ DECLARE
     v_ids constant bigint[] := lifecycle._rollback_set(migration_ids, cascade);
     v_id bigint;
     v_part lifecycle.plan_step[];
-    v_plan lifecycle.plan_step[] := '{}';
-    v_ids_of_steps bigint[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+    v_ids_of_steps bigint[] := ARRAY[]::bigint[];
     v_hash text;
 BEGIN
     PERFORM lifecycle._rollback_lock(v_ids, dry_run);

@@ -1,5 +1,5 @@
--- Every table that an inverse may touch, before the plan is made: the targets, tables the migrations made, and the other ends
--- of their foreign keys, since dropping a key locks both.
+-- Every table that an inverse may touch, before the plan is made: the targets, tables the migrations made, and the
+-- other ends of their foreign keys, since dropping a key locks both.
 CREATE FUNCTION lifecycle._rollback_lock(migration_ids bigint[], dry_run boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -31,4 +31,5 @@ BEGIN
     PERFORM lifecycle._lock(v_relations, 'ACCESS EXCLUSIVE', dry_run, v_neighbours, 'ACCESS EXCLUSIVE');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS 'Takes the locks of a rollback; does nothing in a dry run.';
+COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS
+'Takes the locks of a rollback; does nothing in a dry run.';

@@ -20,7 +20,8 @@ BEGIN
     IF NOT cascade THEN
         RAISE EXCEPTION USING
             ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = format('migration %s cannot be rolled back before those that rest on it', v_ids[cardinality(v_ids)]),
+            MESSAGE = format('migration %s cannot be rolled back before those that rest on it',
+                v_ids[cardinality(v_ids)]),
             DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature, m.target), '; '
                     ORDER BY m.migration_id DESC)
                 FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_resting)),

@@ -1,5 +1,6 @@
--- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it happened.
--- A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other strong one is held.
+-- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it
+-- happened. A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other
+-- strong one is held.
 CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE

@@ -16,4 +16,5 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     ) AS a
     WHERE s.migration_id = _settle.migration_id AND s.step = _settle.step
 $fn$;
-COMMENT ON FUNCTION lifecycle._settle(bigint, integer, boolean) IS 'Marks a step done and remembers the object it touched.';
+COMMENT ON FUNCTION lifecycle._settle(bigint, integer, boolean) IS
+'Marks a step done and remembers the object it touched.';

@@ -1,5 +1,5 @@
--- CREATE INDEX CONCURRENTLY and its like wait for every older snapshot, their own caller's included. So the statement is sent
--- through dblink, the caller commits, and only then looks again; dblink_exec would wait for ever, undetected.
+-- CREATE INDEX CONCURRENTLY and its like wait for every older snapshot, their own caller's included. So the statement
+-- is sent through dblink, the caller commits, and only then looks again; dblink_exec would wait for ever, undetected.
 CREATE FUNCTION lifecycle._dblink(function_name text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -28,7 +28,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_connection text := lifecycle.setting('dblink_connection');
     v_path text;
-    v_status text;
 BEGIN
     PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
     IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
@@ -36,18 +35,20 @@ BEGIN
     END IF;
     IF v_connection = '' THEN
         v_connection := format('dbname=%L port=%s user=%L', current_database(), current_setting('port'), session_user);
-        IF pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AND current_setting('unix_socket_directories') <> '' THEN
+        IF pg_has_role(current_user, 'pg_read_all_settings', 'USAGE')
+            AND current_setting('unix_socket_directories') <> '' THEN
             v_connection := v_connection || format(' host=%L',
                 btrim((string_to_array(current_setting('unix_socket_directories'), ','))[1]));
         END IF;
     END IF;
-    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = _send_top_level.step.migration_id;
+    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m
+        WHERE m.migration_id = _send_top_level.step.migration_id;
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_connect'))
-        INTO v_status USING lifecycle._dblink_name(step), v_connection;
+        USING lifecycle._dblink_name(step), v_connection;
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_exec'))
-        INTO v_status USING lifecycle._dblink_name(step), format('SET search_path = %s', v_path);
+        USING lifecycle._dblink_name(step), format('SET search_path = %s', v_path);
     EXECUTE format('SELECT %s($1, $2)', lifecycle._dblink('dblink_send_query'))
-        INTO v_status USING lifecycle._dblink_name(step), step.statement;
+        USING lifecycle._dblink_name(step), step.statement;
     RETURN true;
 END
 $fn$;
@@ -63,7 +64,8 @@ BEGIN
     RETURN v_busy = 1;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS 'Whether the statement that was sent still runs.';
+COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS
+'Whether the statement that was sent still runs.';
 
 CREATE FUNCTION lifecycle._top_level_stands(object text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -72,13 +74,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
     FROM (SELECT lifecycle._address(object) AS address) AS a
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS 'Whether the object of a top-level step is there and, an index, valid.';
+COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS
+'Whether the object of a top-level step is there and, an index, valid.';
 
 -- The error of the other session, when there was one, is its own last word.
 CREATE FUNCTION lifecycle._top_level_result(step lifecycle.migration_step) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_result text;
     v_error text;
     v_open boolean;
 BEGIN
@@ -88,9 +90,11 @@ BEGIN
         RETURN 'it was not sent';
     END IF;
     EXECUTE format('SELECT r FROM %s($1, false) AS t (r text)', lifecycle._dblink('dblink_get_result'))
-        INTO v_result USING lifecycle._dblink_name(step);
-    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_error_message')) INTO v_error USING lifecycle._dblink_name(step);
-    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_disconnect')) INTO v_result USING lifecycle._dblink_name(step);
+        USING lifecycle._dblink_name(step);
+    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_error_message'))
+        INTO v_error USING lifecycle._dblink_name(step);
+    EXECUTE format('SELECT %s($1)', lifecycle._dblink('dblink_disconnect'))
+        USING lifecycle._dblink_name(step);
     RETURN nullif(v_error, 'OK');
 END
 $fn$;

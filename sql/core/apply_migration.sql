@@ -12,7 +12,7 @@ COMMENT ON FUNCTION lifecycle._is_top_level(text) IS 'Whether PostgreSQL refuses
 CREATE FUNCTION lifecycle._plan_migration(migration_name text, up text[], down text[]) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_plan lifecycle.plan_step[] := '{}';
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_stage integer := 1;
     v_top_level boolean;
     v_previous boolean := false;
@@ -53,7 +53,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('migration %L needs one statement in down for each statement in up', migration_name),
-            DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0), coalesce(cardinality(down), 0)),
+            DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0),
+                coalesce(cardinality(down), 0)),
             HINT = 'down[n] undoes up[n]; give NULL in down where there is nothing to undo.';
     END IF;
     v_plan := lifecycle._plan_migration(migration_name, up, down);
@@ -72,13 +73,15 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.apply_migration(text, text[], text[], boolean, text, text) IS
-'Runs your own statements and journals them with the statements that undo them, so that a whole project rolls back together.
-CREATE INDEX CONCURRENTLY and other statements that cannot run inside a function are left pending, with all that follow.
+'Runs your own statements and journals them with the statements that undo them, so that a whole project rolls back
+together. CREATE INDEX CONCURRENTLY and other statements that cannot run inside a function are left pending, with all
+that follow.
 
-Arguments: migration_name - a name that no standing migration has; up - the statements, in order; down - for each of them
-the one that undoes it, or NULL; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+Arguments: migration_name - a name that no standing migration has; up - the statements, in order; down - for each of
+them the one that undoes it, or NULL; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - the path for the statements, by default the caller''s.
 Returns: one row a statement (lifecycle.step_result). The same migration a second time: all rows skipped.
-Errors: 22023 up and down do not match; 42710 another migration has the name; what a statement raises, with its SQLSTATE.
+Errors: 22023 up and down do not match; 42710 another migration has the name; what a statement raises, with its
+SQLSTATE.
 Example: SELECT * FROM lifecycle.apply_migration(''002_notes'', ARRAY[''CREATE TABLE public.note (id int)''],
 ARRAY[''DROP TABLE public.note'']);';

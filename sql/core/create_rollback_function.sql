@@ -31,19 +31,22 @@ BEGIN
                 'CREATE FUNCTION %s(dry_run boolean DEFAULT true) RETURNS SETOF lifecycle.step_result LANGUAGE sql '
                 || 'SET search_path = pg_catalog, pg_temp AS %L; REVOKE ALL ON FUNCTION %s FROM PUBLIC',
                 v_routine,
-                format('SELECT * FROM lifecycle.rollback_migration(migration_name => %L, dry_run => $1)', migration_name),
+                format('SELECT * FROM lifecycle.rollback_migration(migration_name => %L, dry_run => $1)',
+                    migration_name),
                 v_signature
             ) || lifecycle._depends_on_extension('FUNCTION', v_signature),
             format('DROP FUNCTION %s', v_signature)
-        ) ELSE lifecycle._step('create rollback function', 'function ' || v_signature, NULL, note => 'stands already') END
-    ], dry_run, expected_plan, jsonb_build_object('migration_name', migration_name), create_rollback_function.search_path);
+        ) ELSE lifecycle._step('create rollback function', 'function ' || v_signature, NULL,
+            note => 'stands already') END
+    ], dry_run, expected_plan, jsonb_build_object('migration_name', migration_name),
+        create_rollback_function.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_rollback_function(text, name, boolean, text, text) IS
 'Makes a function rollback_<migration_name>(dry_run boolean DEFAULT true) that takes that migration back.
 
-Arguments: migration_name - a standing migration; into_schema - where the function is made; dry_run - only show the plan;
-expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Arguments: migration_name - a standing migration; into_schema - where the function is made; dry_run - only show the
+plan; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42704 no such migration stands; 42501 the caller may not create in the schema.
 Example: SELECT * FROM lifecycle.create_rollback_function(''001_schema_optimization'');';

@@ -27,13 +27,14 @@ CREATE FUNCTION lifecycle.grant_lifecycle_admin(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
-    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run,
+        expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'admin'), grant_lifecycle_admin.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.grant_lifecycle_admin(name, boolean, text, text) IS
-'Lets a role make changes with pg_lifecycle to the tables that it owns. The journal that it may then write holds statements
-that are executed later, but only ever with the rights of the role that wrote them.
+'Lets a role make changes with pg_lifecycle to the tables that it owns. The journal that it may then write holds
+statements that are executed later, but only ever with the rights of the role that wrote them.
 
 Arguments: role_name - the role; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.

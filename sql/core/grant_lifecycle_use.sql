@@ -21,13 +21,14 @@ CREATE FUNCTION lifecycle.grant_lifecycle_use(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
-    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run,
+        expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'use'), grant_lifecycle_use.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.grant_lifecycle_use(name, boolean, text, text) IS
-'Lets an application''s role call what applications call (soft delete, restore, status); the rights on its tables stay as they
-are, since nothing here runs with other rights than the caller''s.
+'Lets an application''s role call what applications call (soft delete, restore, status); the rights on its tables stay
+as they are, since nothing here runs with other rights than the caller''s.
 
 Arguments: role_name - the role; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.

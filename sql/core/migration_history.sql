@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
 ) AS s;
 
 COMMENT ON VIEW lifecycle.migration_history IS
-'Every change made here, also those taken back. Columns: migration_id; name (given, or feature, target and number); feature;
-part_of (the group); target; state (applied, pending, rolled_back); steps, steps_pending, steps_failed (counts); parameters;
-plan_hash; applied_at, applied_by; rolled_back_at, rolled_back_by.
+'Every change made here, also those taken back. Columns: migration_id; name (given, or feature, target and number);
+feature; part_of (the group); target; state (applied, pending, rolled_back); steps, steps_pending, steps_failed
+(counts); parameters; plan_hash; applied_at, applied_by; rolled_back_at, rolled_back_by.
 Example: SELECT migration_id, name, state FROM lifecycle.migration_history ORDER BY migration_id;';

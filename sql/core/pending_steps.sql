@@ -1,8 +1,12 @@
 CREATE FUNCTION lifecycle.pending_steps(migration_id bigint DEFAULT NULL) RETURNS SETOF lifecycle.step_result
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT s.migration_id, s.step, s.stage, s.action, s.object, s.statement, s.status, m.plan_hash,
-        concat_ws('; ', CASE WHEN s.top_level THEN 'top level: run it with \gexec, then CALL lifecycle.run_pending()' END,
-            s.message, s.note)
+        concat_ws(
+            '; ',
+            CASE WHEN s.top_level THEN 'top level: run it with \gexec, then CALL lifecycle.run_pending()' END,
+            s.message,
+            s.note
+        )
     FROM lifecycle.migration_step AS s
     JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
     WHERE s.status IN ('pending', 'failed')

@@ -12,7 +12,10 @@ WITH CHECK (
     applied_by = current_user AND session_by = session_user
     AND EXISTS (
         SELECT FROM lifecycle.migration AS m
-        WHERE m.migration_id = migration_step.migration_id AND m.applied_by = current_user AND m.session_by = session_user
+        WHERE
+            m.migration_id = migration_step.migration_id
+            AND m.applied_by = current_user
+            AND m.session_by = session_user
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE

@@ -12,7 +12,7 @@ BEGIN
             MESSAGE = 'schema lifecycle_data still holds objects',
             DETAIL = (SELECT string_agg(i.type || ' ' || i.identity, ', ')
                 FROM pg_depend AS d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
-                WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = 'lifecycle_data'::regnamespace),
+                WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('lifecycle_data')),
             HINT = 'They were not made by a journaled change. Look at them, then DROP SCHEMA lifecycle_data CASCADE.';
     END IF;
 END
@@ -20,8 +20,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.prepare_uninstall(jsonb, boolean, text, text) IS
 'Rolls everything back so that DROP EXTENSION pg_lifecycle leaves nothing behind.
 
-Arguments: options - what modules ask for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only
-show the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled ones.
+Arguments: options - what modules ask for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run -
+only show the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the
+journaled ones.
 Returns: one row a step (lifecycle.step_result); a WARNING names what is left in lifecycle_data.
 Errors: as lifecycle.rollback_all_migrations.
 Example: SELECT * FROM lifecycle.prepare_uninstall();';

@@ -27,11 +27,12 @@ COMMENT ON FUNCTION lifecycle.rollback_migration(bigint, boolean, jsonb, boolean
 'Takes a change back: runs the inverses of its steps in reverse order, under the search_path it was made with.
 
 Arguments: migration_id - see lifecycle.migration_history; cascade - take back later changes that rest on it as well;
-options - what a module asks for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only show the
-plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
+options - what a module asks for where rows are at stake, for example {"deleted_rows": "restore"}; dry_run - only show
+the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 42704 no such migration; 2BP01 later migrations rest on it; 42501 it was applied by another role; 55000 rows would
-be lost or come back to life, or an object is not the one that was made, or the plan differs from expected_plan; 55P03 lock.
+Errors: 42704 no such migration; 2BP01 later migrations rest on it; 42501 it was applied by another role; 55000 rows
+would be lost or come back to life, or an object is not the one that was made, or the plan differs from expected_plan;
+55P03 lock.
 Example: SELECT statement FROM lifecycle.rollback_migration(1);';
 
 CREATE FUNCTION lifecycle.rollback_migration(

@@ -28,8 +28,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_to(text, jsonb, boolean, text, text) IS
 'Takes back all changes that came after a named one, newest first; the named one stays.
 
-Arguments: migration_name - the change to go back to; options, dry_run (default true), expected_plan, search_path - as in
-lifecycle.rollback_migration.
+Arguments: migration_name - the change to go back to; options, dry_run (default true), expected_plan, search_path - as
+in lifecycle.rollback_migration.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42704 no such migration stands; the others as in lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_to(''001_schema_optimization'');';

@@ -52,14 +52,15 @@ BEGIN
     WHERE m.migration_id = _run_stage.step.migration_id AND m.part_of IS NOT NULL;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS 'Runs all steps of a stage that can run inside a function.';
+COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
+'Runs all steps of a stage that can run inside a function.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
     v_step lifecycle.migration_step;
-    v_passed_over bigint[] := '{}';
-    v_failures text[] := '{}';
+    v_passed_over bigint[] := ARRAY[]::bigint[];
+    v_failures text[] := ARRAY[]::text[];
     v_failure text;
 BEGIN
     PERFORM lifecycle._require_admin();
@@ -88,11 +89,13 @@ BEGIN
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.run_pending(bigint) IS
-'Runs what is pending: one transaction a stage, so that it can be stopped and called again at any time. A migration whose step
-fails is left where it is, with SQLSTATE and message in the journal; the others go on, and the call fails at its end.
+'Runs what is pending: one transaction a stage, so that it can be stopped and called again at any time. A migration
+whose step fails is left where it is, with SQLSTATE and message in the journal; the others go on, and the call fails
+at its end.
 
 Arguments: migration_id - only this one; default all that the caller may run.
-Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would run,
-lifecycle.run_pending_stage() runs one stage inside a transaction.
-Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another role.
+Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would
+run, lifecycle.run_pending_stage() runs one stage inside a transaction.
+Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
+role.
 Example: CALL lifecycle.run_pending();';

@@ -19,8 +19,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.run_pending_stage(bigint) IS
-'Runs the next pending stage in the caller''s transaction; the twin of CALL lifecycle.run_pending() where only a function can
-be called.
+'Runs the next pending stage in the caller''s transaction; the twin of CALL lifecycle.run_pending() where only a
+function can be called.
 
 Arguments: migration_id - only this one; default the first that the caller may run.
 Returns: what remains, as lifecycle.pending_steps() (lifecycle.step_result).

@@ -17,7 +17,8 @@ BEGIN
     IF v_definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$' THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit, setting_value);
+            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit,
+                setting_value);
     END IF;
     INSERT INTO lifecycle.setting_value AS v (name, value) VALUES (setting_name, setting_value)
     ON CONFLICT ON CONSTRAINT setting_value_pkey

@@ -8,5 +8,6 @@ SELECT
 FROM lifecycle.setting_definition AS d;
 
 COMMENT ON VIEW lifecycle.settings IS
-'All settings with the value in force for this session. Columns: name; value, default_value (text, in unit); unit; description.
+'All settings with the value in force for this session. Columns: name; value, default_value (text, in unit); unit;
+description.
 Example: SELECT name, value, unit FROM lifecycle.settings;';

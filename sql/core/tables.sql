@@ -1,6 +1,6 @@
--- The journal. Rows hold statements that will be executed later, so writing them is a privilege, tied by row-level security
--- and by DEFAULTs that no grant lets anybody override to the role that writes. DEFAULTs, not triggers: a trigger would fire
--- during a restore and stamp every row with the restoring role.
+-- The journal. Rows hold statements that will be executed later, so writing them is a privilege, tied by row-level
+-- security and by DEFAULTs that no grant lets anybody override to the role that writes. DEFAULTs, not triggers: a
+-- trigger would fire during a restore and stamp every row with the restoring role.
 CREATE TABLE lifecycle.migration (
     migration_id bigint GENERATED ALWAYS AS IDENTITY,
     name text,
@@ -30,8 +30,9 @@ CREATE INDEX migration_target_idx ON lifecycle.migration (feature, target_oid) W
 CREATE INDEX migration_part_of_idx ON lifecycle.migration (part_of);
 
 COMMENT ON TABLE lifecycle.migration IS
-'The journal: one row a change. Read it through lifecycle.migration_history. Objects are named by text and by oid, because
-a regclass column makes a partial restore lose the whole table; origin says which database the oids belong to.';
+'The journal: one row a change. Read it through lifecycle.migration_history. Objects are named by text and by oid,
+because a regclass column makes a partial restore lose the whole table; origin says which database the oids belong
+to.';
 
 CREATE TABLE lifecycle.migration_step (
     migration_id bigint NOT NULL,
@@ -60,7 +61,8 @@ CREATE TABLE lifecycle.migration_step (
     CONSTRAINT migration_step_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL)),
     CONSTRAINT migration_step_run_at_check CHECK ((status = 'pending') = (run_at IS NULL))
 );
-CREATE INDEX migration_step_open_idx ON lifecycle.migration_step (migration_id, stage) WHERE status IN ('pending', 'failed');
+CREATE INDEX migration_step_open_idx ON lifecycle.migration_step (migration_id, stage)
+WHERE status IN ('pending', 'failed');
 
 COMMENT ON TABLE lifecycle.migration_step IS
 'The steps of each change as they were run, with their inverse, what they touched (address; made: it did not exist
@@ -75,7 +77,8 @@ CREATE TABLE lifecycle.setting_definition (
     CONSTRAINT setting_definition_pkey PRIMARY KEY (name)
 );
 COMMENT ON TABLE lifecycle.setting_definition IS
-'The settings that exist, with their defaults. Belongs to the extension; changed values are in lifecycle.setting_value.';
+'The settings that exist, with their defaults. Belongs to the extension; changed values are in
+lifecycle.setting_value.';
 
 CREATE TABLE lifecycle.setting_value (
     name text NOT NULL,
@@ -98,12 +101,11 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 A routine that is not listed is for administrators.';
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
-('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock; kept below deadlock_timeout.'),
+('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
 ('lock_attempts', '10', 'tries', 'How often a change tries to get its locks before it gives up with 55P03.'),
-('lock_retry_delay', '200', 'ms', 'The mean pause between two tries; each pause is drawn between half and one and a half of it.'),
-('top_level_runner', 'none', 'none | dblink',
-    'How CALL lifecycle.run_pending() runs statements that PostgreSQL refuses inside a function: not at all, or through dblink.'),
-('dblink_connection', '', 'connection string', 'The connection that dblink opens; empty: this database, over the local socket.');
+('lock_retry_delay', '200', 'ms', 'The mean pause between two tries; each lasts between 0.5 and 1.5 times that.'),
+('top_level_runner', 'none', 'none | dblink', 'How run_pending() runs what PostgreSQL refuses inside a function.'),
+('dblink_connection', '', 'connection', 'What dblink connects to; empty: this database over the local socket.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),

@@ -10,9 +10,9 @@ CREATE TYPE lifecycle.plan_step AS (
     note text
 );
 COMMENT ON TYPE lifecycle.plan_step IS
-'One statement together with its inverse. stage: what must not share a transaction with an earlier step comes in a later stage.
-object: "<type> <identity>" as pg_identify_object writes it. statement NULL: it stands already. inverse NULL: nothing to undo.
-top_level: PostgreSQL refuses the statement inside a function (CREATE INDEX CONCURRENTLY).';
+'One statement together with its inverse. stage: what must not share a transaction with an earlier step comes in a
+later stage. object: "<type> <identity>" as pg_identify_object writes it. statement NULL: it stands already. inverse
+NULL: nothing to undo. top_level: PostgreSQL refuses the statement inside a function (CREATE INDEX CONCURRENTLY).';
 
 CREATE TYPE lifecycle.step_result AS (
     migration_id bigint,
@@ -26,8 +26,9 @@ CREATE TYPE lifecycle.step_result AS (
     note text
 );
 COMMENT ON TYPE lifecycle.step_result IS
-'One row a step of a change. status: planned (dry run), done, skipped (it stood already), pending (a later stage or a top-level
-statement, see lifecycle.pending_steps), failed. plan_hash: pass it as expected_plan to run exactly the plan that was reviewed.';
+'One row a step of a change. status: planned (dry run), done, skipped (it stood already), pending (a later stage or a
+top-level statement, see lifecycle.pending_steps), failed. plan_hash: pass it as expected_plan to run exactly the plan
+that was reviewed.';
 
 CREATE TYPE lifecycle.finding AS (
     severity text,

@@ -18,15 +18,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 WHEN l.now IS NULL THEN 'missing'
                 WHEN l.server_major = current_setting('server_version_num')::integer / 10000
                     AND l.fingerprint <> md5(lifecycle._definition(l.now)) THEN 'changed'
-                WHEN l.origin = lifecycle._origin() AND lifecycle._identity(l.now) <> lifecycle._identity(lifecycle._address(l.object))
+                WHEN l.origin = lifecycle._origin()
+                    AND lifecycle._identity(l.now) <> lifecycle._identity(lifecycle._address(l.object))
                     OR l.origin = lifecycle._origin() AND lifecycle._address(l.object) IS NULL THEN 'renamed'
                 ELSE 'ok'
             END AS verdict
         FROM located AS l
     )
     SELECT
-        CASE j.verdict WHEN 'ok' THEN 'ok' WHEN 'renamed' THEN 'info' WHEN 'missing' THEN 'error' WHEN 'failed' THEN 'error'
-            ELSE 'warning' END,
+        CASE
+            WHEN j.verdict = 'ok' THEN 'ok'
+            WHEN j.verdict = 'renamed' THEN 'info'
+            WHEN j.verdict IN ('missing', 'failed') THEN 'error'
+            ELSE 'warning'
+        END,
         j.object,
         j.verdict,
         format('migration %s (%s), step %s: %s', j.migration_id, j.name, j.step, CASE j.verdict
@@ -50,7 +55,7 @@ COMMENT ON FUNCTION lifecycle.verify_migrations() IS
 'Compares every journaled object with the catalog.
 
 Arguments: none.
-Returns: one row an object (lifecycle.finding); finding is ok, renamed, changed (fingerprint drift, compared only on the major
-version that rendered it), missing, pending or failed; remedy is the statement that mends it.
+Returns: one row an object (lifecycle.finding); finding is ok, renamed, changed (fingerprint drift, compared only on
+the major version that rendered it), missing, pending or failed; remedy is the statement that mends it.
 Errors: none.
 Example: SELECT * FROM lifecycle.verify_migrations() WHERE severity <> ''ok'';';
