@@ -1,0 +1,36 @@
+-- What the application calls without naming a schema: wrappers in public for two functions of pg_lifecycle, and one of
+-- the system's own. The service role owns nothing, and REFRESH or ATTACH PARTITION need the owner, so they run with
+-- the rights of their owner, the owner of the tables; only the service role may call them.
+DO $do$
+DECLARE
+    v_service text := coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service');
+BEGIN
+    PERFORM lifecycle.expose(
+        'public', ARRAY['refresh_all_materialized_views', 'check_partition_sizes'],
+        grant_to => ARRAY[v_service::name], as_owner => true
+    );
+END
+$do$;
+
+-- Next month's partition of daily_metrics; its scheduler may call it as often as it likes.
+CREATE FUNCTION public.create_monthly_daily_metrics_partition()
+RETURNS TABLE (partition_name text, status text)
+LANGUAGE sql
+SECURITY DEFINER -- see above; it takes no argument, so there is nothing that a caller could choose
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+    SELECT r.object, r.status
+    FROM lifecycle.create_monthly_partition(
+        'public.daily_metrics', (date_trunc('month', current_date) + interval '1 month')::date
+    ) AS r;
+$fn$;
+REVOKE ALL ON FUNCTION public.create_monthly_daily_metrics_partition() FROM public;
+
+DO $do$
+BEGIN
+    EXECUTE format(
+        'GRANT EXECUTE ON FUNCTION public.create_monthly_daily_metrics_partition() TO %I',
+        coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service')
+    );
+END
+$do$;
