@@ -177,6 +177,28 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 'Which routines are for applications (use: granted by lifecycle.grant_lifecycle_use) and which for everybody (public).
 A routine that is not listed is for administrators.';
 
+-- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+CREATE TABLE lifecycle.admin_privilege (
+    relation name NOT NULL,
+    privileges text NOT NULL,
+    CONSTRAINT admin_privilege_pkey PRIMARY KEY (relation)
+);
+COMMENT ON TABLE lifecycle.admin_privilege IS
+'What lifecycle.grant_lifecycle_admin grants on the tables of the extension, besides SELECT.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+('setting_value', 'INSERT (name, value), UPDATE (value, changed_at, changed_by), DELETE'),
+(
+    'migration',
+    'INSERT (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state), '
+    || 'UPDATE (state, rolled_back_at, rolled_back_by)'
+),
+(
+    'migration_step',
+    'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
+    || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)'
+);
+
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
 ('lock_attempts', '10', 'tries', 'How often a change tries to get its locks before it gives up with 55P03.'),
@@ -1122,17 +1144,45 @@ COMMENT ON FUNCTION lifecycle._open_migrations(text, regclass) IS
 name.';
 
 -- source: sql/core/_grant_step.sql
-CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object text) RETURNS lifecycle.plan_step
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step(
-        'grant',
-        format('privileges of %I on %s', role_name, object),
-        format('GRANT %s ON %s TO %I', privileges, object, role_name),
-        format('REVOKE %s ON %s FROM %I', privileges, object, role_name)
+-- Only what the role does not hold yet is granted, so that the inverse takes back no more than that.
+CREATE FUNCTION lifecycle._lacking(role_name name, privilege text, object_kind text) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT o.identity
+        FROM (
+            SELECT 'SCHEMA' AS kind, quote_ident(n.nspname) AS identity, n.nspacl AS acl
+            FROM pg_namespace AS n WHERE n.nspname = 'lifecycle'
+            UNION ALL
+            SELECT 'TABLE', c.oid::regclass::text, c.relacl
+            FROM pg_class AS c WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relkind IN ('r', 'v')
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proacl
+            FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace
+        ) AS o
+        WHERE o.kind = object_kind AND NOT EXISTS (
+            SELECT FROM aclexplode(o.acl) AS a
+            WHERE a.grantee = to_regrole(quote_ident(role_name)) AND a.privilege_type = privilege
+        )
+        ORDER BY o.identity
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS
-'The step that grants privileges on an object to a role.';
+COMMENT ON FUNCTION lifecycle._lacking(name, text, text) IS
+'The objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role itself was not granted a privilege.';
+
+CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object_kind text, objects text[])
+RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'grant',
+        format('privileges of %I', role_name),
+        CASE WHEN list.words <> ''
+            THEN format('GRANT %s ON %s %s TO %I', privileges, object_kind, list.words, role_name) END,
+        format('REVOKE %s ON %s %s FROM %I', privileges, object_kind, list.words, role_name),
+        note => CASE WHEN list.words = '' THEN format('holds %s already', privileges) END
+    )
+    FROM (SELECT array_to_string(objects, ', ') AS words) AS list
+$fn$;
+COMMENT ON FUNCTION lifecycle._grant_step(name, text, text, text[]) IS
+'The step that grants privileges on some objects to a role; skipped when there are none.';
 
 CREATE FUNCTION lifecycle._require_role(role_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -2581,24 +2631,44 @@ Errors: 42704 no such pending top-level step; 42501 it belongs to another role.
 Example: SELECT lifecycle.confirm_step(12, 3);';
 
 -- source: sql/core/grant_lifecycle_admin.sql
--- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+CREATE FUNCTION lifecycle._is_granted(role_name name, relation name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c
+        CROSS JOIN LATERAL (
+            SELECT c.relacl AS acl
+            UNION ALL
+            SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid
+        ) AS g
+        CROSS JOIN LATERAL aclexplode(g.acl) AS a
+        WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relname = relation
+            AND a.privilege_type = 'INSERT' AND a.grantee = to_regrole(quote_ident(role_name))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_granted(name, name) IS
+'Whether a role was itself granted INSERT on a relation of schema lifecycle or on columns of it.';
+
 CREATE FUNCTION lifecycle._plan_grant_admin(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._data_schema_steps() || ARRAY[
-        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'USAGE, CREATE', 'SCHEMA lifecycle_data'),
-        lifecycle._grant_step(role_name, 'SELECT', 'ALL TABLES IN SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'EXECUTE', 'ALL ROUTINES IN SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'INSERT, UPDATE, DELETE', 'TABLE lifecycle.setting_value'),
-        lifecycle._grant_step(role_name,
-            'INSERT (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state), '
-            || 'UPDATE (state, rolled_back_at, rolled_back_by)',
-            'TABLE lifecycle.migration'),
-        lifecycle._grant_step(role_name,
-            'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
-            || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)',
-            'TABLE lifecycle.migration_step')
-    ]
+        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA', lifecycle._lacking(role_name, 'USAGE', 'SCHEMA')),
+        lifecycle._grant_step(role_name, 'USAGE, CREATE', 'SCHEMA', ARRAY(
+            SELECT 'lifecycle_data' WHERE NOT EXISTS (
+                SELECT FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
+                WHERE n.nspname = 'lifecycle_data' AND a.privilege_type = 'CREATE'
+                    AND a.grantee = to_regrole(quote_ident(role_name))
+            )
+        )),
+        lifecycle._grant_step(role_name, 'SELECT', 'TABLE', lifecycle._lacking(role_name, 'SELECT', 'TABLE')),
+        lifecycle._grant_step(role_name, 'EXECUTE', 'ROUTINE', lifecycle._lacking(role_name, 'EXECUTE', 'ROUTINE'))
+    ] || ARRAY(
+        SELECT lifecycle._grant_step(role_name, w.privileges, 'TABLE', CASE
+            WHEN lifecycle._is_granted(role_name, w.relation) THEN ARRAY[]::text[]
+            ELSE ARRAY[format('lifecycle.%I', w.relation)]
+        END)
+        FROM lifecycle.admin_privilege AS w
+        ORDER BY w.relation
+    )
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_grant_admin(name) IS 'The plan of grant_lifecycle_admin.';
 
@@ -2630,14 +2700,15 @@ Example: SELECT * FROM lifecycle.grant_lifecycle_admin(''app_owner'');';
 CREATE FUNCTION lifecycle._plan_grant_use(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY[
-        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'SELECT', 'ALL TABLES IN SCHEMA lifecycle')
-    ] || ARRAY(
-        SELECT lifecycle._grant_step(role_name, 'EXECUTE', format('ROUTINE %s', p.oid::regprocedure))
-        FROM lifecycle.routine_purpose AS u
-        JOIN pg_proc AS p ON p.proname = u.routine AND p.pronamespace = 'lifecycle'::regnamespace
-        ORDER BY p.oid::regprocedure::text
-    )
+        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA', lifecycle._lacking(role_name, 'USAGE', 'SCHEMA')),
+        lifecycle._grant_step(role_name, 'SELECT', 'TABLE', lifecycle._lacking(role_name, 'SELECT', 'TABLE')),
+        lifecycle._grant_step(role_name, 'EXECUTE', 'ROUTINE', ARRAY(
+            SELECT l.routine FROM unnest(lifecycle._lacking(role_name, 'EXECUTE', 'ROUTINE')) AS l (routine)
+            JOIN pg_proc AS p ON p.oid = l.routine::regprocedure
+            JOIN lifecycle.routine_purpose AS u ON u.routine = p.proname
+            ORDER BY l.routine
+        ))
+    ]
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_grant_use(name) IS 'The plan of grant_lifecycle_use.';
 

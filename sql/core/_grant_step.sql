@@ -1,14 +1,42 @@
-CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object text) RETURNS lifecycle.plan_step
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step(
-        'grant',
-        format('privileges of %I on %s', role_name, object),
-        format('GRANT %s ON %s TO %I', privileges, object, role_name),
-        format('REVOKE %s ON %s FROM %I', privileges, object, role_name)
+-- Only what the role does not hold yet is granted, so that the inverse takes back no more than that.
+CREATE FUNCTION lifecycle._lacking(role_name name, privilege text, object_kind text) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT o.identity
+        FROM (
+            SELECT 'SCHEMA' AS kind, quote_ident(n.nspname) AS identity, n.nspacl AS acl
+            FROM pg_namespace AS n WHERE n.nspname = 'lifecycle'
+            UNION ALL
+            SELECT 'TABLE', c.oid::regclass::text, c.relacl
+            FROM pg_class AS c WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relkind IN ('r', 'v')
+            UNION ALL
+            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proacl
+            FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace
+        ) AS o
+        WHERE o.kind = object_kind AND NOT EXISTS (
+            SELECT FROM aclexplode(o.acl) AS a
+            WHERE a.grantee = to_regrole(quote_ident(role_name)) AND a.privilege_type = privilege
+        )
+        ORDER BY o.identity
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._grant_step(name, text, text) IS
-'The step that grants privileges on an object to a role.';
+COMMENT ON FUNCTION lifecycle._lacking(name, text, text) IS
+'The objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role was not itself granted a privilege.';
+
+CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object_kind text, objects text[])
+RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'grant',
+        format('privileges of %I', role_name),
+        CASE WHEN list.words <> ''
+            THEN format('GRANT %s ON %s %s TO %I', privileges, object_kind, list.words, role_name) END,
+        format('REVOKE %s ON %s %s FROM %I', privileges, object_kind, list.words, role_name),
+        note => CASE WHEN list.words = '' THEN format('holds %s already', privileges) END
+    )
+    FROM (SELECT array_to_string(objects, ', ') AS words) AS list
+$fn$;
+COMMENT ON FUNCTION lifecycle._grant_step(name, text, text, text[]) IS
+'The step that grants privileges on some objects to a role; skipped when there are none.';
 
 CREATE FUNCTION lifecycle._require_role(role_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

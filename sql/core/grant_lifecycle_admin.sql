@@ -1,21 +1,41 @@
--- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+CREATE FUNCTION lifecycle._is_granted(role_name name, relation name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c
+        CROSS JOIN LATERAL (
+            SELECT c.relacl AS acl
+            UNION ALL
+            SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid
+        ) AS g
+        CROSS JOIN LATERAL aclexplode(g.acl) AS a
+        WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relname = relation
+            AND a.privilege_type = 'INSERT' AND a.grantee = to_regrole(quote_ident(role_name))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_granted(name, name) IS
+'Whether a role was itself granted INSERT on a relation of schema lifecycle or on columns of it.';
+
 CREATE FUNCTION lifecycle._plan_grant_admin(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._data_schema_steps() || ARRAY[
-        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'USAGE, CREATE', 'SCHEMA lifecycle_data'),
-        lifecycle._grant_step(role_name, 'SELECT', 'ALL TABLES IN SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'EXECUTE', 'ALL ROUTINES IN SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'INSERT, UPDATE, DELETE', 'TABLE lifecycle.setting_value'),
-        lifecycle._grant_step(role_name,
-            'INSERT (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state), '
-            || 'UPDATE (state, rolled_back_at, rolled_back_by)',
-            'TABLE lifecycle.migration'),
-        lifecycle._grant_step(role_name,
-            'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
-            || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)',
-            'TABLE lifecycle.migration_step')
-    ]
+        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA', lifecycle._lacking(role_name, 'USAGE', 'SCHEMA')),
+        lifecycle._grant_step(role_name, 'USAGE, CREATE', 'SCHEMA', ARRAY(
+            SELECT 'lifecycle_data' WHERE NOT EXISTS (
+                SELECT FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
+                WHERE n.nspname = 'lifecycle_data' AND a.privilege_type = 'CREATE'
+                    AND a.grantee = to_regrole(quote_ident(role_name))
+            )
+        )),
+        lifecycle._grant_step(role_name, 'SELECT', 'TABLE', lifecycle._lacking(role_name, 'SELECT', 'TABLE')),
+        lifecycle._grant_step(role_name, 'EXECUTE', 'ROUTINE', lifecycle._lacking(role_name, 'EXECUTE', 'ROUTINE'))
+    ] || ARRAY(
+        SELECT lifecycle._grant_step(role_name, w.privileges, 'TABLE', CASE
+            WHEN lifecycle._is_granted(role_name, w.relation) THEN ARRAY[]::text[]
+            ELSE ARRAY[format('lifecycle.%I', w.relation)]
+        END)
+        FROM lifecycle.admin_privilege AS w
+        ORDER BY w.relation
+    )
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_grant_admin(name) IS 'The plan of grant_lifecycle_admin.';
 

@@ -2,14 +2,15 @@
 CREATE FUNCTION lifecycle._plan_grant_use(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY[
-        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA lifecycle'),
-        lifecycle._grant_step(role_name, 'SELECT', 'ALL TABLES IN SCHEMA lifecycle')
-    ] || ARRAY(
-        SELECT lifecycle._grant_step(role_name, 'EXECUTE', format('ROUTINE %s', p.oid::regprocedure))
-        FROM lifecycle.routine_purpose AS u
-        JOIN pg_proc AS p ON p.proname = u.routine AND p.pronamespace = 'lifecycle'::regnamespace
-        ORDER BY p.oid::regprocedure::text
-    )
+        lifecycle._grant_step(role_name, 'USAGE', 'SCHEMA', lifecycle._lacking(role_name, 'USAGE', 'SCHEMA')),
+        lifecycle._grant_step(role_name, 'SELECT', 'TABLE', lifecycle._lacking(role_name, 'SELECT', 'TABLE')),
+        lifecycle._grant_step(role_name, 'EXECUTE', 'ROUTINE', ARRAY(
+            SELECT l.routine FROM unnest(lifecycle._lacking(role_name, 'EXECUTE', 'ROUTINE')) AS l (routine)
+            JOIN pg_proc AS p ON p.oid = l.routine::regprocedure
+            JOIN lifecycle.routine_purpose AS u ON u.routine = p.proname
+            ORDER BY l.routine
+        ))
+    ]
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_grant_use(name) IS 'The plan of grant_lifecycle_use.';
 

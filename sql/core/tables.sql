@@ -100,6 +100,28 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 'Which routines are for applications (use: granted by lifecycle.grant_lifecycle_use) and which for everybody (public).
 A routine that is not listed is for administrators.';
 
+-- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+CREATE TABLE lifecycle.admin_privilege (
+    relation name NOT NULL,
+    privileges text NOT NULL,
+    CONSTRAINT admin_privilege_pkey PRIMARY KEY (relation)
+);
+COMMENT ON TABLE lifecycle.admin_privilege IS
+'What lifecycle.grant_lifecycle_admin grants on the tables of the extension, besides SELECT.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+('setting_value', 'INSERT (name, value), UPDATE (value, changed_at, changed_by), DELETE'),
+(
+    'migration',
+    'INSERT (name, feature, part_of, target, target_oid, parameters, search_path, plan_hash, state), '
+    || 'UPDATE (state, rolled_back_at, rolled_back_by)'
+),
+(
+    'migration_step',
+    'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
+    || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)'
+);
+
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
 ('lock_attempts', '10', 'tries', 'How often a change tries to get its locks before it gives up with 55P03.'),
