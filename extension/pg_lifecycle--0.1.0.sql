@@ -325,7 +325,12 @@ BEGIN
             AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
-        v_address.object_id := to_regprocedure(v_identity)::oid;
+        BEGIN
+            v_address.object_id := to_regprocedure(v_identity)::oid;
+        EXCEPTION WHEN undefined_object OR undefined_table OR invalid_schema_name THEN
+            -- A type of its arguments is gone; before PostgreSQL 16 that is an error even here.
+            RETURN NULL;
+        END;
     ELSIF v_kind = 'schema' THEN
         v_address.class_id := 'pg_namespace'::regclass;
         v_address.object_id := to_regnamespace(v_identity)::oid;
@@ -1167,7 +1172,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._lacking(name, text, text) IS
-'The objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role itself was not granted a privilege.';
+'Objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role was not granted a privilege itself.';
 
 CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object_kind text, objects text[])
 RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1215,16 +1220,28 @@ COMMENT ON FUNCTION lifecycle._locate(text, lifecycle.object_address, text) IS
 -- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is
 -- made at first use for the owner of the extension, whom every administrator depends on anyway.
 CREATE FUNCTION lifecycle._data_schema_steps() RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN to_regnamespace('lifecycle_data') IS NULL THEN ARRAY[lifecycle._step(
-        'create data schema',
-        'schema lifecycle_data',
-        format('CREATE SCHEMA lifecycle_data AUTHORIZATION %I', (
-            SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n WHERE n.nspname = 'lifecycle')),
-        -- It goes with the rollback that empties it, see _data_schema_undo.
-        NULL,
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant oid := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'lifecycle');
+    v_present name := (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n
+        WHERE n.nspname = 'lifecycle_data' AND n.nspowner <> v_owner);
+BEGIN
+    -- Its owner could drop what we generate there, and with it what keeps a DELETE from being a real one.
+    IF v_present IS NOT NULL AND NOT lifecycle._is_superuser(v_present) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('schema lifecycle_data belongs to %I, not to the owner of the extension', v_present),
+            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.', pg_get_userbyid(v_owner));
+    ELSIF to_regnamespace('lifecycle_data') IS NOT NULL THEN
+        RETURN ARRAY[]::lifecycle.plan_step[];
+    END IF;
+    -- No inverse: it goes with the rollback that empties it, see _data_schema_undo.
+    RETURN ARRAY[lifecycle._step(
+        'create data schema', 'schema lifecycle_data',
+        format('CREATE SCHEMA lifecycle_data AUTHORIZATION %I', pg_get_userbyid(v_owner)), NULL,
         note => 'generated functions and queues live here; it goes again with the rollback that empties it'
-    )] ELSE '{}' END
+    )];
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
 'The step that makes schema lifecycle_data, when it is not there yet.';

@@ -25,7 +25,12 @@ BEGIN
             AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
-        v_address.object_id := to_regprocedure(v_identity)::oid;
+        BEGIN
+            v_address.object_id := to_regprocedure(v_identity)::oid;
+        EXCEPTION WHEN undefined_object OR undefined_table OR invalid_schema_name THEN
+            -- A type of its arguments is gone; before PostgreSQL 16 that is an error even here.
+            RETURN NULL;
+        END;
     ELSIF v_kind = 'schema' THEN
         v_address.class_id := 'pg_namespace'::regclass;
         v_address.object_id := to_regnamespace(v_identity)::oid;

@@ -1,16 +1,28 @@
 -- What is generated at run time lives in lifecycle_data: a plain schema, so that DROP EXTENSION leaves it alone. It is
 -- made at first use for the owner of the extension, whom every administrator depends on anyway.
 CREATE FUNCTION lifecycle._data_schema_steps() RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN to_regnamespace('lifecycle_data') IS NULL THEN ARRAY[lifecycle._step(
-        'create data schema',
-        'schema lifecycle_data',
-        format('CREATE SCHEMA lifecycle_data AUTHORIZATION %I', (
-            SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n WHERE n.nspname = 'lifecycle')),
-        -- It goes with the rollback that empties it, see _data_schema_undo.
-        NULL,
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant oid := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'lifecycle');
+    v_present name := (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n
+        WHERE n.nspname = 'lifecycle_data' AND n.nspowner <> v_owner);
+BEGIN
+    -- Its owner could drop what we generate there, and with it what keeps a DELETE from being a real one.
+    IF v_present IS NOT NULL AND NOT lifecycle._is_superuser(v_present) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('schema lifecycle_data belongs to %I, not to the owner of the extension', v_present),
+            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.', pg_get_userbyid(v_owner));
+    ELSIF to_regnamespace('lifecycle_data') IS NOT NULL THEN
+        RETURN ARRAY[]::lifecycle.plan_step[];
+    END IF;
+    -- No inverse: it goes with the rollback that empties it, see _data_schema_undo.
+    RETURN ARRAY[lifecycle._step(
+        'create data schema', 'schema lifecycle_data',
+        format('CREATE SCHEMA lifecycle_data AUTHORIZATION %I', pg_get_userbyid(v_owner)), NULL,
         note => 'generated functions and queues live here; it goes again with the rollback that empties it'
-    )] ELSE '{}' END
+    )];
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
 'The step that makes schema lifecycle_data, when it is not there yet.';

@@ -21,7 +21,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._lacking(name, text, text) IS
-'The objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role was not itself granted a privilege.';
+'Objects of schema lifecycle of a kind (SCHEMA, TABLE, ROUTINE) on which a role was not granted a privilege itself.';
 
 CREATE FUNCTION lifecycle._grant_step(role_name name, privileges text, object_kind text, objects text[])
 RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
