@@ -38,14 +38,14 @@ SETTINGS: Mapping[str, str] = {
     "track_functions": "pl",
     "jit": "off",
     "timezone": "UTC",
+    # pg_cron then needs no way in through pg_hba.conf; without pg_cron the setting means nothing.
+    "cron.use_background_workers": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 
 # Loaded at start where the server has the library. timescaledb is left out: its launcher connects to every
 # database, so that none could serve as a template; ask for it through `settings`.
 PRELOAD = ("plpgsql", "pg_stat_statements", "plpgsql_check", "pg_cron")
-
-_CRON_SETTINGS = {"cron.use_background_workers": "on", "cron.database_name": "postgres"}
 
 
 class ServerError(Exception):
@@ -178,10 +178,3 @@ class Server(ABC):
                 time.sleep(0.05)
             else:
                 return
-
-
-def preload_settings(libraries: Path | frozenset[str]) -> dict[str, str]:
-    """Settings that load what is there of `PRELOAD`: a directory of libraries, or their names."""
-    names = libraries if isinstance(libraries, frozenset) else frozenset(p.stem for p in libraries.iterdir())
-    present = [name for name in PRELOAD if name in names]
-    return {"shared_preload_libraries": ",".join(present)} | (_CRON_SETTINGS if "pg_cron" in present else {})

@@ -40,9 +40,8 @@ class Installation:
 
     def below(self, tree: Path) -> Installation:
         """The same directories below another root."""
-        return Installation(
-            self.version, *(_below(tree, path) for path in (self.bindir, self.sharedir, self.pkglibdir))
-        )
+        bindir, sharedir, pkglibdir = (_below(tree, path) for path in (self.bindir, self.sharedir, self.pkglibdir))
+        return Installation(self.version, bindir, sharedir, pkglibdir)
 
 
 def local(pg_config: str | None = None) -> Installation:
@@ -56,6 +55,11 @@ def local(pg_config: str | None = None) -> Installation:
         if found.program("postgres").exists() and found.program("initdb").exists():
             return found
     raise ServerError("no server binaries on this machine: pg_config leads to no initdb and postgres")
+
+
+def debian() -> list[Installation]:
+    """All installations in Debian's directories that have a server."""
+    return [found for found in map(read, _debian()) if found.program("initdb").exists()]
 
 
 def embedded(major: int) -> Installation:

@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg.conninfo import make_conninfo
 
-from pg_lifecycle.server.base import EXTENSION, Server, ServerError, preload_settings
+from pg_lifecycle.server.base import EXTENSION, PRELOAD, Server, ServerError
 from pg_lifecycle.server.binaries import Account, Installation, plant
 
 _SOCKET_PATH_MAX = 107 - len("/.s.PGSQL.5432")
@@ -35,7 +35,6 @@ class Cluster(Server):
         self.source = source
         self.account = Account.choose()
         self.home = home or Path(tempfile.mkdtemp(prefix="pg_lifecycle-"))
-        self._own_settings = dict(settings or {})
         if len(str(self.home)) > _SOCKET_PATH_MAX:
             raise ServerError(f"{self.home} is too long a path for a socket: at most {_SOCKET_PATH_MAX} bytes")
 
@@ -101,8 +100,13 @@ class Cluster(Server):
     def attach(cls, state: Mapping[str, Any]) -> Cluster:
         """The server that `state` described."""
         source = state["source"]
-        directories = (Path(source[key]) for key in ("bindir", "sharedir", "pkglibdir"))
-        installation = Installation(source["version"], *directories, tuple(map(Path, source["extra"])))
+        installation = Installation(
+            source["version"],
+            bindir=Path(source["bindir"]),
+            sharedir=Path(source["sharedir"]),
+            pkglibdir=Path(source["pkglibdir"]),
+            extra=tuple(map(Path, source["extra"])),
+        )
         return cls(state["spec"], installation, Path(state["home"]))
 
     def run(self, program: str, *args: str, stdin: str | None = None, dbname: str = "postgres") -> str:
@@ -125,8 +129,13 @@ class Cluster(Server):
         shutil.rmtree(self.home / "tree", ignore_errors=True)
         planted = plant(self.source, self.home / "tree", self.account)
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", _locale(), "-N")
-        settings = self.settings | preload_settings(planted.pkglibdir) | self._own_settings
-        settings |= {"listen_addresses": "", "unix_socket_directories": str(self.home)}
+        libraries = {path.stem for path in planted.pkglibdir.iterdir()}
+        settings = {
+            "shared_preload_libraries": ",".join(name for name in PRELOAD if name in libraries),
+            **self.settings,
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.home),
+        }
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 

@@ -30,14 +30,14 @@ class Host:
 
 def available_hosts() -> list[Host]:
     """All hosts this package knows, usable here or not."""
-    return [*_docker_hosts(), _local_host(), *map(_embedded_host, binaries.EMBEDDED_MAJORS), _given_host()]
+    return [*_docker_hosts(), *_local_hosts(), *map(_embedded_host, binaries.EMBEDDED_MAJORS), _given_host()]
 
 
 def default_spec() -> str:
     """PG_LIFECYCLE_SERVER; else what has PG_LIFECYCLE_MAJOR; else local binaries, else the newest embedded server."""
     given, major = (os.environ.get(name, "").strip() for name in (VARIABLE, MAJOR_VARIABLE))
     if given or not major:
-        return given or ("local" if _local_host().usable else "embedded")
+        return given or ("local" if _local_hosts()[0].usable else "embedded")
     for host in available_hosts():
         if host.usable and host.major == _major(major):
             return host.spec
@@ -60,7 +60,8 @@ def create(spec: str | None = None, home: Path | None = None, settings: Mapping[
 def attach(state: Mapping[str, Any]) -> Server:
     """The server whose `state()` this is, started by this process or by another."""
     if state["host"] == "docker":
-        from pg_lifecycle.server.docker import Container
+        # Only here: the other hosts must work without the Docker SDK.
+        from pg_lifecycle.server.container import Container
 
         return Container.attach(state)
     return GivenServer.attach(state) if state["host"] == "dsn" else Cluster.attach(state)
@@ -70,7 +71,7 @@ _Maker = Callable[[str, Path | None, Mapping[str, str] | None], Server]
 
 
 def _make_local(rest: str, home: Path | None, settings: Mapping[str, str] | None) -> Server:
-    return Cluster("local", binaries.local(rest or None), home, settings)
+    return Cluster(f"local:{rest}" if rest else "local", binaries.local(rest or None), home, settings)
 
 
 def _make_embedded(rest: str, home: Path | None, settings: Mapping[str, str] | None) -> Server:
@@ -79,9 +80,10 @@ def _make_embedded(rest: str, home: Path | None, settings: Mapping[str, str] | N
 
 
 def _make_docker(rest: str, _: Path | None, settings: Mapping[str, str] | None) -> Server:
-    from pg_lifecycle.server import docker, image
+    from pg_lifecycle.server import image
+    from pg_lifecycle.server.container import Container
 
-    return docker.Container(_major(rest or str(image.DEFAULT_MAJOR)), settings)
+    return Container(_major(rest or str(image.DEFAULT_MAJOR)), settings)
 
 
 def _make_given(rest: str, *_: object) -> Server:
@@ -109,17 +111,20 @@ def _docker_hosts() -> list[Host]:
 
     reason = image.unusable()
     return [
-        Host(f"docker:{major}", "docker", major, not reason, reason or f"Debian {suite}")
-        for major, suite in image.SUITES.items()
+        Host(f"docker:{major}", "docker", major, not reason, reason or f"Debian {recipe}")
+        for major, recipe in image.RECIPES.items()
     ]
 
 
-def _local_host() -> Host:
+def _local_hosts() -> list[Host]:
+    """`local`, the one that pg_config leads to, and those of other majors in Debian's directories."""
     try:
-        found = binaries.local()
+        first = binaries.local()
     except ServerError as error:
-        return Host("local", "local", None, False, str(error))
-    return Host("local", "local", found.major, True, f"{found.version} in {found.bindir}")
+        return [Host("local", "local", None, False, str(error))]
+    others = {found.major: found for found in binaries.debian() if found.major != first.major}
+    named = {"local": first, **{f"local:{major}": found for major, found in others.items()}}
+    return [Host(spec, "local", has.major, True, f"{has.version} in {has.bindir}") for spec, has in named.items()]
 
 
 def _embedded_host(major: int) -> Host:
