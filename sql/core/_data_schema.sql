@@ -12,7 +12,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = format('schema lifecycle_data belongs to %I, not to the owner of the extension', v_present),
-            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.', pg_get_userbyid(v_owner));
+            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.',
+                pg_get_userbyid(v_owner));
     ELSIF to_regnamespace('lifecycle_data') IS NOT NULL THEN
         RETURN ARRAY[]::lifecycle.plan_step[];
     END IF;
