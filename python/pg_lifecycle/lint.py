@@ -29,7 +29,17 @@ LAYOUT_ALLOWED = [
     Allowed("LT01", r"^COMMENT ON PROCEDURE ", "sqlfluff takes the arguments of a procedure for a list of columns"),
 ]
 
-PLPGSQL_ALLOWED: list[Allowed] = []
+PLPGSQL_ALLOWED = [
+    Allowed(
+        "security", r"^lifecycle\._execute\(", "runs a statement of the user, with the rights of the user: its purpose"
+    ),
+    Allowed("security", r"^lifecycle\._lock_once\(", "the relation is a regclass, the mode a constant of our own code"),
+    Allowed("performance", r"target type is different", "one cast in an assignment, once a call"),
+    Allowed("warning", r'cast "text" value to "jsonb" type', "a literal for a constant"),
+    Allowed(
+        "performance", r"cannot to determine volatility of used dynamic SQL", "it guesses without knowing the statement"
+    ),
+]
 
 
 def sources(root: Path = bundle.ROOT) -> list[syntax.SourceFile]:
@@ -106,17 +116,17 @@ def plpgsql_check(connection: psycopg.Connection[Any], root: Path = bundle.ROOT)
         routine.signature: (routine.path, routine.body_line) for file in sources(root) for routine in file.routines
     }
     rows = connection.execute(_PLPGSQL_CHECK).fetchall()
-    for signature, lineno, level, sqlstate, message, query in rows:
+    for signature, lineno, level, sqlstate, message, context in rows:
         path, first = places.get(signature, (signature, 1))
-        text = f"{signature}: {message}" + (f" [{query.strip()}]" if query else "")
+        text = f"{signature}: {message}" + (f" [{' '.join(context.split())}]" if context else "")
         if not any(allowed.covers(level, text) for allowed in PLPGSQL_ALLOWED):
             yield Finding(path, first + (lineno or 1) - 1, f"plpgsql_check {level} {sqlstate}", text)
 
 
 _PLPGSQL_CHECK = """
     SELECT
-        'lifecycle.' || p.proname || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
-        c.lineno, c.level, c.sqlstate, c.message, c.query
+        'lifecycle.' || p.proname || '(' || pg_catalog.oidvectortypes(p.proargtypes) || ')',
+        c.lineno, c.level, c.sqlstate, c.message, concat_ws(' ', c.detail, c.query)
     FROM pg_catalog.pg_proc AS p
     LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgfoid = p.oid AND NOT t.tgisinternal,
         LATERAL plpgsql_check_function_tb(
