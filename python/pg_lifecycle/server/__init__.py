@@ -8,7 +8,7 @@ Example:
 
 from pg_lifecycle.server.base import Server, ServerError
 from pg_lifecycle.server.hosts import Host, attach, available_hosts, create, default_spec
-from pg_lifecycle.server.serve import main, serve, served, stop
+from pg_lifecycle.server.serve import main, serve, served, stop, stop_command
 
 __all__ = [
     "Host",
@@ -22,4 +22,5 @@ __all__ = [
     "serve",
     "served",
     "stop",
+    "stop_command",
 ]

@@ -159,6 +159,14 @@ class Account:
             return False
         return True
 
+    def can_enter(self, directory: Path) -> bool:
+        """Whether this account reaches a directory."""
+        try:
+            self.run("true", cwd=directory)
+        except (ServerError, OSError):
+            return False
+        return True
+
     def own(self, path: Path) -> None:
         """Gives a file or directory to this account."""
         if self.name:

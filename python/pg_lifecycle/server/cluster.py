@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -34,9 +35,16 @@ class Cluster(Server):
         super().__init__(spec, settings)
         self.source = source
         self.account = Account.choose()
-        self.home = home or Path(tempfile.mkdtemp(prefix="pg_lifecycle-"))
-        if len(str(self.home)) > _SOCKET_PATH_MAX:
-            raise ServerError(f"{self.home} is too long a path for a socket: at most {_SOCKET_PATH_MAX} bytes")
+        self._home = home.absolute() if home else None
+
+    @property
+    def home(self) -> Path:
+        """The directory that holds everything; a new temporary one unless it was given."""
+        if self._home is None:
+            self._home = Path(tempfile.mkdtemp(prefix="pg_lifecycle-"))
+        if len(os.fsencode(self._home)) > _SOCKET_PATH_MAX:
+            raise ServerError(f"{self._home} is too long a path for a socket: at most {_SOCKET_PATH_MAX} bytes")
+        return self._home
 
     @property
     def data(self) -> Path:
@@ -45,6 +53,8 @@ class Cluster(Server):
 
     def start(self) -> None:
         """Starts the server, made first where there is none yet."""
+        if not self._planted.program("pg_ctl").exists():  # new, or what it links to has gone
+            self._plant()
         if not (self.data / "PG_VERSION").exists():
             self._create()
         if self._postmaster() is None:
@@ -58,6 +68,8 @@ class Cluster(Server):
 
     def remove(self) -> None:
         """Stops the server and removes its directory."""
+        if self._home is None:
+            return
         if self._postmaster() is not None:
             self._pg_ctl("stop", "-w", "-m", "immediate")
         shutil.rmtree(self.home, ignore_errors=True)
@@ -114,6 +126,10 @@ class Cluster(Server):
         command = [str(self.source.program(program)), *args, "-d", self.dsn(dbname)]
         return run_client(command, stdin)
 
+    def psql_command(self, dbname: str = "postgres", user: str | None = None) -> str:
+        """The psql of this installation: it need not be on anybody's PATH."""
+        return shlex.join([str(self.source.program("psql")), self.dsn(dbname, user)])
+
     def _conninfo(self) -> str:
         return make_conninfo(host=str(self.home), port=5432, user="postgres")
 
@@ -121,15 +137,22 @@ class Cluster(Server):
     def _planted(self) -> Installation:
         return self.source.below(self.home / "tree")
 
-    def _create(self) -> None:
-        """Makes the private installation and the cluster."""
+    def _plant(self) -> None:
+        """Makes the private installation."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
         self.account.own(self.home)
+        if not self.account.can_enter(self.home):
+            raise ServerError(
+                f"{self.account.name}, which runs the server, may not enter {self.home}: choose another place"
+            )
         shutil.rmtree(self.home / "tree", ignore_errors=True)
-        planted = plant(self.source, self.home / "tree", self.account)
+        plant(self.source, self.home / "tree", self.account)
+
+    def _create(self) -> None:
+        """Makes the cluster."""
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", _locale(), "-N")
-        libraries = {path.stem for path in planted.pkglibdir.iterdir()}
+        libraries = {path.stem for path in self._planted.pkglibdir.iterdir()}
         settings = {
             "shared_preload_libraries": ",".join(name for name in PRELOAD if name in libraries),
             **self.settings,

@@ -14,7 +14,6 @@ from pg_lifecycle.server.cluster import Cluster
 from pg_lifecycle.server.given import GivenServer
 
 VARIABLE = "PG_LIFECYCLE_SERVER"
-MAJOR_VARIABLE = "PG_LIFECYCLE_MAJOR"
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,9 @@ def available_hosts() -> list[Host]:
 
 
 def default_spec() -> str:
-    """PG_LIFECYCLE_SERVER; else what has PG_LIFECYCLE_MAJOR; else local binaries, else the newest embedded server."""
-    given, major = (os.environ.get(name, "").strip() for name in (VARIABLE, MAJOR_VARIABLE))
-    if given or not major:
-        return given or ("local" if _local_hosts()[0].usable else "embedded")
-    for host in available_hosts():
-        if host.usable and host.major == _major(major):
-            return host.spec
-    raise ServerError(f"no PostgreSQL {major} on this machine, see: python -m pg_lifecycle.server")
+    """PG_LIFECYCLE_SERVER, else local binaries where there are any, else the newest embedded server."""
+    given = os.environ.get(VARIABLE, "").strip()
+    return given or ("local" if _local_hosts()[0].usable else "embedded")
 
 
 def create(spec: str | None = None, home: Path | None = None, settings: Mapping[str, str] | None = None) -> Server:
