@@ -39,7 +39,8 @@ class Outcome:
 
 def host_for(major: int, hosts: Sequence[Host] | None = None) -> Host | None:
     """The first usable host with that major: a container, else this machine's binaries, else the embedded wheel."""
-    return next((host for host in hosts or available_hosts() if host.usable and host.major == major), None)
+    known = available_hosts() if hosts is None else hosts
+    return next((host for host in known if host.usable and host.major == major), None)
 
 
 def run(envs: Sequence[str] = (), root: Path = ROOT) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ ALLOWED = [
     ),
 ]
 
+_PGSPOT = Path(sys.executable).with_name("pgspot")
+
 
 def check(root: Path = bundle.ROOT) -> list[Finding]:
     """What pgspot says about the install script, mapped to the sources. Raises SourceError."""
@@ -28,7 +31,7 @@ def check_script(script: str) -> list[Finding]:
     with tempfile.NamedTemporaryFile("w", suffix=".sql", encoding="utf-8") as file:
         file.write(_readable(script))
         file.flush()
-        done = subprocess.run(["pgspot", file.name], capture_output=True, text=True, check=False)
+        done = subprocess.run([str(_PGSPOT), file.name], capture_output=True, text=True, check=False)
     return list(_findings(script, done.stdout + done.stderr))
 
 

@@ -34,15 +34,16 @@ UNION ALL SELECT 'initial privilege', i.type || ' ' || i.identity, x.privilege_t
 FROM pg_init_privs AS p JOIN m ON m.objid = p.objoid AND m.classid = p.classoid,
     pg_identify_object(p.classoid, p.objoid, p.objsubid) AS i, aclexplode(p.initprivs) AS x
 WHERE x.grantee <> x.grantor
-UNION ALL SELECT 'relation', oid::regclass::text, concat_ws(' ', relkind, relpersistence, relreplident, relrowsecurity,
-    relforcerowsecurity, reloptions::text) FROM rel
+UNION ALL SELECT 'relation', oid::regclass::text, concat_ws(' ', relkind, relpersistence, relreplident,
+    relrowsecurity, relforcerowsecurity, reloptions::text) FROM rel
 UNION ALL SELECT 'view', oid::regclass::text, pg_get_viewdef(oid) FROM rel WHERE relkind IN ('v', 'm')
 UNION ALL SELECT 'column', r.oid::regclass || '.' || a.attname, concat_ws(' ',
     row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum), format_type(a.atttypid, a.atttypmod), a.attnotnull,
     a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid))
 FROM rel AS r JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-UNION ALL SELECT 'attribute', t.oid::regtype || '.' || a.attname, a.attnum || ' ' || format_type(a.atttypid, a.atttypmod)
+UNION ALL SELECT 'attribute', t.oid::regtype || '.' || a.attname, concat_ws(' ', a.attnum,
+    format_type(a.atttypid, a.atttypmod))
 FROM typ AS t JOIN pg_attribute AS a ON a.attrelid = t.typrelid
 UNION ALL SELECT 'constraint', r.oid::regclass || '.' || c.conname, pg_get_constraintdef(c.oid)
 FROM pg_constraint AS c JOIN rel AS r ON r.oid = c.conrelid

@@ -1,8 +1,8 @@
 """plpgsql_check on a live server: our routines are clean, and a planted fault is found in its place."""
 
 import pytest
-from harness.databases import Database
 
+from harness.databases import Database
 from pg_lifecycle import lint
 
 pytestmark = pytest.mark.requires("plpgsql_check")
