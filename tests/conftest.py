@@ -6,6 +6,7 @@ starts it, and the workers share it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -43,7 +44,8 @@ _RUN = pytest.StashKey["Run"]()
 class Run:
     """The server of this test run and the template on it, made when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.server: Server | None = None
         self.template = ""
         self.prefix = f"test_{secrets.token_hex(3)}"
@@ -53,11 +55,16 @@ class Run:
         """Starts the server and makes the template."""
         if self.server is None:
             self.server = create(settings=SETTINGS)
-            self.server.start()
+            with self._uncaptured():  # an image that is built now says so
+                self.server.start()
             self.server.install()
             self.described = str(self.server)
             self.template = self._databases().make_template()
         return self.server
+
+    def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
 
     def stop(self) -> None:
         """Removes the server, and the template from one that is not ours."""
@@ -76,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[_RUN] = Run()
+    config.stash[_RUN] = Run(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -83,6 +83,7 @@ def ensure(major: int) -> str:
             base = _base(client, RECIPES[major].suite)
             _say(f"building the image of PostgreSQL {major} on {base} (minutes, once) ...")
             _build(client, tag, dockerfile, arguments | {"BASE": base})
+            _remove_older(client, major, tag)
     return tag
 
 
@@ -105,6 +106,17 @@ def _build(client: DockerClient, tag: str, dockerfile: str, arguments: Mapping[s
         raise ServerError(f"building {tag} failed:\n{tail}") from error
     except APIError as error:
         raise ServerError(f"building {tag} failed: {error}") from error
+
+
+def _remove_older(client: DockerClient, major: int, tag: str) -> None:
+    """Removes images of the same version from before a change, where no container uses them."""
+    from docker.errors import APIError
+
+    for image in client.images.list(name="pg_lifecycle", filters={"label": f"{LABEL}=image"}):
+        for other in image.tags:
+            if other.startswith(f"pg_lifecycle:{major}-") and other != tag:
+                with contextlib.suppress(APIError):
+                    client.images.remove(other)
 
 
 def _base(client: DockerClient, suite: str) -> str:

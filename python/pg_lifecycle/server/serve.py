@@ -11,10 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pg_lifecycle.server import image
 from pg_lifecycle.server.base import EXTENSION, Server, ServerError
 from pg_lifecycle.server.hosts import attach, available_hosts, create, default_spec
 
 _STATE = "server.json"
+_ACTIONS = "start (default) or stop a server, list those that can be had, build the images of the containers"
 
 
 def serve(spec: str | None = None, directory: Path | None = None, extension: Path = EXTENSION) -> Server:
@@ -72,9 +74,9 @@ def stop_command(spec: str, directory: Path | None = None) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Command line: start (default), stop, list."""
+    """Command line: start (default), stop, list, build."""
     options = _parser().parse_args(arguments)
-    actions = {"start": _start, "stop": _stop, "list": _list}
+    actions = {"start": _start, "stop": _stop, "list": _list, "build": _build}
     try:
         return actions[options.action](options)
     except ServerError as error:
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pg_lifecycle serve", description="a throw-away server with the extension")
-    parser.add_argument("action", nargs="?", choices=("start", "stop", "list"), default="start")
+    parser.add_argument("action", nargs="?", choices=("start", "stop", "list", "build"), default="start", help=_ACTIONS)
     parser.add_argument("--server", help="docker[:major], local[:pg_config], embedded[:major] or dsn:...")
     parser.add_argument("--data", type=Path, help="directory for the server's files (default: in the user's cache)")
     return parser
@@ -107,3 +109,15 @@ def _list(_: argparse.Namespace) -> int:
     for host in available_hosts():
         print(f"{'yes' if host.usable else 'no ':3}  {host.spec:12}  {host.note}")
     return 0
+
+
+def _build(_: argparse.Namespace) -> int:
+    """Builds every image; one that fails does not stop the others."""
+    failed = False
+    for major in image.RECIPES:
+        try:
+            print(f"{image.ensure(major)} is there", flush=True)
+        except ServerError as error:
+            failed = True
+            print(error, file=sys.stderr)
+    return int(failed)
