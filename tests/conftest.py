@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from psycopg import sql
+
 from harness.databases import Database, Databases
 from harness.sessions import Observer, Session
 from harness.skips import account, needs, unexpected
 from pg_lifecycle.server import Server, attach, create
-from psycopg import sql
 
 # Beyond base.SETTINGS: autovacuum comes and goes with its locks when it likes, and plpgsql tells what it suspects.
 SETTINGS = {"autovacuum": "off", "plpgsql.extra_warnings": "all"}
