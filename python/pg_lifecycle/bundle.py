@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,6 +223,18 @@ def dist(root: Path = ROOT) -> list[Path]:
         (target / name).write_text(text, encoding="utf-8", newline="\n")
     _write_pgxn(root, target / f"{stem}.zip", stem)
     return [target / name for name in (*texts, f"{stem}.zip")]
+
+
+def install(pg_config: str = "pg_config", root: Path = ROOT) -> list[Path]:
+    """Copies the extension into the server of ``pg_config``, as `make install` does, and returns the files written.
+
+    Raises SourceError, CalledProcessError (pg_config failed) or OSError (not there, or no right to write).
+    """
+    build(root)
+    asked = subprocess.run([pg_config, "--sharedir"], capture_output=True, text=True, check=True)
+    target = Path(asked.stdout.strip()) / "extension"
+    files = [root / f"extension/{NAME}.control", *sorted((root / "extension").glob(f"{NAME}--*.sql"))]
+    return [Path(shutil.copy(file, target)) for file in files]
 
 
 def _check_versions(root: Path, control: Control) -> Iterator[Finding]:

@@ -13,10 +13,13 @@ from collections.abc import Callable, Sequence
 from pg_lifecycle import __version__
 from pg_lifecycle.source import Finding, SourceError
 
-# Commands of other modules: each module has `main(arguments: list[str]) -> int` and its own --help.
-_DELEGATED = {
-    "serve": ("server", "start a throw-away server with the extension and leave it running"),
-    "demo": ("demo", "run the coaching example and print what it did"),
+# Commands of other modules: module, arguments that go before the given ones, help. Each module has
+# `main(arguments: list[str]) -> int`, and its own --help where it takes options.
+_DELEGATED: dict[str, tuple[str, list[str], str]] = {
+    "hosts": ("server", ["list"], "list the servers that can be had here"),
+    "serve": ("server", [], "start a throw-away server with the extension and leave it running"),
+    "demo": ("demo", [], "run the coaching example and print what it did"),
+    "pytest": ("matrix", [], "run pytest on the server for PG_LIFECYCLE_MAJOR"),
 }
 
 
@@ -24,10 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 findings or failures, 2 wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in _DELEGATED:
-        module = importlib.import_module(f"pg_lifecycle.{_DELEGATED[given[0]][0]}")
-        return int(module.main(given[1:]))
-    if given and given[0] == "pytest":
-        return _pytest(given[1:])
+        name, before, _ = _DELEGATED[given[0]]
+        return int(importlib.import_module(f"pg_lifecycle.{name}").main([*before, *given[1:]]))
     options = _parser().parse_args(given)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("build", _build, "write the extension script and the adoption script from sql/"),
         ("docs", _docs, "write docs/reference.md from the comments of the sources"),
+        ("install", _install, "copy the extension into a server, like make install"),
         ("dist", _dist, "write the plain-SQL, pg_tle and PGXN bundles into dist/"),
         ("lint", _lint, "check sources, bodies, layout, house rules, generated files, Python"),
         ("security", _security, "run pgspot over the extension script"),
@@ -53,10 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name in ("build", "docs"):
             command.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+        if name == "install":
+            command.add_argument("--pg-config", default="pg_config", help="pg_config of that server")
         if name == "test":
             command.add_argument("envs", nargs="*", help="only these tox environments, such as lint pg18")
-    commands.add_parser("pytest", help="run pytest on the server for PG_LIFECYCLE_MAJOR", add_help=False)
-    for name, (_, text) in _DELEGATED.items():
+    for name, (_, _, text) in _DELEGATED.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
 
@@ -78,6 +81,14 @@ def _written(findings: Sequence[Finding], check: bool) -> int:
         return report(findings)
     for finding in findings:
         print(f"wrote {finding.path}")
+    return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    from pg_lifecycle import bundle
+
+    for path in bundle.install(options.pg_config):
+        print(f"installed {path}")
     return 0
 
 
@@ -116,12 +127,6 @@ def _test(options: argparse.Namespace) -> int:
     from pg_lifecycle import matrix
 
     return matrix.run(options.envs)
-
-
-def _pytest(arguments: Sequence[str]) -> int:
-    from pg_lifecycle import matrix
-
-    return matrix.run_pytest(arguments)
 
 
 def report(findings: Sequence[Finding]) -> int:

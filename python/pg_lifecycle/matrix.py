@@ -58,7 +58,7 @@ def run(envs: Sequence[str] = (), root: Path = ROOT) -> int:
     return int(any(outcome.code for outcome in outcomes if outcome.is_required))
 
 
-def run_pytest(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Runs pytest on the server for PG_LIFECYCLE_MAJOR; PG_LIFECYCLE_SERVER, where it is set, goes before."""
     major = os.environ.get("PG_LIFECYCLE_MAJOR")
     environment = dict(os.environ)

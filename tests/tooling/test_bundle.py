@@ -158,6 +158,17 @@ def test_the_committed_script_is_fresh() -> None:
     assert bundle.build(check=True) == []
 
 
+def test_installing_copies_control_file_and_scripts(root: Path, tmp_path: Path) -> None:
+    target = tmp_path / "share/extension"
+    target.mkdir(parents=True)
+    config = tmp_path / "pg_config"
+    config.write_text(f"#!/bin/sh\necho {target.parent}\n")
+    config.chmod(0o755)
+    installed = {path.name for path in bundle.install(str(config), root)}
+    assert installed == {path.name for path in target.iterdir()}
+    assert {"pg_lifecycle.control", f"pg_lifecycle--{__version__}.sql"} <= installed
+
+
 def test_building_needs_nothing_but_python() -> None:
     """-S leaves out every installed package."""
     command = [sys.executable, "-S", "-m", "pg_lifecycle", "build", "--check"]
