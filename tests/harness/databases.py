@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, LiteralString, cast
 
 import psycopg
-from pg_lifecycle.server import Server
 from psycopg import sql
 
 from harness.dump import normalise
+from pg_lifecycle.server import Server
 
 Rows = list[tuple[Any, ...]]
 

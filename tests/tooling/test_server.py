@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+
 from pg_lifecycle.server import Server, ServerError, attach, available_hosts, create, default_spec, served
 
 USABLE = {host.spec: host for host in available_hosts() if host.usable and host.kind != "dsn"}
