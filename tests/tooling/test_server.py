@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from pg_lifecycle.server import Server, ServerError, attach, available_hosts, create, default_spec, served
+from pg_lifecycle.server.serve import default_directory
 
 USABLE = {host.spec: host for host in available_hosts() if host.usable and host.kind != "dsn"}
 EXTENSION = "stub_extension"
@@ -120,6 +121,10 @@ def test_default_follows_the_environment(monkeypatch):
     assert default_spec() == "docker:17"
     monkeypatch.setenv("PG_LIFECYCLE_SERVER", "")
     assert default_spec() in {"local", "embedded"}
+
+
+def test_one_directory_for_one_server():
+    assert default_directory("embedded") == default_directory("embedded:18") != default_directory("embedded:16")
 
 
 def test_served_server_outlives_the_command(tmp_path):

@@ -57,13 +57,13 @@ def stop(spec: str | None = None, directory: Path | None = None) -> bool:
 
 
 def default_directory(spec: str) -> Path:
-    """Where the state of a served server is kept.
+    """Where the state of a served server is kept; `embedded` and `embedded:18` are the same server.
 
     As root not in the home directory, which the server's own account may not enter.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     base = Path("/var/cache") if os.geteuid() == 0 else Path(cache)
-    return base / "pg_lifecycle" / re.sub(r"\W+", "-", spec).strip("-")
+    return base / "pg_lifecycle" / re.sub(r"\W+", "-", create(spec).spec).strip("-")
 
 
 def stop_command(spec: str, directory: Path | None = None) -> str:
