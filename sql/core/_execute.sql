@@ -4,6 +4,7 @@
 CREATE FUNCTION lifecycle._execute(statement text, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_caller constant text := format('%I in a session of %I', current_user, session_user);
     v_path text;
     v_rows bigint;
 BEGIN
@@ -17,6 +18,12 @@ BEGIN
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('the statement changed search_path to %L', v_path),
             HINT = 'Leave the path alone and pass the one that is wanted as the argument search_path.';
+    END IF;
+    IF format('%I in a session of %I', current_user, session_user) <> v_caller THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the statement changed the role, the caller is %s', v_caller),
+            HINT = 'A migration runs as one role from its first to its last step: leave SET ROLE out of it.';
     END IF;
     RETURN v_rows;
 END
