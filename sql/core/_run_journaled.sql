@@ -6,6 +6,7 @@ DECLARE
     v_step lifecycle.migration_step;
     v_made boolean;
 BEGIN
+    PERFORM lifecycle._require_read_committed();
     SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = _run_journaled.migration_id;
     FOR v_step IN
         SELECT s.* FROM lifecycle.migration_step AS s

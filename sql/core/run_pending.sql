@@ -63,6 +63,7 @@ DECLARE
     v_failures text[] := ARRAY[]::text[];
     v_failure text;
 BEGIN
+    PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
