@@ -34,7 +34,7 @@ CREATE FUNCTION lifecycle._plan_rollback(migration_id bigint, migration_ids bigi
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_migration lifecycle.migration;
-    v_renames constant jsonb := lifecycle._relation_renames(migration_ids);
+    v_renames constant jsonb := lifecycle._relation_renames(migration_id);
     v_step lifecycle.migration_step;
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_hook regprocedure;

@@ -1,23 +1,29 @@
 -- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns,
--- triggers, constraints and policies by their own.
-CREATE FUNCTION lifecycle._relation_renames(migration_ids bigint[]) RETURNS jsonb
+-- triggers, constraints and policies by their own. Asked for each migration by itself: another one may have met another
+-- table under the same name.
+CREATE FUNCTION lifecycle._relation_renames(migration_id bigint) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
         SELECT m.target AS old_name, m.target_oid AS relation FROM lifecycle.migration AS m
-        WHERE m.migration_id = ANY (migration_ids) AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
+        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
         UNION
         SELECT regexp_replace(s.object, '^(materialized view|foreign table|[a-z]+) ', ''), (s.address).object_id
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
-        WHERE s.migration_id = ANY (migration_ids)
+        WHERE s.migration_id = _relation_renames.migration_id
             AND (s.address).class_id = 'pg_class'::regclass AND (s.address).sub_id = 0
     )
-    SELECT coalesce(jsonb_object_agg(k.old_name, k.relation::regclass::text), '{}')
-    FROM known AS k JOIN pg_class AS c ON c.oid = k.relation
-    WHERE k.old_name <> k.relation::regclass::text
+    SELECT coalesce(jsonb_object_agg(n.old_name, n.relation::regclass::text), '{}')
+    FROM (
+        -- A name that has stood for two relations is nobody's.
+        SELECT k.old_name, min(k.relation) AS relation FROM known AS k
+        GROUP BY k.old_name HAVING count(DISTINCT k.relation) = 1
+    ) AS n
+    JOIN pg_class AS c ON c.oid = n.relation
+    WHERE n.old_name <> n.relation::regclass::text
 $fn$;
-COMMENT ON FUNCTION lifecycle._relation_renames(bigint[]) IS
-'The relations of these migrations that have another name today: old name to new name.';
+COMMENT ON FUNCTION lifecycle._relation_renames(bigint) IS
+'The relations of this migration that have another name today: old name to new name.';
 
 CREATE FUNCTION lifecycle._own_rename(
     object text, address lifecycle.object_address, relation_renames jsonb
@@ -43,8 +49,8 @@ BEGIN
         RETURN jsonb_build_object(v_old[2], v_new[2]);
     END IF;
     RETURN jsonb_build_object(
-        regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''),
-        regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', '')
+        regexp_replace(v_object, '^(materialized view|foreign table|[a-z]+) ', ''),
+        regexp_replace(v_identity, '^(materialized view|foreign table|[a-z]+) ', '')
     );
 END
 $fn$;
