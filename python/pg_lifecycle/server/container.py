@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
 import shlex
 import socket
@@ -118,7 +119,7 @@ class Container(Server):
                 command,
                 ports={"5432/tcp": ("127.0.0.1", self._port)},
                 shm_size="512m",
-                labels={image.LABEL: "server"},
+                labels={image.LABEL: os.environ.get("PG_LIFECYCLE_LABEL", "server")},
             )
             try:
                 container.start()
