@@ -1,0 +1,55 @@
+-- What partition functions pass to each other and return.
+CREATE TYPE lifecycle.range_key AS (
+    column_name name,
+    type regtype
+);
+COMMENT ON TYPE lifecycle.range_key IS
+'The key of a RANGE partitioned table: one column of type date, timestamp or timestamptz.';
+
+CREATE TYPE lifecycle.range_bound AS (
+    literal text,
+    place numeric,
+    local_time timestamp
+);
+COMMENT ON TYPE lifecycle.range_bound IS
+'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (seconds
+since 1970, -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names.';
+
+CREATE TYPE lifecycle.range_partition AS (
+    parent oid,
+    partition oid,
+    relkind text,
+    is_default boolean,
+    lower_bound text,
+    upper_bound text,
+    lower_place numeric,
+    upper_place numeric
+);
+COMMENT ON TYPE lifecycle.range_partition IS
+'A partition with its bounds as the catalog has them: as text, in UTC, and as places (see lifecycle.range_bound).';
+
+CREATE TYPE lifecycle.set_plan AS (
+    parent oid,
+    time_zone text,
+    plan lifecycle.plan_step [],
+    failures lifecycle.step_result []
+);
+COMMENT ON TYPE lifecycle.set_plan IS
+'The plan of one partitioned table among several, with what could not be planned.';
+
+CREATE TYPE lifecycle.partition_size AS (
+    parent_schema name,
+    parent_name name,
+    partition_schema name,
+    partition_name name,
+    lower_bound text,
+    upper_bound text,
+    row_estimate bigint,
+    size_bytes bigint,
+    size_gb numeric,
+    share numeric,
+    alert boolean
+);
+COMMENT ON TYPE lifecycle.partition_size IS 'A row of lifecycle.check_partition_sizes.';
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES ('check_partition_sizes', 'use');
