@@ -33,11 +33,10 @@ _PGXN_FILES = (
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
-    "extension/*.control",
-    "extension/*.sql*",
+    "extension/*",
     "sql/**/*",
     "python/*.*",
-    "python/pg_lifecycle/*",
+    "python/pg_lifecycle/**/*",
     "docs/**/*",
 )
 # An archive of the same sources is the same file, byte for byte: every entry carries this date.
@@ -221,8 +220,21 @@ def dist(root: Path = ROOT) -> list[Path]:
     }
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8", newline="\n")
-    _write_pgxn(root, target / f"{stem}.zip", stem)
+    write_pgxn(root, target / f"{stem}.zip", stem)
     return [target / name for name in (*texts, f"{stem}.zip")]
+
+
+def write_pgxn(root: Path, archive: Path, prefix: str) -> None:
+    """Writes the archive for PGXN: META.json at the top, every entry below ``prefix``."""
+    paths = {path for pattern in _PGXN_FILES for path in root.glob(pattern) if path.is_file()}
+    entries = {path.relative_to(root).as_posix(): path for path in paths if "__pycache__" not in path.parts}
+    entries["META.json"] = root / "extension/META.json"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(f"{prefix}/{name}", _ARCHIVE_DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (entries[name].stat().st_mode & 0o777 | 0o644) << 16
+            zipped.writestr(info, entries[name].read_bytes())
 
 
 def install(pg_config: str = "pg_config", root: Path = ROOT) -> list[Path]:
@@ -290,15 +302,3 @@ def _tle(text: str) -> str:
     if _TLE_TAG in text:
         raise SourceError(f"{MANIFEST}:1: pg_tle: a source contains {_TLE_TAG}")
     return f"{_TLE_TAG}{text}{_TLE_TAG}"
-
-
-def _write_pgxn(root: Path, archive: Path, prefix: str) -> None:
-    paths = {path for pattern in _PGXN_FILES for path in root.glob(pattern) if path.is_file()}
-    entries = {path.relative_to(root).as_posix(): path for path in paths if "__pycache__" not in path.parts}
-    entries["META.json"] = root / "extension/META.json"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name in sorted(entries):
-            info = zipfile.ZipInfo(f"{prefix}/{name}", _ARCHIVE_DATE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (entries[name].stat().st_mode & 0o777 | 0o644) << 16
-            zipped.writestr(info, entries[name].read_bytes())

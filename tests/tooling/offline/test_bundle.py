@@ -204,6 +204,19 @@ def test_the_pgxn_archive_is_complete_and_the_same_each_time(root: Path) -> None
     assert archive.read_bytes() == first
 
 
+def test_the_pgxn_archive_builds_itself(tmp_path: Path) -> None:
+    """What `make all` of the PGXN client does first, with the python of a machine that has nothing else."""
+    stem = f"pg_lifecycle-{__version__}"
+    archive = tmp_path / "archive.zip"
+    bundle.write_pgxn(bundle.ROOT, archive, stem)
+    with zipfile.ZipFile(archive) as zipped:
+        zipped.extractall(tmp_path)
+    command = [sys.executable, "-S", "-m", "pg_lifecycle", "build"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / stem / "python")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_meta_json_follows_the_specification() -> None:
     meta = json.loads((bundle.ROOT / "extension/META.json").read_text())
     required = {"name", "version", "abstract", "maintainer", "license", "provides", "meta-spec"}
