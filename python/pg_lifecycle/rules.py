@@ -23,7 +23,7 @@ BODY_ADVICE, BODY_LIMIT = 80, 100
 _TAIL = [("dry_run", "boolean"), ("expected_plan", "text"), ("search_path", "text")]
 _TAKES_BACK = re.compile(r"(rollback|drop|purge|finish|archive|detach)_|erase|prepare_uninstall")
 # Names that the design of the API gives: keywords of category U, which need no quotes in any place.
-_DESIGNED = {"target", "cascade", "names"}
+_DESIGNED = {"target", "cascade", "names", "year", "month"}
 
 
 def rule(function: Rule) -> Rule:
@@ -201,8 +201,8 @@ def dry_run_default(file: SourceFile) -> Iterator[Finding]:
         for parameter in routine.parameters:
             if not routine.is_public or parameter.name != "dry_run":
                 continue
-            if (parameter.default or "none").lower() != expected:
-                message = f"dry_run of {routine.name} defaults to {str(parameter.default).lower()}, must be {expected}"
+            if (parameter.default or "none") != expected:
+                message = f"dry_run of {routine.name} defaults to {parameter.default}, must be {expected}"
                 yield _at(file, routine.statement, "dry-run-default", message)
 
 

@@ -172,9 +172,14 @@ def _routine(part: Part, statement: Statement, node: Any) -> Routine:
 
 
 def _parameter(node: Any) -> Parameter:
-    default = None if node.defexpr is None else RawStream()(node.defexpr)
+    default = None if node.defexpr is None else _boolean(RawStream()(node.defexpr))
     mode = "i" if node.mode.value == "d" else node.mode.value
     return Parameter(node.name or "", type_text(node.argType), mode, default)
+
+
+def _boolean(text: str) -> str:
+    """RawStream prints TRUE and FALSE; the sources write them small."""
+    return text.lower() if text in ("TRUE", "FALSE") else text
 
 
 def _returns(node: Any) -> str | None:
