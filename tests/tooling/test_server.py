@@ -91,6 +91,15 @@ def test_settings_and_missing_extension(hosted):
     assert not hosted.available("no_such_extension")
 
 
+def test_the_server_can_connect_to_itself(hosted):
+    if not hosted.available("dblink"):
+        assert hosted.spec.startswith("embedded"), "only the wheel has no contrib"
+        return
+    hosted.execute("CREATE EXTENSION dblink")
+    query = "SELECT * FROM dblink(%s, 'SELECT 6 * 7') AS answer (number integer)"
+    assert hosted.execute(query, [hosted.dsn()]) == [(42,)]
+
+
 def test_available_hosts_say_why_not():
     assert all(host.note for host in available_hosts())
     assert {host.kind for host in available_hosts()} == {"docker", "local", "embedded", "dsn"}

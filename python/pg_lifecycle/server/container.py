@@ -85,7 +85,7 @@ class Container(Server):
 
     def run(self, program: str, *args: str, stdin: str | None = None, dbname: str = "postgres") -> str:
         """Runs a client program inside the container."""
-        conninfo = make_conninfo(host=_SOCKETS, user="postgres", dbname=dbname)
+        conninfo = make_conninfo(host=_SOCKETS, port=self._port, user="postgres", dbname=dbname)
         command = [program, *args, "-d", conninfo]
         if stdin is not None:
             name = f"stdin-{secrets.token_hex(8)}"
@@ -100,24 +100,22 @@ class Container(Server):
 
     def psql_command(self, dbname: str = "postgres", user: str | None = None) -> str:
         """The psql of the container, since the machine may have none."""
-        return shlex.join(
-            ["docker", "exec", "-it", self._id[:12], "psql", "-h", _SOCKETS, "-U", user or "postgres", dbname]
-        )
+        inside = make_conninfo(host=_SOCKETS, port=self._port, user=user or "postgres", dbname=dbname)
+        return shlex.join(["docker", "exec", "-it", self._id[:12], "psql", inside])
 
     def _conninfo(self) -> str:
         return make_conninfo(host="127.0.0.1", port=self._port, user="postgres")
 
     def _create(self) -> None:
         tag = image.ensure(self._major)
-        settings = {**self.settings, "listen_addresses": "*", "unix_socket_directories": _SOCKETS}
-        command = ["postgres", *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
         for left in reversed(range(_PORT_TRIES)):
-            # A port of our own choice stays the same when the container is started again.
+            # A port of our own choice stays when the container is started again; the same one inside makes a
+            # connection string also work for the server itself (dblink, postgres_fdw).
             self._port = _free_port()
             container = image.connect().containers.create(
                 tag,
-                command,
-                ports={"5432/tcp": ("127.0.0.1", self._port)},
+                self._command(),
+                ports={f"{self._port}/tcp": ("127.0.0.1", self._port)},
                 shm_size="512m",
                 labels={image.LABEL: os.environ.get("PG_LIFECYCLE_LABEL", "server")},
             )
@@ -130,6 +128,15 @@ class Container(Server):
             else:
                 self._id = str(container.id)
                 return
+
+    def _command(self) -> list[str]:
+        settings = {
+            **self.settings,
+            "listen_addresses": "*",
+            "port": str(self._port),
+            "unix_socket_directories": _SOCKETS,
+        }
+        return ["postgres", *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
 
     def _find(self) -> DockerContainer | None:
         if not self._id:
