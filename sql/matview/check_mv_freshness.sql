@@ -1,0 +1,35 @@
+CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') RETURNS SETOF lifecycle.view_freshness
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(
+        CASE f.finding WHEN 'fresh' THEN 'ok' WHEN 'no data' THEN 'error' ELSE 'warning' END,
+        format('materialized view %I.%I', s.view_schema, s.view_name),
+        f.finding,
+        concat_ws('; ',
+            CASE f.finding
+                WHEN 'no data' THEN 'it was never populated, reading it is an error'
+                WHEN 'never refreshed' THEN 'not by pg_lifecycle; PostgreSQL does not record a refresh by hand'
+                ELSE format('last refreshed %s ago', date_trunc('second', clock_timestamp() - s.last_refreshed_at))
+            END,
+            CASE WHEN s.last_status <> 'refreshed' THEN format('the last try %s: %s', s.last_status, s.last_error) END),
+        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_materialized_view(%L)',
+            format('%I.%I', s.view_schema, s.view_name)) END,
+        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
+    )::lifecycle.view_freshness
+    FROM lifecycle.mv_refresh_status AS s
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN NOT s.is_populated THEN 'no data'
+        WHEN s.last_refreshed_at IS NULL THEN 'never refreshed'
+        WHEN s.last_refreshed_at < clock_timestamp() - max_age THEN 'stale'
+        ELSE 'fresh'
+    END AS finding) AS f
+    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
+$fn$;
+COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
+'How old the data of each materialized view is, by the history of lifecycle.refresh_all_materialized_views and its
+kin.
+
+Arguments: max_age - older is stale, an interval with its unit, default one day.
+Returns: one row a materialized view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
+stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_refreshed_at, seconds_old.
+Errors: none.
+Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';

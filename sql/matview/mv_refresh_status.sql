@@ -1,0 +1,50 @@
+CREATE VIEW lifecycle.mv_refresh_status WITH (security_invoker = true) AS
+SELECT
+    n.nspname AS view_schema,
+    c.relname AS view_name,
+    c.relispopulated AS is_populated,
+    done.started_at AS last_refreshed_at,
+    extract(epoch FROM clock_timestamp() - done.started_at)::bigint AS seconds_old,
+    done.refresh_time_ms,
+    done.mode,
+    done.refreshed_by,
+    nullif(c.reltuples, -1)::bigint AS row_estimate,
+    pg_total_relation_size(c.oid) AS size_bytes,
+    last.status AS last_status,
+    last.started_at AS last_tried_at,
+    last.sqlstate AS last_sqlstate,
+    coalesce(last.error, CASE last.status WHEN 'skipped' THEN last.note END) AS last_error
+FROM pg_class AS c
+INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+-- In the database that wrote the row the oid counts, which follows a rename; in a restored one the name.
+LEFT JOIN LATERAL (
+    SELECT r.*
+    FROM lifecycle.materialized_view_refresh AS r
+    WHERE
+        r.status = 'refreshed'
+        AND CASE
+            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
+            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
+        END
+    ORDER BY r.started_at DESC
+    LIMIT 1
+) AS done ON true
+LEFT JOIN LATERAL (
+    SELECT r.*
+    FROM lifecycle.materialized_view_refresh AS r
+    WHERE
+        CASE
+            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
+            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
+        END
+    ORDER BY r.started_at DESC
+    LIMIT 1
+) AS last ON true
+WHERE c.relkind = 'm';
+
+COMMENT ON VIEW lifecycle.mv_refresh_status IS
+'Every materialized view with its last refresh through pg_lifecycle (a refresh by hand leaves no trace in PostgreSQL).
+Columns: view_schema, view_name; is_populated; last_refreshed_at (the start of the refresh: the data is as of then),
+seconds_old; refresh_time_ms in milliseconds, mode, refreshed_by of that refresh; row_estimate, size_bytes now;
+last_status, last_tried_at, last_sqlstate, last_error of the last try, which may have failed.
+Example: SELECT view_name, seconds_old, last_status FROM lifecycle.mv_refresh_status;';

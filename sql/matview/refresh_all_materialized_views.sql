@@ -1,0 +1,52 @@
+CREATE FUNCTION lifecycle._warn_of_refreshes(failed integer, skipped integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF failed > 0 THEN
+        RAISE WARNING '% materialized views failed, % were skipped because of them', failed, skipped;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._warn_of_refreshes(integer, integer) IS 'Says aloud what a caller may not read.';
+
+CREATE FUNCTION lifecycle.refresh_all_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
+    v_stale oid[] := ARRAY[]::oid[];
+    v_failed integer := 0;
+BEGIN
+    IF v_result.status IS NOT NULL THEN
+        RETURN NEXT v_result;
+        RETURN;
+    END IF;
+    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas) LOOP
+        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, refresh_all_materialized_views.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        CONTINUE WHEN v_result.status IS NULL;
+        IF v_result.status <> 'refreshed' THEN
+            v_stale := v_stale || v_item.view;
+            v_failed := v_failed + (v_result.status = 'failed')::integer;
+        END IF;
+        RETURN NEXT v_result;
+    END LOOP;
+    PERFORM lifecycle._warn_of_refreshes(v_failed, cardinality(v_stale) - v_failed);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, text) IS
+'Refreshes every materialized view that the caller may refresh (its own; since PostgreSQL 17 also by the MAINTAIN
+privilege), each after those that it reads. A view that fails stops no other; what reads it is skipped. All in one
+transaction, whose locks last to its end; CALL lifecycle.refresh_materialized_views() commits after each.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
+PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' functions see, by default the caller''s
+path (PostgreSQL 17 and later pins it itself).
+Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
+milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
+is under way); row_estimate; size_bytes with indexes; sqlstate and error of a failure; note, for example why it was not
+concurrent.
+Errors: none for a view: those are rows, and a warning is raised.
+Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';

@@ -1,0 +1,53 @@
+CREATE FUNCTION lifecycle._raise_refresh_failures(failures text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF cardinality(failures) > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'raise_exception',
+            MESSAGE = format('%s materialized views were not refreshed', cardinality(failures)),
+            DETAIL = array_to_string(failures, E'\n'),
+            HINT = 'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_refresh_failures(text[]) IS 'Raises P0001 with the list when there is one.';
+
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
+-- each transaction; a run that finds it taken leaves the rest to the one that took it.
+CREATE PROCEDURE lifecycle.refresh_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_items lifecycle.refresh_item[] := lifecycle._refresh_order(schemas);
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result;
+    v_stale pg_catalog.oid[] := ARRAY[]::pg_catalog.oid[];
+    v_failures pg_catalog.text[] := ARRAY[]::pg_catalog.text[];
+BEGIN
+    FOREACH v_item IN ARRAY v_items LOOP
+        v_result := lifecycle._lock_refresh_run();
+        EXIT WHEN v_result.status IS NOT NULL;
+        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, search_path);
+        COMMIT;
+        IF v_result.status OPERATOR(pg_catalog.<>) 'refreshed' THEN
+            v_stale := pg_catalog.array_append(v_stale, v_item.view);
+            v_failures := pg_catalog.array_append(v_failures, pg_catalog.format('%I.%I %s: %s', v_result.view_schema,
+                v_result.view_name, v_result.status, pg_catalog.concat_ws(' ', v_result.sqlstate, v_result.error,
+                v_result.note)));
+        END IF;
+    END LOOP;
+    PERFORM lifecycle._raise_refresh_failures(v_failures);
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, text) IS
+'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
+refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
+function can be called.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
+PostgreSQL allows it; search_path - what the views'' functions see, by default the caller''s path.
+Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
+Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
+Example: CALL lifecycle.refresh_materialized_views();';

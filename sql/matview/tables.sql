@@ -1,0 +1,87 @@
+-- The history of refreshes. PostgreSQL itself does not record when a materialized view was refreshed. Whoever may
+-- refresh a view writes its row, as himself: PUBLIC may insert, the policy admits only views that the writer may refresh,
+-- and without USAGE on the schema, which grant_lifecycle_use gives, nobody gets here at all. So no function has to run
+-- with other rights than its caller's.
+CREATE FUNCTION lifecycle._may_refresh(view oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner oid;
+BEGIN
+    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind = 'm';
+    IF v_owner IS NULL THEN
+        RETURN false;
+    ELSIF pg_has_role(current_user, v_owner, 'USAGE') THEN
+        RETURN true;
+    END IF;
+    -- The name of the privilege is an error before 17.
+    RETURN current_setting('server_version_num')::integer >= 170000 AND has_table_privilege(view, 'MAINTAIN');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_refresh(oid) IS
+'Whether the caller may refresh a materialized view: as its owner, since PostgreSQL 17 also with MAINTAIN.';
+
+CREATE TABLE lifecycle.materialized_view_refresh (
+    refresh_id bigint GENERATED ALWAYS AS IDENTITY,
+    view_schema text NOT NULL,
+    view_name text NOT NULL,
+    view_oid oid NOT NULL,
+    started_at timestamptz NOT NULL,
+    refresh_time_ms numeric NOT NULL,
+    mode text,
+    status text NOT NULL,
+    row_estimate bigint,
+    size_bytes bigint,
+    sqlstate text,
+    error text,
+    note text,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    refreshed_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT session_user,
+    CONSTRAINT materialized_view_refresh_pkey PRIMARY KEY (refresh_id),
+    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain')),
+    CONSTRAINT materialized_view_refresh_status_check CHECK (status IN ('refreshed', 'failed', 'skipped')),
+    CONSTRAINT materialized_view_refresh_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL))
+);
+CREATE INDEX materialized_view_refresh_view_idx ON lifecycle.materialized_view_refresh (view_oid, started_at);
+
+COMMENT ON TABLE lifecycle.materialized_view_refresh IS
+'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
+oid belongs to. Read it through lifecycle.mv_refresh_status.';
+
+ALTER TABLE lifecycle.materialized_view_refresh ENABLE ROW LEVEL SECURITY;
+CREATE POLICY refresh_read ON lifecycle.materialized_view_refresh FOR SELECT USING (true);
+CREATE POLICY refresh_write ON lifecycle.materialized_view_refresh FOR INSERT
+WITH CHECK (refreshed_by = current_user AND session_by = session_user AND lifecycle._may_refresh(view_oid));
+
+GRANT INSERT (
+    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, sqlstate,
+    error, note
+) ON lifecycle.materialized_view_refresh TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh_refresh_id_seq', '');
+
+-- What the refresh functions call is called by their callers, with the callers' rights.
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('refresh_all_materialized_views', 'use'),
+('refresh_materialized_views', 'use'),
+('refresh_materialized_view', 'use'),
+('check_mv_freshness', 'use'),
+('_may_refresh', 'use'),
+('_view_dependencies', 'use'),
+('_refresh_order', 'use'),
+('_refresh_mode', 'use'),
+('_run_refresh', 'use'),
+('_refresh_view', 'use'),
+('_refresh_item', 'use'),
+('_refresh_row', 'use'),
+('_lock_refresh_run', 'use'),
+('_warn_of_refreshes', 'use'),
+('_raise_refresh_failures', 'use'),
+('_execute', 'use'),
+('_lock_wait', 'use'),
+('_lock_holders', 'use'),
+('_pause', 'use'),
+('_origin', 'use'),
+('_require_table', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
