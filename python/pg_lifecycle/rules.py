@@ -23,7 +23,7 @@ BODY_ADVICE, BODY_LIMIT = 80, 100
 _TAIL = [("dry_run", "boolean"), ("expected_plan", "text"), ("search_path", "text")]
 _TAKES_BACK = re.compile(r"(rollback|drop|purge|finish|archive|detach)_|erase|prepare_uninstall")
 # Names that the design of the API gives: keywords of category U, which need no quotes in any place.
-_DESIGNED = {"target", "cascade", "names", "year", "month"}
+_DESIGNED = {"target", "cascade", "names", "schemas", "year", "month"}
 
 
 def rule(function: Rule) -> Rule:
