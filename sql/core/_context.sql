@@ -10,7 +10,7 @@ BEGIN
     END IF;
     PERFORM FROM lifecycle.migration AS m
     WHERE m.migration_id = v_id AND m.feature = 'group' AND m.state <> 'rolled_back'
-        AND m.applied_by = current_user AND m.session_by = session_user;
+        AND m.applied_by = current_user AND m.session_by = lifecycle._session_role();
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',

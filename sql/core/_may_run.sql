@@ -1,9 +1,20 @@
+-- The role that RESET ROLE would lead to. A SECURITY DEFINER function cannot leave its owner's role, so there the owner
+-- stands for the session: he may have written what it runs, and the session's role has not.
+CREATE FUNCTION lifecycle._session_role() RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN current_user = coalesce(nullif(current_setting('role'), 'none'), session_user) THEN session_user
+        ELSE current_user
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._session_role() IS
+'The role of the session, or inside a SECURITY DEFINER function the owner of that function.';
+
 -- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is
 -- no barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
 CREATE FUNCTION lifecycle._may_run(applied_by name, session_by name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT (_may_run.applied_by = current_user OR lifecycle._is_superuser(_may_run.applied_by))
-        AND (_may_run.session_by = session_user OR lifecycle._is_superuser(_may_run.session_by))
+        AND (_may_run.session_by = lifecycle._session_role() OR lifecycle._is_superuser(_may_run.session_by))
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_run(name, name) IS
 'Whether the caller may run a step that this role, in a session of that role, has stored.';

@@ -9,7 +9,7 @@ BEGIN
         MESSAGE = format('migration %s was applied by role %I, its statements do not run with the rights of %I',
             migration_id, applied_by, current_user),
         DETAIL = format('It was applied in a session of %I, this is a session of %I. SET ROLE makes no difference.',
-            session_by, session_user),
+            session_by, lifecycle._session_role()),
         HINT = format('Connect as %I%s.', session_by,
             CASE WHEN applied_by = session_by THEN '' ELSE format(' and SET ROLE %I', applied_by) END);
 END

@@ -6,7 +6,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE s.status IN ('pending', 'failed')
         AND s.migration_id <> ALL (passed_over)
         AND (_next_pending.migration_id IS NULL OR s.migration_id = _next_pending.migration_id)
-        AND (_next_pending.migration_id IS NOT NULL OR lifecycle._may_run(s.applied_by, s.session_by))
+        -- What a superuser has left pending is for superusers.
+        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by)
+            AND (s.applied_by = current_user OR lifecycle._is_superuser(current_user))))
     ORDER BY s.migration_id, s.step
     LIMIT 1
 $fn$;

@@ -15,7 +15,7 @@ CREATE TABLE lifecycle.migration (
     origin text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by name NOT NULL DEFAULT current_user,
-    session_by name NOT NULL DEFAULT session_user,
+    session_by name NOT NULL,
     rolled_back_at timestamptz,
     rolled_back_by name,
     CONSTRAINT migration_pkey PRIMARY KEY (migration_id),
@@ -53,7 +53,7 @@ CREATE TABLE lifecycle.migration_step (
     message text,
     run_at timestamptz,
     applied_by name NOT NULL DEFAULT current_user,
-    session_by name NOT NULL DEFAULT session_user,
+    session_by name NOT NULL,
     CONSTRAINT migration_step_pkey PRIMARY KEY (migration_id, step),
     CONSTRAINT migration_step_migration_id_fkey
     FOREIGN KEY (migration_id) REFERENCES lifecycle.migration (migration_id) ON DELETE CASCADE,
@@ -131,11 +131,14 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),
+('_require_setting_value', 'use'),
 ('_may_run', 'use'),
+('_session_role', 'use'),
 ('_is_superuser', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lifecycle.setting_value ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');
