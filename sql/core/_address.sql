@@ -25,12 +25,7 @@ BEGIN
             AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
-        BEGIN
-            v_address.object_id := to_regprocedure(v_identity)::oid;
-        EXCEPTION WHEN undefined_object OR undefined_table OR invalid_schema_name THEN
-            -- A type of its arguments is gone; before PostgreSQL 16 that is an error even here.
-            RETURN NULL;
-        END;
+        v_address.object_id := to_regprocedure(v_identity)::oid;
     ELSIF v_kind = 'schema' THEN
         v_address.class_id := 'pg_namespace'::regclass;
         v_address.object_id := to_regnamespace(v_identity)::oid;
@@ -51,6 +46,12 @@ BEGIN
             WHERE format('%I on %s', p.polname, p.polrelid::regclass) = v_identity);
     END IF;
     RETURN CASE WHEN v_address.object_id IS NOT NULL AND v_address.sub_id IS NOT NULL THEN v_address END;
+EXCEPTION
+    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop the
+    -- others. Before PostgreSQL 16 a missing argument type is an error too.
+    WHEN syntax_error OR invalid_name OR undefined_object OR undefined_table OR invalid_schema_name
+        OR invalid_parameter_value OR invalid_text_representation OR feature_not_supported OR null_value_not_allowed
+    THEN RETURN NULL;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._address(text) IS
