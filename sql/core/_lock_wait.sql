@@ -11,10 +11,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                     'AccessExclusiveLock')
         ) THEN '1ms'
-        ELSE least(
+        -- Zero would mean to wait for ever.
+        ELSE greatest(1, least(
             lifecycle.setting('lock_timeout')::integer,
             (SELECT g.setting::integer / 2 FROM pg_settings AS g WHERE g.name = 'deadlock_timeout')
-        ) || 'ms'
+        )) || 'ms'
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS

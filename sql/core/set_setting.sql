@@ -14,12 +14,7 @@ BEGIN
         DELETE FROM lifecycle.setting_value AS v WHERE v.name = setting_name;
         RETURN v_definition.default_value;
     END IF;
-    IF v_definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit,
-                setting_value);
-    END IF;
+    PERFORM lifecycle._require_setting_value(v_definition, setting_value);
     INSERT INTO lifecycle.setting_value AS v (name, value) VALUES (setting_name, setting_value)
     ON CONFLICT ON CONSTRAINT setting_value_pkey
     DO UPDATE SET value = excluded.value, changed_at = clock_timestamp(), changed_by = current_user;
@@ -32,5 +27,5 @@ COMMENT ON FUNCTION lifecycle.set_setting(text, text) IS
 Arguments: setting_name - one of SELECT name FROM lifecycle.settings; setting_value - the value in the unit named there,
 or NULL to go back to the default.
 Returns: the value now stored.
-Errors: 42704 when there is no such setting; 22023 when a number is wanted and something else is given.
+Errors: 42704 when there is no such setting; 22023 when the setting takes no such value.
 Example: SELECT lifecycle.set_setting(''lock_timeout'', ''300'');';

@@ -1,20 +1,41 @@
+-- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
+CREATE FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
+        OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('setting %s cannot be %L', definition.name, setting_value),
+            DETAIL = CASE WHEN definition.unit LIKE '% | %' THEN format('It is one of: %s.', definition.unit)
+                ELSE format('It is a whole number (%s).', definition.unit) END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_setting_value(lifecycle.setting_definition, text) IS
+'Raises 22023 for a value that a setting cannot have.';
+
 CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_default text;
+    v_definition lifecycle.setting_definition;
+    v_value text;
 BEGIN
-    SELECT d.default_value INTO v_default FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
+    SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_object',
             MESSAGE = format('there is no setting %L', setting_name),
             HINT = 'SELECT name FROM lifecycle.settings lists them.';
     END IF;
-    RETURN coalesce(
+    v_value := coalesce(
         nullif(current_setting('lifecycle.' || setting_name, true), ''),
         (SELECT v.value FROM lifecycle.setting_value AS v WHERE v.name = setting_name),
-        v_default
+        v_definition.default_value
     );
+    PERFORM lifecycle._require_setting_value(v_definition, v_value);
+    RETURN v_value;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.setting(text) IS
