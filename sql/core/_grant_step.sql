@@ -49,3 +49,31 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_role(name) IS 'Raises 42704 unless there is such a role.';
+
+-- PostgreSQL itself would only warn that nothing was granted.
+CREATE FUNCTION lifecycle._require_extension_owner() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant oid := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'lifecycle');
+BEGIN
+    IF NOT pg_has_role(current_user, v_owner, 'USAGE') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'must be owner of the extension pg_lifecycle to grant its use',
+            HINT = format('Connect as %I or as a member of it.', pg_get_userbyid(v_owner));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_extension_owner() IS
+'Raises 42501 unless the caller has the rights of the owner of the extension.';
+
+CREATE FUNCTION lifecycle._rollback_plan_grant(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN to_regrole(quote_ident(m.parameters ->> 'role_name')) IS NOT NULL THEN plan ELSE ARRAY(
+        SELECT lifecycle._step(p.action, p.object, NULL, note => 'the role is gone') FROM unnest(plan) AS p
+    ) END
+    FROM lifecycle.migration AS m
+    WHERE m.migration_id = _rollback_plan_grant.migration_id
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_grant(bigint, lifecycle.plan_step[], jsonb) IS
+'The rollback of grants: a role that has been dropped has lost them already.';

@@ -3,14 +3,14 @@
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
-        SELECT s.migration_id, s.made, lifecycle._locate(s.object, s.address, m.origin) AS address
+        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone, lifecycle._locate(s.object, s.address, m.origin) AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
         WHERE s.status = 'done' AND s.address IS NOT NULL
     ), dependent (class_id, object_id, sub_id) AS (
         SELECT (j.address).class_id, (j.address).object_id, (j.address).sub_id
         FROM journaled AS j
-        WHERE j.migration_id = ANY (migration_ids) AND j.made AND j.address IS NOT NULL
+        WHERE j.migration_id = ANY (migration_ids) AND j.undone AND j.address IS NOT NULL
         UNION
         SELECT x.class_id, x.object_id, x.sub_id
         FROM dependent AS p

@@ -47,6 +47,7 @@ CREATE FUNCTION lifecycle.grant_lifecycle_admin(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
+    PERFORM lifecycle._require_extension_owner();
     RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run,
         expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'admin'), grant_lifecycle_admin.search_path);

@@ -22,6 +22,7 @@ CREATE FUNCTION lifecycle.grant_lifecycle_use(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
+    PERFORM lifecycle._require_extension_owner();
     RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run,
         expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'use'), grant_lifecycle_use.search_path);
