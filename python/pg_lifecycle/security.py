@@ -36,8 +36,13 @@ def check_script(script: str) -> list[Finding]:
 
 
 def _readable(script: str) -> str:
-    """The script as pglast 7, which pgspot uses, can read it: it refuses fields of variables of our composite types."""
-    return re.sub(r"(?m)^(\s+v_\w+) (?:constant )?lifecycle\.\w+( :=|;)", r"\1 record\2", script)
+    """The script as pgspot can read it, with the same calls in the same lines.
+
+    Its pglast 7 refuses fields of variables of our composite types, and it takes the expression of RETURN NEXT for a
+    statement.
+    """
+    script = re.sub(r"(?m)^(\s+v_\w+) (?:constant )?lifecycle\.\w+( :=|;)", r"\1 record\2", script)
+    return re.sub(r"\bRETURN NEXT (?=[^;]*\()", "PERFORM ", script)
 
 
 def _findings(script: str, output: str) -> Iterator[Finding]:

@@ -38,6 +38,13 @@ def test_a_planted_fault_is_found(rule: str, statement: str) -> None:
     assert rule in rules(statement)
 
 
+def test_an_expression_after_return_next_is_read() -> None:
+    function = FUNCTION.replace("RETURNS int", "RETURNS SETOF int")
+    path = "SET search_path = pg_catalog, pg_temp"
+    assert rules(function.format(path, "BEGIN RETURN NEXT lifecycle.g(a); END")) == set()
+    assert "PS005" in rules(function.format("", "BEGIN RETURN NEXT lifecycle.g(a + 1); END"))
+
+
 def test_what_stops_pgspot_is_a_finding() -> None:
     assert "pgspot" in rules(FUNCTION.format("SET search_path = pg_catalog, pg_temp", "BEGIN v_unknown := 1; END"))
 
