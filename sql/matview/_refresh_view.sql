@@ -86,8 +86,8 @@ BEGIN
         pg_total_relation_size(c.oid)
     INTO v_result.row_estimate, v_result.size_bytes
     FROM pg_class AS c WHERE c.oid = view;
-    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms, mode,
-        status, row_estimate, size_bytes, sqlstate, error, note)
+    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+        mode, status, row_estimate, size_bytes, sqlstate, error, note)
     VALUES (v_result.view_schema, v_result.view_name, view, v_started, v_result.refresh_time_ms, v_result.mode,
         v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.sqlstate, v_result.error, v_result.note);
     RETURN v_result;

@@ -4,18 +4,18 @@ SELECT
     c.relname AS view_name,
     c.relispopulated AS is_populated,
     done.started_at AS last_refreshed_at,
-    extract(epoch FROM clock_timestamp() - done.started_at)::bigint AS seconds_old,
+    extract(EPOCH FROM clock_timestamp() - done.started_at)::bigint AS seconds_old,
     done.refresh_time_ms,
     done.mode,
     done.refreshed_by,
     nullif(c.reltuples, -1)::bigint AS row_estimate,
     pg_total_relation_size(c.oid) AS size_bytes,
-    last.status AS last_status,
-    last.started_at AS last_tried_at,
-    last.sqlstate AS last_sqlstate,
-    coalesce(last.error, CASE last.status WHEN 'skipped' THEN last.note END) AS last_error
+    latest.status AS last_status,
+    latest.started_at AS last_tried_at,
+    latest.sqlstate AS last_sqlstate,
+    coalesce(latest.error, CASE latest.status WHEN 'skipped' THEN latest.note END) AS last_error
 FROM pg_class AS c
-INNER JOIN pg_namespace AS n ON n.oid = c.relnamespace
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 -- In the database that wrote the row the oid counts, which follows a rename; in a restored one the name.
 LEFT JOIN LATERAL (
     SELECT r.*
@@ -39,7 +39,7 @@ LEFT JOIN LATERAL (
         END
     ORDER BY r.started_at DESC
     LIMIT 1
-) AS last ON true
+) AS latest ON true
 WHERE c.relkind = 'm';
 
 COMMENT ON VIEW lifecycle.mv_refresh_status IS

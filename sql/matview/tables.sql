@@ -1,25 +1,7 @@
 -- The history of refreshes. PostgreSQL itself does not record when a materialized view was refreshed. Whoever may
--- refresh a view writes its row, as himself: PUBLIC may insert, the policy admits only views that the writer may refresh,
--- and without USAGE on the schema, which grant_lifecycle_use gives, nobody gets here at all. So no function has to run
--- with other rights than its caller's.
-CREATE FUNCTION lifecycle._may_refresh(view oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_owner oid;
-BEGIN
-    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind = 'm';
-    IF v_owner IS NULL THEN
-        RETURN false;
-    ELSIF pg_has_role(current_user, v_owner, 'USAGE') THEN
-        RETURN true;
-    END IF;
-    -- The name of the privilege is an error before 17.
-    RETURN current_setting('server_version_num')::integer >= 170000 AND has_table_privilege(view, 'MAINTAIN');
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._may_refresh(oid) IS
-'Whether the caller may refresh a materialized view: as its owner, since PostgreSQL 17 also with MAINTAIN.';
-
+-- refresh a view writes its row, as himself: PUBLIC may insert, the policy admits only views that the writer may
+-- refresh, and without USAGE on the schema, which grant_lifecycle_use gives, nobody gets here at all. So no function
+-- has to run with other rights than its caller's.
 CREATE TABLE lifecycle.materialized_view_refresh (
     refresh_id bigint GENERATED ALWAYS AS IDENTITY,
     view_schema text NOT NULL,
