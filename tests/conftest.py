@@ -60,7 +60,8 @@ class Run:
                 self.server.start()
             self.server.install()
             self.described = str(self.server)
-            self.template = self._databases().make_template()
+            with self._databases() as maker:
+                self.template = maker.make_template()
         return self.server
 
     def _uncaptured(self) -> contextlib.AbstractContextManager[None]:
@@ -71,13 +72,14 @@ class Run:
         """Removes the server, and the template from one that is not ours."""
         if self.server is not None:
             if self.template and self.server.spec == "dsn":
-                self._databases().drop_template(self.template)
+                with self._databases() as maker:
+                    maker.drop_template(self.template)
             self.server.remove()
             self.server = None
 
-    def _databases(self) -> Databases:
+    def _databases(self) -> contextlib.closing[Databases]:
         assert self.server is not None
-        return Databases(self.server, self.prefix)
+        return contextlib.closing(Databases(self.server, self.prefix))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -125,7 +125,7 @@ class Databases:
 
 def run(connection: psycopg.Connection, statement: str, params: Sequence[object] | None = None) -> Rows:
     """Runs SQL, one statement or (without parameters) several; returns the rows of the last one."""
-    cursor = connection.execute(cast("LiteralString", statement), params)
+    cursor = connection.execute(statement, params)
     while cursor.nextset():
         pass
     return cursor.fetchall() if cursor.description else []

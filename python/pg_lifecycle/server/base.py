@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, LiteralString, Self, cast
+from typing import Any, Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -119,7 +119,7 @@ class Server(ABC):
     ) -> Rows:
         """Runs one statement as the superuser and returns its rows."""
         with self.connect(dbname) as connection:
-            cursor = connection.execute(cast("LiteralString", statement), params)
+            cursor = connection.execute(statement, params)
             return cursor.fetchall() if cursor.description else []
 
     @property
