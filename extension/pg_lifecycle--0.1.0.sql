@@ -92,7 +92,7 @@ CREATE TABLE lifecycle.migration (
     origin text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by name NOT NULL DEFAULT current_user,
-    session_by name NOT NULL DEFAULT session_user,
+    session_by name NOT NULL,
     rolled_back_at timestamptz,
     rolled_back_by name,
     CONSTRAINT migration_pkey PRIMARY KEY (migration_id),
@@ -130,7 +130,7 @@ CREATE TABLE lifecycle.migration_step (
     message text,
     run_at timestamptz,
     applied_by name NOT NULL DEFAULT current_user,
-    session_by name NOT NULL DEFAULT session_user,
+    session_by name NOT NULL,
     CONSTRAINT migration_step_pkey PRIMARY KEY (migration_id, step),
     CONSTRAINT migration_step_migration_id_fkey
     FOREIGN KEY (migration_id) REFERENCES lifecycle.migration (migration_id) ON DELETE CASCADE,
@@ -208,11 +208,14 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),
+('_require_setting_value', 'use'),
 ('_may_run', 'use'),
+('_session_role', 'use'),
 ('_is_superuser', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lifecycle.setting_value ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');
@@ -231,12 +234,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._is_superuser(name) IS 'Whether a role of that name exists and is a superuser.';
 
 -- source: sql/core/_may_run.sql
+-- The role that RESET ROLE would lead to. A SECURITY DEFINER function cannot leave its owner's role, so there the owner
+-- stands for the session: he may have written what it runs, and the session's role has not.
+CREATE FUNCTION lifecycle._session_role() RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN current_user = coalesce(nullif(current_setting('role'), 'none'), session_user) THEN session_user
+        ELSE current_user
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._session_role() IS
+'The role of the session, or inside a SECURITY DEFINER function the owner of that function.';
+
 -- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is
 -- no barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
 CREATE FUNCTION lifecycle._may_run(applied_by name, session_by name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT (_may_run.applied_by = current_user OR lifecycle._is_superuser(_may_run.applied_by))
-        AND (_may_run.session_by = session_user OR lifecycle._is_superuser(_may_run.session_by))
+        AND (_may_run.session_by = lifecycle._session_role() OR lifecycle._is_superuser(_may_run.session_by))
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_run(name, name) IS
 'Whether the caller may run a step that this role, in a session of that role, has stored.';
@@ -255,31 +269,54 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._origin() IS 'Identifies the database that the oids in a journal row belong to.';
 
 -- source: sql/core/policies.sql
--- Who writes the journal writes it as himself, and a step joins only a migration of the role that adds it.
+-- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
+-- adds it. What a superuser has applied an administrator may take back as far as his own rights go, but he can neither
+-- revive it nor turn it to another object.
 CREATE POLICY migration_read ON lifecycle.migration FOR SELECT USING (true);
 CREATE POLICY migration_write ON lifecycle.migration FOR INSERT
-WITH CHECK (applied_by = current_user AND session_by = session_user);
+WITH CHECK (
+    applied_by = current_user AND session_by = lifecycle._session_role()
+    AND (part_of IS NULL OR EXISTS (
+        SELECT FROM lifecycle.migration AS g
+        WHERE
+            g.migration_id = migration.part_of
+            AND g.applied_by = current_user
+            AND g.session_by = lifecycle._session_role()
+    ))
+);
 CREATE POLICY migration_change ON lifecycle.migration FOR UPDATE
 USING (lifecycle._may_run(applied_by, session_by))
-WITH CHECK (rolled_back_by IS NULL OR rolled_back_by = current_user);
+WITH CHECK (
+    (applied_by = current_user OR state = 'rolled_back')
+    AND (rolled_back_by IS NULL OR rolled_back_by = current_user)
+);
 
 CREATE POLICY migration_step_read ON lifecycle.migration_step FOR SELECT USING (true);
 CREATE POLICY migration_step_write ON lifecycle.migration_step FOR INSERT
 WITH CHECK (
-    applied_by = current_user AND session_by = session_user
+    applied_by = current_user AND session_by = lifecycle._session_role()
     AND EXISTS (
         SELECT FROM lifecycle.migration AS m
         WHERE
             m.migration_id = migration_step.migration_id
             AND m.applied_by = current_user
-            AND m.session_by = session_user
+            AND m.session_by = lifecycle._session_role()
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by));
+USING (lifecycle._may_run(applied_by, session_by))
+WITH CHECK (applied_by = current_user OR status = 'rolled_back');
+
+-- Where dblink connects to decides where a superuser's statements go: only the owner of the extension says that.
+CREATE POLICY setting_value_read ON lifecycle.setting_value FOR SELECT USING (true);
+CREATE POLICY setting_value_write ON lifecycle.setting_value
+USING (name <> 'dblink_connection')
+WITH CHECK (name <> 'dblink_connection' AND changed_by = current_user);
 
 -- The origin tells this database's oids from those that a restore brought along.
 ALTER TABLE lifecycle.migration ALTER COLUMN origin SET DEFAULT lifecycle._origin();
+ALTER TABLE lifecycle.migration ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
+ALTER TABLE lifecycle.migration_step ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 
 -- source: sql/core/_step.sql
 -- The one way to write a plan step, so that the shape can grow without touching the planners.
@@ -325,12 +362,7 @@ BEGIN
             AND a.attnum > 0;
     ELSIF v_kind IN ('function', 'procedure') THEN
         v_address.class_id := 'pg_proc'::regclass;
-        BEGIN
-            v_address.object_id := to_regprocedure(v_identity)::oid;
-        EXCEPTION WHEN undefined_object OR undefined_table OR invalid_schema_name THEN
-            -- A type of its arguments is gone; before PostgreSQL 16 that is an error even here.
-            RETURN NULL;
-        END;
+        v_address.object_id := to_regprocedure(v_identity)::oid;
     ELSIF v_kind = 'schema' THEN
         v_address.class_id := 'pg_namespace'::regclass;
         v_address.object_id := to_regnamespace(v_identity)::oid;
@@ -351,6 +383,12 @@ BEGIN
             WHERE format('%I on %s', p.polname, p.polrelid::regclass) = v_identity);
     END IF;
     RETURN CASE WHEN v_address.object_id IS NOT NULL AND v_address.sub_id IS NOT NULL THEN v_address END;
+EXCEPTION
+    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop the
+    -- others. Before PostgreSQL 16 a missing argument type is an error too.
+    WHEN syntax_error OR invalid_name OR undefined_object OR undefined_table OR invalid_schema_name
+        OR invalid_parameter_value OR invalid_text_representation OR feature_not_supported OR null_value_not_allowed
+    THEN RETURN NULL;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._address(text) IS
@@ -361,15 +399,30 @@ COMMENT ON FUNCTION lifecycle._address(text) IS
 -- The reverse of _address, for an object that may have been renamed since.
 CREATE FUNCTION lifecycle._identity(address lifecycle.object_address) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT regexp_replace(i.type, '^(table|view) column$', 'column') || ' ' || i.identity
-    FROM pg_identify_object((address).class_id, (address).object_id, (address).sub_id) AS i
-    WHERE address IS NOT NULL AND i.identity IS NOT NULL
+    SELECT regexp_replace(i.type, '^.* column$', 'column') || ' ' || i.identity
+    FROM pg_identify_object(
+        -- Only what _address can have said; of other addresses PostgreSQL would complain.
+        CASE WHEN (address).class_id = 'pg_class'::regclass
+            OR (address).sub_id = 0 AND (address).class_id IN ('pg_proc'::regclass, 'pg_namespace'::regclass,
+                'pg_type'::regclass, 'pg_trigger'::regclass, 'pg_constraint'::regclass, 'pg_policy'::regclass)
+            THEN (address).class_id END,
+        (address).object_id,
+        (address).sub_id
+    ) AS i
+    WHERE i.identity IS NOT NULL
+        -- A dropped column keeps its number and gets another name.
+        AND NOT EXISTS (
+            SELECT FROM pg_attribute AS a
+            WHERE (address).class_id = 'pg_class'::regclass AND a.attrelid = (address).object_id
+                AND a.attnum = (address).sub_id AND a.attisdropped
+        )
 $fn$;
 COMMENT ON FUNCTION lifecycle._identity(lifecycle.object_address) IS
 'How a plan names the object at an address today, or NULL when it is gone.';
 
 -- source: sql/core/_definition.sql
--- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later.
+-- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later, and
+-- not its name.
 CREATE FUNCTION lifecycle._definition(address lifecycle.object_address) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE (address).class_id
@@ -381,18 +434,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) ELSE (
             SELECT concat_ws(' ', c.relkind, c.relpersistence, c.reloptions, CASE
                     WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid)
-                    WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid)
+                    WHEN c.relkind IN ('i', 'I') THEN
+                        replace(pg_get_indexdef(c.oid), format(' INDEX %I ON ', c.relname), ' INDEX ON ')
                     ELSE concat_ws(' ', pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
                 END)
             FROM pg_class AS c WHERE c.oid = (address).object_id
         ) END
-        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
-            WHERE p.oid = (address).object_id)
+        WHEN 'pg_proc'::regclass THEN (
+            SELECT replace(pg_get_functiondef(p.oid), format(' %s.%I(', p.pronamespace::regnamespace, p.proname), ' (')
+            FROM pg_proc AS p WHERE p.oid = (address).object_id)
         WHEN 'pg_constraint'::regclass THEN pg_get_constraintdef((address).object_id)
         WHEN 'pg_trigger'::regclass THEN (
-            SELECT t.tgenabled::text || pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.oid = (address).object_id)
+            SELECT t.tgenabled::text || replace(pg_get_triggerdef(t.oid), format(' TRIGGER %I ', t.tgname), ' TRIGGER ')
+            FROM pg_trigger AS t WHERE t.oid = (address).object_id)
         WHEN 'pg_policy'::regclass THEN (
-            SELECT concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, p.polrelid),
+            SELECT concat_ws(' ', p.polcmd, p.polpermissive, ARRAY(
+                    SELECT pg_get_userbyid(r.role) FROM unnest(p.polroles) AS r (role) ORDER BY 1
+                ), pg_get_expr(p.polqual, p.polrelid),
                     pg_get_expr(p.polwithcheck, p.polrelid))
             FROM pg_policy AS p WHERE p.oid = (address).object_id)
         ELSE lifecycle._identity(address)
@@ -507,23 +565,44 @@ COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 'A generated name of at most 63 bytes: the parts joined by an underscore, with a hash where they had to be cut.';
 
 -- source: sql/core/setting.sql
+-- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
+CREATE FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
+        OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('setting %s cannot be %L', definition.name, setting_value),
+            DETAIL = CASE WHEN definition.unit LIKE '% | %' THEN format('It is one of: %s.', definition.unit)
+                ELSE format('It is a whole number (%s).', definition.unit) END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_setting_value(lifecycle.setting_definition, text) IS
+'Raises 22023 for a value that a setting cannot have.';
+
 CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_default text;
+    v_definition lifecycle.setting_definition;
+    v_value text;
 BEGIN
-    SELECT d.default_value INTO v_default FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
+    SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_object',
             MESSAGE = format('there is no setting %L', setting_name),
             HINT = 'SELECT name FROM lifecycle.settings lists them.';
     END IF;
-    RETURN coalesce(
+    v_value := coalesce(
         nullif(current_setting('lifecycle.' || setting_name, true), ''),
         (SELECT v.value FROM lifecycle.setting_value AS v WHERE v.name = setting_name),
-        v_default
+        v_definition.default_value
     );
+    PERFORM lifecycle._require_setting_value(v_definition, v_value);
+    RETURN v_value;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.setting(text) IS
@@ -552,12 +631,7 @@ BEGIN
         DELETE FROM lifecycle.setting_value AS v WHERE v.name = setting_name;
         RETURN v_definition.default_value;
     END IF;
-    IF v_definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('setting %s takes a whole number of %s, not %L', setting_name, v_definition.unit,
-                setting_value);
-    END IF;
+    PERFORM lifecycle._require_setting_value(v_definition, setting_value);
     INSERT INTO lifecycle.setting_value AS v (name, value) VALUES (setting_name, setting_value)
     ON CONFLICT ON CONSTRAINT setting_value_pkey
     DO UPDATE SET value = excluded.value, changed_at = clock_timestamp(), changed_by = current_user;
@@ -570,7 +644,7 @@ COMMENT ON FUNCTION lifecycle.set_setting(text, text) IS
 Arguments: setting_name - one of SELECT name FROM lifecycle.settings; setting_value - the value in the unit named there,
 or NULL to go back to the default.
 Returns: the value now stored.
-Errors: 42704 when there is no such setting; 22023 when a number is wanted and something else is given.
+Errors: 42704 when there is no such setting; 22023 when the setting takes no such value.
 Example: SELECT lifecycle.set_setting(''lock_timeout'', ''300'');';
 
 -- source: sql/core/settings.sql
@@ -696,7 +770,7 @@ BEGIN
         MESSAGE = format('migration %s was applied by role %I, its statements do not run with the rights of %I',
             migration_id, applied_by, current_user),
         DETAIL = format('It was applied in a session of %I, this is a session of %I. SET ROLE makes no difference.',
-            session_by, session_user),
+            session_by, lifecycle._session_role()),
         HINT = format('Connect as %I%s.', session_by,
             CASE WHEN applied_by = session_by THEN '' ELSE format(' and SET ROLE %I', applied_by) END);
 END
@@ -711,6 +785,7 @@ COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name) IS
 CREATE FUNCTION lifecycle._execute(statement text, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_caller constant text := format('%I in a session of %I', current_user, session_user);
     v_path text;
     v_rows bigint;
 BEGIN
@@ -724,6 +799,12 @@ BEGIN
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('the statement changed search_path to %L', v_path),
             HINT = 'Leave the path alone and pass the one that is wanted as the argument search_path.';
+    END IF;
+    IF format('%I in a session of %I', current_user, session_user) <> v_caller THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('the statement changed the role, the caller is %s', v_caller),
+            HINT = 'A migration runs as one role from its first to its last step: leave SET ROLE out of it.';
     END IF;
     RETURN v_rows;
 END
@@ -745,10 +826,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                     'AccessExclusiveLock')
         ) THEN '1ms'
-        ELSE least(
+        -- Zero would mean to wait for ever.
+        ELSE greatest(1, least(
             lifecycle.setting('lock_timeout')::integer,
             (SELECT g.setting::integer / 2 FROM pg_settings AS g WHERE g.name = 'deadlock_timeout')
-        ) || 'ms'
+        )) || 'ms'
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS
@@ -959,7 +1041,7 @@ BEGIN
     END IF;
     PERFORM FROM lifecycle.migration AS m
     WHERE m.migration_id = v_id AND m.feature = 'group' AND m.state <> 'rolled_back'
-        AND m.applied_by = current_user AND m.session_by = session_user;
+        AND m.applied_by = current_user AND m.session_by = lifecycle._session_role();
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
@@ -1053,6 +1135,7 @@ DECLARE
     v_step lifecycle.migration_step;
     v_made boolean;
 BEGIN
+    PERFORM lifecycle._require_read_committed();
     SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = _run_journaled.migration_id;
     FOR v_step IN
         SELECT s.* FROM lifecycle.migration_step AS s
@@ -1201,6 +1284,34 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_role(name) IS 'Raises 42704 unless there is such a role.';
 
+-- PostgreSQL itself would only warn that nothing was granted.
+CREATE FUNCTION lifecycle._require_extension_owner() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant oid := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'lifecycle');
+BEGIN
+    IF NOT pg_has_role(current_user, v_owner, 'USAGE') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'must be owner of the extension pg_lifecycle to grant its use',
+            HINT = format('Connect as %I or as a member of it.', pg_get_userbyid(v_owner));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_extension_owner() IS
+'Raises 42501 unless the caller has the rights of the owner of the extension.';
+
+CREATE FUNCTION lifecycle._rollback_plan_grant(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN to_regrole(quote_ident(m.parameters ->> 'role_name')) IS NOT NULL THEN plan ELSE ARRAY(
+        SELECT lifecycle._step(p.action, p.object, NULL, note => 'the role is gone') FROM unnest(plan) AS p
+    ) END
+    FROM lifecycle.migration AS m
+    WHERE m.migration_id = _rollback_plan_grant.migration_id
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_grant(bigint, lifecycle.plan_step[], jsonb) IS
+'The rollback of grants: a role that has been dropped has lost them already.';
+
 -- source: sql/core/_locate.sql
 -- Where a journaled object is today. In the database that wrote the row the oid decides and a rename is followed; in a
 -- restored one the oids mean nothing and the name decides.
@@ -1231,7 +1342,8 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = format('schema lifecycle_data belongs to %I, not to the owner of the extension', v_present),
-            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.', pg_get_userbyid(v_owner));
+            HINT = format('Look at what it holds, then ALTER SCHEMA lifecycle_data OWNER TO %I.',
+                pg_get_userbyid(v_owner));
     ELSIF to_regnamespace('lifecycle_data') IS NOT NULL THEN
         RETURN ARRAY[]::lifecycle.plan_step[];
     END IF;
@@ -1284,20 +1396,43 @@ COMMENT ON FUNCTION lifecycle._data_schema_undo(bigint[]) IS
 -- source: sql/core/_ddl.sql
 -- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from
 -- the catalog before a step replaces it; the text becomes the inverse.
+CREATE FUNCTION lifecycle._grantee(role oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._grantee(oid) IS 'A role of an ACL or a policy as GRANT wants it.';
+
 CREATE FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- No ACL means the built-in defaults, which a new object has by itself.
-    SELECT CASE WHEN acl IS NULL THEN '' ELSE
-        format('; REVOKE ALL ON %s %s FROM PUBLIC, %I', kind, identity, pg_get_userbyid(owner))
-        || coalesce(string_agg(format('; GRANT %s ON %s %s TO %s%s', g.privileges, kind, identity, g.grantee,
-            CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY g.grantee, g.is_grantable), '')
-    END
-    FROM (
-        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
-            a.is_grantable, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
-        FROM aclexplode(acl) AS a
-        GROUP BY a.grantee, a.is_grantable
-    ) AS g
+    -- No ACL means the built-in defaults, which a new object has by itself, unless ALTER DEFAULT PRIVILEGES says
+    -- otherwise: whoever gets something from that has it taken away again.
+    WITH built_in AS (
+        SELECT acldefault(o.type, owner) AS acl, o.type
+        FROM (SELECT CASE kind WHEN 'TABLE' THEN 'r' ELSE 'f' END::"char" AS type) AS o
+    ), granted AS (
+        SELECT d.defaclacl AS acl FROM pg_default_acl AS d JOIN built_in AS b ON b.type = d.defaclobjtype
+    ), wanted AS (
+        SELECT coalesce(_ddl_acl.acl, b.acl) AS acl
+        FROM built_in AS b
+        WHERE _ddl_acl.acl IS NOT NULL OR EXISTS (SELECT FROM granted)
+    ), stranger AS (
+        SELECT string_agg(DISTINCT lifecycle._grantee(a.grantee), ', ') AS names
+        FROM (SELECT 0 AS grantee UNION SELECT owner UNION
+            SELECT x.grantee FROM granted AS g CROSS JOIN LATERAL aclexplode(g.acl) AS x) AS a
+    )
+    SELECT coalesce((
+        SELECT format('; REVOKE ALL ON %s %s FROM %s', kind, identity, s.names) || coalesce((
+            SELECT string_agg(format('; GRANT %s ON %s %s TO %s%s', g.privileges, kind, identity, g.grantee,
+                CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY g.grantee, g.is_grantable)
+            FROM (
+                SELECT lifecycle._grantee(a.grantee) AS grantee, a.is_grantable,
+                    string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+                FROM aclexplode(w.acl) AS a
+                GROUP BY a.grantee, a.is_grantable
+            ) AS g
+        ), '')
+        FROM wanted AS w CROSS JOIN stranger AS s
+    ), '')
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 'Statements that give an object these privileges and no others.';
@@ -1305,7 +1440,7 @@ COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
-        CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
+        lifecycle._grantee(x.grantee),
         CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION'
             ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
@@ -1354,6 +1489,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE d.adrelid = relation), '')
         || coalesce((SELECT string_agg('; ' || lifecycle._ddl_trigger(t.oid), '' ORDER BY t.tgname)
             FROM pg_trigger AS t WHERE t.tgrelid = relation AND NOT t.tgisinternal), '')
+        || coalesce((SELECT string_agg(format('; %s%s', rtrim(pg_get_ruledef(r.oid), ';'), '; ' || nullif(concat(
+                'COMMENT ON RULE ' || quote_ident(r.rulename) || ' ON ' || relation || ' IS '
+                    || quote_literal(obj_description(r.oid, 'pg_rewrite'))), '')), '' ORDER BY r.rulename)
+            FROM pg_rewrite AS r WHERE r.ev_class = relation AND r.rulename <> '_RETURN'), '')
         || format('; ALTER VIEW %s OWNER TO %I', relation, pg_get_userbyid(c.relowner))
         || lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)
         || lifecycle._ddl_column_acl(relation)
@@ -1362,7 +1501,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE c.oid = relation
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_view(regclass) IS
-'Statements that make a view as it stands, with options, column defaults, triggers, owner, grants and comments.';
+'Statements that make a view as it stands, with options, column defaults, triggers, rules, owner, grants and
+comments.';
 
 CREATE FUNCTION lifecycle._ddl_routine(routine regprocedure) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1376,11 +1516,10 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS
 'Statements that make a routine as it stands, with owner, grants and comment.';
 
-CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
+-- What neither pg_get_indexdef nor pg_get_constraintdef prints.
+CREATE FUNCTION lifecycle._ddl_index_properties(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- pg_get_indexdef prints storage options and, with them, everything but what ALTER INDEX added.
-    SELECT pg_get_indexdef(relation)
-        || coalesce('; ALTER INDEX ' || relation || ' SET TABLESPACE ' || quote_ident(s.spcname), '')
+    SELECT coalesce('; ALTER INDEX ' || relation || ' SET TABLESPACE ' || quote_ident(s.spcname), '')
         || coalesce((SELECT string_agg(format('; ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', relation, a.attnum,
                 a.attstattarget), '' ORDER BY a.attnum)
             FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attstattarget >= 0), '')
@@ -1394,15 +1533,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
     WHERE c.oid = relation
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS
-'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and
-comment.';
+COMMENT ON FUNCTION lifecycle._ddl_index_properties(regclass) IS
+'Statements that give an index its tablespace, statistics targets, CLUSTER mark, replica identity and comment.';
+
+CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT pg_get_indexdef(relation) || lifecycle._ddl_index_properties(relation)
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS 'Statements that make an index as it stands.';
 
 CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
+        || coalesce((SELECT '; ALTER INDEX ' || c.oid::regclass || ' SET (' || array_to_string(c.reloptions, ', ') || ')'
+            FROM pg_class AS c WHERE c.oid = own.index), '')
+        || coalesce(lifecycle._ddl_index_properties(own.index), '')
         || lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, k.conrelid::regclass))
     FROM pg_constraint AS k
+    -- A foreign key names an index too, but it is not its own.
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.contype IN ('p', 'u', 'x') THEN k.conindid END AS index) AS own
     WHERE k.oid = constraint_oid
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_constraint(oid) IS 'Statements that add a table constraint as it stands.';
@@ -1413,10 +1562,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
             CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
                 ELSE 'ALL' END,
-            (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
+            (SELECT string_agg(lifecycle._grantee(r.role), ', ')
              FROM unnest(p.polroles) AS r (role)))
-        || coalesce(format(' USING (%s)', pg_get_expr(p.polqual, p.polrelid)), '')
-        || coalesce(format(' WITH CHECK (%s)', pg_get_expr(p.polwithcheck, p.polrelid)), '')
+        || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+        || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
         || lifecycle._ddl_comments(format('policy %I on %s', p.polname, p.polrelid::regclass))
     FROM pg_policy AS p
     WHERE p.oid = policy
@@ -1467,9 +1616,10 @@ RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg
     FROM (
         SELECT CASE c.relreplident
             WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
-            ELSE 'USING INDEX ' || quote_ident((SELECT x.relname
+            -- When its index has been dropped, PostgreSQL acts as if it were NOTHING.
+            ELSE coalesce('USING INDEX ' || quote_ident((SELECT x.relname
                 FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
-                WHERE i.indrelid = c.oid AND i.indisreplident))
+                WHERE i.indrelid = c.oid AND i.indisreplident)), 'NOTHING')
         END AS identity
         FROM pg_class AS c WHERE c.oid = target
     ) AS now
@@ -1522,58 +1672,121 @@ COMMENT ON FUNCTION lifecycle._storage_step(regclass, text, text, integer) IS
 'The step that sets a storage option of a table and, undone, brings back the present value.';
 
 -- source: sql/core/_rename_in.sql
--- Whole identifiers only, all at once: names are first put behind marks, so that two that have been swapped do not
--- meet.
+-- A stored statement under today's names. Whoever owns an object chooses its new name, so a name may only ever replace a
+-- name: the statement is taken apart as the parser would, and a quoted name stays one token. In a string only a whole
+-- name is replaced; the body of a function or of DO is a statement of its own; comments stay as they are.
+CREATE FUNCTION lifecycle._rename_name(name_path text, following text, renames jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- "s.t" is the beginning of a path, a lone name (column, trigger) stands alone or at the end of "s.t.c"; a function
+    -- comes with its arguments.
+    WITH RECURSIVE part AS (
+        SELECT m[1] AS word, place
+        FROM regexp_matches(name_path, '"(?:[^"]|"")*"|[^."]+', 'g') WITH ORDINALITY AS w (m, place)
+    ), path AS (
+        SELECT array_agg(CASE WHEN word LIKE '"%' THEN quote_ident(replace(substr(word, 2, length(word) - 2), '""', '"'))
+            ELSE lower(word) END ORDER BY place) AS words
+        FROM part
+    ), known AS (
+        SELECT ARRAY(SELECT w[1] FROM regexp_matches(k.old[1], '"(?:[^"]|"")*"|[^."]+', 'g') AS w) AS old_words,
+            k.old[2] AS arguments, regexp_replace(r.value, '^((?:"(?:[^"]|"")*"|[^"(])+).*$', '\1') AS new_name
+        FROM jsonb_each_text(renames) AS r
+        CROSS JOIN LATERAL regexp_match(r.key, '^((?:"(?:[^"]|"")*"|[^"(])+)(.*)$') AS k (old)
+    )
+    SELECT coalesce((
+        SELECT CASE WHEN cardinality(k.old_words) > 1
+            THEN array_to_string(k.new_name || p.words[cardinality(k.old_words) + 1:], '.')
+            ELSE array_to_string(p.words[:cardinality(p.words) - 1] || k.new_name, '.') END
+        FROM path AS p
+        JOIN known AS k ON starts_with(following, k.arguments) AND CASE
+            WHEN cardinality(k.old_words) > 1 THEN p.words[:cardinality(k.old_words)] = k.old_words
+            ELSE cardinality(p.words) IN (1, 3) AND p.words[cardinality(p.words)] = k.old_words[1] END
+        ORDER BY cardinality(k.old_words) DESC, length(k.arguments) DESC
+        LIMIT 1
+    ), name_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._rename_name(text, text, jsonb) IS
+'What a name, followed by this text, is called today.';
+
 CREATE FUNCTION lifecycle._rename_in(statement text, renames jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_rename record;
-    v_result text := statement;
+    -- Like the lexer, locale or not: every character beyond ASCII is a letter.
+    v_word constant text := '(?:"(?:[^"]|"")*"|[^\x01-@[-^`{-\x7f][^\x01-#%-/:-@[-^`{-\x7f]*)';
+    v_rest text := statement;
+    v_result text := '';
+    v_token text;
+    v_new text;
 BEGIN
-    FOR v_rename IN
-        SELECT r.key AS old_name, row_number() OVER (ORDER BY length(r.key) DESC, r.key) AS place
-        FROM jsonb_each_text(renames) AS r
-    LOOP
-        v_result := regexp_replace(
-            v_result,
-            '(?<![\w$"])' || regexp_replace(v_rename.old_name, '([][\\.^$*+?(){}|])', '\\\1', 'g') || '(?![\w$"])',
-            E'\x01' || v_rename.place || E'\x02',
-            'g'
-        );
+    WHILE renames <> '{}' AND v_rest <> '' LOOP
+        -- Strings with escapes, and comments.
+        v_token := substring(v_rest FROM
+            '^(?:[eE]''(?:[^''\\]|\\.|'''')*''|[uU]&(?:''(?:[^'']|'''')*''|"(?:[^"]|"")*")|--[^\n]*'
+            || '|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)');
+        v_new := v_token;
+        IF v_token IS NULL AND v_rest LIKE '''%' THEN
+            v_token := substring(v_rest FROM '^''(?:[^'']|'''')*''');
+            v_new := coalesce(quote_literal(renames ->> replace(substr(v_token, 2, length(v_token) - 2), '''''', '''')), v_token);
+        ELSIF v_rest ~ '^\$(?:[^\x01-@[-^`{-\x7f][^\x01-/:-@[-^`{-\x7f]*)?\$' THEN
+            v_token := substring(v_rest FROM '^\$[^$]*\$');
+            v_token := substr(v_rest, 1, nullif(strpos(substr(v_rest, length(v_token) + 1), v_token), 0) + 2 * length(v_token) - 1);
+            v_new := lifecycle._rename_body(v_token, renames);
+        ELSIF v_token IS NULL THEN
+            v_token := substring(v_rest FROM '^' || v_word || '(?:\.' || v_word || ')*');
+            v_new := lifecycle._rename_name(v_token, substr(v_rest, length(v_token) + 1), renames);
+        END IF;
+        -- Something unfinished, or a comment in a comment: from here on nothing is replaced.
+        EXIT WHEN v_token IS NULL AND v_rest ~ '^(''|"|\$[^0-9]|/\*)';
+        v_token := coalesce(v_token, left(v_rest, 1));
+        v_result := v_result || coalesce(v_new, v_token);
+        v_rest := substr(v_rest, length(v_token) + 1);
     END LOOP;
-    FOR v_rename IN
-        SELECT r.value AS new_name, row_number() OVER (ORDER BY length(r.key) DESC, r.key) AS place
-        FROM jsonb_each_text(renames) AS r
-    LOOP
-        v_result := replace(v_result, E'\x01' || v_rename.place || E'\x02', v_rename.new_name);
-    END LOOP;
-    RETURN v_result;
+    RETURN v_result || v_rest;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rename_in(text, jsonb) IS
-'A statement with identifiers replaced: renames maps old name to new name.';
+'A statement with names replaced: renames maps the old name to the new one.';
+
+CREATE FUNCTION lifecycle._rename_body(body text, renames jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_tag constant text := substring(body FROM '^\$[^$]*\$');
+    v_new constant text := lifecycle._rename_in(
+        substr(body, length(v_tag) + 1, length(body) - 2 * length(v_tag)), renames
+    ) || v_tag;
+BEGIN
+    -- A name that holds the tag would end the string.
+    RETURN CASE WHEN strpos(v_new, v_tag) = length(v_new) - length(v_tag) + 1 THEN v_tag || v_new ELSE body END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rename_body(text, jsonb) IS 'A dollar-quoted string with names replaced in it.';
 
 -- source: sql/core/_renames.sql
 -- What has been renamed since it was journaled, as pairs for _rename_in: relations by their whole name, columns,
--- triggers, constraints and policies by their own.
-CREATE FUNCTION lifecycle._relation_renames(migration_ids bigint[]) RETURNS jsonb
+-- triggers, constraints and policies by their own. Asked for each migration by itself: another one may have met another
+-- table under the same name.
+CREATE FUNCTION lifecycle._relation_renames(migration_id bigint) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
         SELECT m.target AS old_name, m.target_oid AS relation FROM lifecycle.migration AS m
-        WHERE m.migration_id = ANY (migration_ids) AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
+        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
         UNION
         SELECT regexp_replace(s.object, '^(materialized view|foreign table|[a-z]+) ', ''), (s.address).object_id
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
-        WHERE s.migration_id = ANY (migration_ids)
+        WHERE s.migration_id = _relation_renames.migration_id
             AND (s.address).class_id = 'pg_class'::regclass AND (s.address).sub_id = 0
     )
-    SELECT coalesce(jsonb_object_agg(k.old_name, k.relation::regclass::text), '{}')
-    FROM known AS k JOIN pg_class AS c ON c.oid = k.relation
-    WHERE k.old_name <> k.relation::regclass::text
+    SELECT coalesce(jsonb_object_agg(n.old_name, n.relation::regclass::text), '{}')
+    FROM (
+        -- A name that has stood for two relations is nobody's.
+        SELECT k.old_name, min(k.relation) AS relation FROM known AS k
+        GROUP BY k.old_name HAVING count(DISTINCT k.relation) = 1
+    ) AS n
+    JOIN pg_class AS c ON c.oid = n.relation
+    WHERE n.old_name <> n.relation::regclass::text
 $fn$;
-COMMENT ON FUNCTION lifecycle._relation_renames(bigint[]) IS
-'The relations of these migrations that have another name today: old name to new name.';
+COMMENT ON FUNCTION lifecycle._relation_renames(bigint) IS
+'The relations of this migration that have another name today: old name to new name.';
 
 CREATE FUNCTION lifecycle._own_rename(
     object text, address lifecycle.object_address, relation_renames jsonb
@@ -1599,8 +1812,8 @@ BEGIN
         RETURN jsonb_build_object(v_old[2], v_new[2]);
     END IF;
     RETURN jsonb_build_object(
-        regexp_replace(v_object, '^[a-z ]+? (?=\S+$)', ''),
-        regexp_replace(v_identity, '^[a-z ]+? (?=\S+$)', '')
+        regexp_replace(v_object, '^(materialized view|foreign table|[a-z]+) ', ''),
+        regexp_replace(v_identity, '^(materialized view|foreign table|[a-z]+) ', '')
     );
 END
 $fn$;
@@ -1614,14 +1827,14 @@ object.';
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
-        SELECT s.migration_id, s.made, lifecycle._locate(s.object, s.address, m.origin) AS address
+        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone, lifecycle._locate(s.object, s.address, m.origin) AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
         WHERE s.status = 'done' AND s.address IS NOT NULL
     ), dependent (class_id, object_id, sub_id) AS (
         SELECT (j.address).class_id, (j.address).object_id, (j.address).sub_id
         FROM journaled AS j
-        WHERE j.migration_id = ANY (migration_ids) AND j.made AND j.address IS NOT NULL
+        WHERE j.migration_id = ANY (migration_ids) AND j.undone AND j.address IS NOT NULL
         UNION
         SELECT x.class_id, x.object_id, x.sub_id
         FROM dependent AS p
@@ -1719,7 +1932,7 @@ CREATE FUNCTION lifecycle._plan_rollback(migration_id bigint, migration_ids bigi
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_migration lifecycle.migration;
-    v_renames constant jsonb := lifecycle._relation_renames(migration_ids);
+    v_renames constant jsonb := lifecycle._relation_renames(migration_id);
     v_step lifecycle.migration_step;
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_hook regprocedure;
@@ -2079,7 +2292,7 @@ CREATE FUNCTION lifecycle._is_top_level(statement text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT regexp_replace(statement, '^(\s+|--[^\n]*\n|/\*.*?\*/)+', '')
         ~* ('^(create\s+(unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex\s.*\sconcurrently\s'
-            || '|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently|vacuum\M|create\s+database|drop\s+database'
+            || '|reindex\s+(\(.*\)\s*)?(database|system|schema)\M|alter\s+database\s.*\sset\s+tablespace\s|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently|vacuum\M|create\s+database|drop\s+database'
             || '|alter\s+system|create\s+tablespace|drop\s+tablespace|create\s+subscription|drop\s+subscription)')
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_top_level(text) IS 'Whether PostgreSQL refuses this statement inside a function.';
@@ -2494,7 +2707,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE s.status IN ('pending', 'failed')
         AND s.migration_id <> ALL (passed_over)
         AND (_next_pending.migration_id IS NULL OR s.migration_id = _next_pending.migration_id)
-        AND (_next_pending.migration_id IS NOT NULL OR lifecycle._may_run(s.applied_by, s.session_by))
+        -- What a superuser has left pending is for superusers.
+        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by)
+            AND (s.applied_by = current_user OR lifecycle._is_superuser(current_user))))
     ORDER BY s.migration_id, s.step
     LIMIT 1
 $fn$;
@@ -2551,6 +2766,7 @@ DECLARE
     v_failures text[] := ARRAY[]::text[];
     v_failure text;
 BEGIN
+    PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
@@ -2697,6 +2913,7 @@ CREATE FUNCTION lifecycle.grant_lifecycle_admin(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
+    PERFORM lifecycle._require_extension_owner();
     RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_admin(role_name), dry_run,
         expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'admin'), grant_lifecycle_admin.search_path);
@@ -2737,6 +2954,7 @@ CREATE FUNCTION lifecycle.grant_lifecycle_use(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM lifecycle._require_role(role_name);
+    PERFORM lifecycle._require_extension_owner();
     RETURN QUERY SELECT * FROM lifecycle._apply('grant', NULL, lifecycle._plan_grant_use(role_name), dry_run,
         expected_plan,
         jsonb_build_object('role_name', role_name, 'purpose', 'use'), grant_lifecycle_use.search_path);
@@ -2939,6 +3157,3057 @@ journaled ones.
 Returns: one row a step (lifecycle.step_result); a WARNING names what is left in lifecycle_data.
 Errors: as lifecycle.rollback_all_migrations.
 Example: SELECT * FROM lifecycle.prepare_uninstall();';
+
+-- source: sql/soft_delete/types.sql
+-- Shapes of this module.
+CREATE TYPE lifecycle.key_column AS (
+    name name,
+    type text,
+    equals text
+);
+COMMENT ON TYPE lifecycle.key_column IS
+'A column of a primary key: its name, its type, and the equality operator of the key, written so that no search_path
+matters.';
+
+CREATE TYPE lifecycle.soft_delete_stat AS (
+    table_schema name,
+    table_name name,
+    active bigint,
+    deleted bigint,
+    deletion_rate numeric,
+    oldest_deletion timestamptz,
+    newest_deletion timestamptz
+);
+COMMENT ON TYPE lifecycle.soft_delete_stat IS
+'Rows of a soft-deleted table: active and deleted (counts), deletion_rate (percent of all), oldest and newest
+deletion.';
+
+-- source: sql/soft_delete/tables.sql
+-- Who deleted what, when and why: one row a deletion. The rows themselves carry nothing but deleted_at and deletion_id.
+-- The trigger functions of a table write here with the rights of the table's owner.
+CREATE TABLE lifecycle.deletion (
+    deletion_id bigint GENERATED ALWAYS AS IDENTITY,
+    table_schema name NOT NULL,
+    table_name name NOT NULL,
+    table_oid oid NOT NULL,
+    row_count bigint NOT NULL DEFAULT 0,
+    reason text,
+    effective_role name,
+    jwt_subject text,
+    deleted_at timestamptz NOT NULL DEFAULT now(),
+    session_role name NOT NULL DEFAULT session_user,
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    restored_at timestamptz,
+    restored_by name,
+    restored_count bigint NOT NULL DEFAULT 0,
+    CONSTRAINT deletion_pkey PRIMARY KEY (deletion_id),
+    CONSTRAINT deletion_restored_check CHECK ((restored_count > 0) = (restored_at IS NOT NULL)),
+    CONSTRAINT deletion_row_count_check CHECK (row_count >= 0 AND restored_count >= 0)
+);
+CREATE INDEX deletion_table_idx ON lifecycle.deletion (table_oid, deleted_at);
+
+COMMENT ON TABLE lifecycle.deletion IS
+'One row a soft deletion: the table (name and oid), row_count, reason (from the setting lifecycle.reason or the
+argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
+restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read.';
+
+-- Numbers go on from the clock, in milliseconds: an extension that is dropped and made again never hands out a number
+-- that rows of an earlier life still carry.
+SELECT pg_catalog.setval(
+    'lifecycle.deletion_deletion_id_seq',
+    (1000 * extract(EPOCH FROM clock_timestamp()))::bigint
+);
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'deletion',
+    'INSERT (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
+    || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
+);
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('soft_delete', 'use'),
+('restore', 'use'),
+('soft_delete_stats', 'use'),
+('_deletion_relation', 'use'),
+('_may_record', 'use'),
+('_soft_delete_columns', 'use'),
+('_soft_delete_by', 'use'),
+('_restore_rows', 'use'),
+('_key_columns', 'use'),
+('_key_json', 'use'),
+('_key_where', 'use'),
+('_key_text', 'use'),
+('_execute', 'use');
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+('large_table', '64', 'MB', 'A larger table gets its indexes by CREATE INDEX CONCURRENTLY, as a pending step.');
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_deletion_id_seq', '');
+
+-- source: sql/soft_delete/_deletion_relation.sql
+-- By oid, which follows a rename; by name in a restored database.
+CREATE FUNCTION lifecycle._deletion_relation(table_schema name, table_name name, table_oid oid) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(
+        (SELECT c.oid::regclass FROM pg_class AS c WHERE c.oid = table_oid AND c.relkind IN ('r', 'p')),
+        to_regclass(format('%I.%I', table_schema, table_name))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._deletion_relation(name, name, oid) IS 'The table of a deletion today, or NULL.';
+
+-- source: sql/soft_delete/_may_record.sql
+CREATE FUNCTION lifecycle._may_record(table_oid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c WHERE c.oid = table_oid AND pg_has_role(current_user, c.relowner, 'USAGE')
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_record(oid) IS 'Whether the caller owns the table, and so may record its deletions.';
+
+-- source: sql/soft_delete/policies.sql
+-- A role sees the deletions of tables that it may read, and writes those of tables that it owns.
+ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
+CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
+USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid), 'SELECT'));
+CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE USING (lifecycle._may_record(table_oid));
+
+-- source: sql/soft_delete/_key_columns.sql
+-- Everything that generated code says about a key is said from here: a predicate that runs with the owner's rights
+-- must not pick an operator by search_path.
+CREATE FUNCTION lifecycle._key_columns(target regclass) RETURNS lifecycle.key_column[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT ROW(
+            a.attname,
+            format_type(a.atttypid, a.atttypmod),
+            format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+        )::lifecycle.key_column
+        FROM pg_index AS i
+        CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        JOIN pg_opclass AS c ON c.oid = k.opclass
+        JOIN pg_amop AS m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
+            AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
+        JOIN pg_operator AS o ON o.oid = m.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE i.indrelid = target AND i.indisprimary AND k.place <= i.indnkeyatts
+        ORDER BY k.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_columns(regclass) IS
+'The columns of a primary key, in order; empty when there is none.';
+
+CREATE FUNCTION lifecycle._key_where(keys lifecycle.key_column[], left_side text, right_side text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%s.%I %s %s.%I', left_side, k.name, k.equals, right_side, k.name),
+        ' AND ' ORDER BY k.place)
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_where(lifecycle.key_column[], text, text) IS
+'The condition that two rows have the same key, for two row aliases.';
+
+-- A key as it comes from a caller, as {"column": value}: a scalar stands for the only column.
+CREATE FUNCTION lifecycle._key_json(target regclass, keys lifecycle.key_column[], key_json jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key jsonb := CASE WHEN jsonb_typeof(key_json) <> 'object' AND cardinality(keys) = 1
+        THEN jsonb_build_object(keys[1].name, key_json) ELSE key_json END;
+BEGIN
+    IF jsonb_typeof(v_key) = 'object'
+        AND ARRAY(SELECT k.name::text FROM unnest(keys) AS k ORDER BY k.name::text COLLATE "C")
+            = ARRAY(SELECT n FROM jsonb_object_keys(v_key) AS n ORDER BY n COLLATE "C")
+        AND NOT EXISTS (SELECT FROM jsonb_each(v_key) AS e WHERE jsonb_typeof(e.value) = 'null')
+    THEN
+        RETURN v_key;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'invalid_parameter_value',
+        MESSAGE = format('%s is not a key of %s', coalesce(key_json::text, 'NULL'), target),
+        DETAIL = format('Its primary key is (%s).', (SELECT string_agg(quote_ident(k.name),
+            ', ') FROM unnest(keys) AS k)),
+        HINT = 'Give one value, or {"column": value, ...} with every column of the key.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_json(regclass, lifecycle.key_column[], jsonb) IS
+'A key as an object of all its columns; raises 22023 when something is missing or too much.';
+
+CREATE FUNCTION lifecycle._key_text(keys lifecycle.key_column[], key_json jsonb, alias text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%s.%I %s %L::%s', alias, k.name, k.equals, key_json ->> k.name::text, k.type), ' AND '
+        ORDER BY k.place)
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_text(lifecycle.key_column[], jsonb, text) IS
+'The condition that a row has the key given as an object.';
+
+-- source: sql/soft_delete/_soft_delete_columns.sql
+-- The trigger is the switch: a table is soft-deleted as long as it has it, and its WHEN clause depends on the two
+-- columns. So a restored dump, or a table whose journal is gone, is still known for what it is, and a renamed column
+-- is followed.
+CREATE FUNCTION lifecycle._soft_delete_columns(
+    target regclass, OUT deleted_at name, OUT deleted_at_type text, OUT deletion_id name
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    SELECT max(a.attname) FILTER (WHERE a.atttypid <> 'bigint'::regtype),
+        max(format_type(a.atttypid, a.atttypmod)) FILTER (WHERE a.atttypid <> 'bigint'::regtype),
+        max(a.attname) FILTER (WHERE a.atttypid = 'bigint'::regtype)
+    INTO deleted_at, deleted_at_type, deletion_id
+    FROM pg_trigger AS t
+    JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid AND d.refobjsubid > 0
+    JOIN pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum = d.refobjsubid
+    WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row' AND NOT t.tgisinternal;
+    IF deleted_at IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete is not enabled on %s', target),
+            HINT = format('SELECT * FROM lifecycle.enable_soft_delete(%L)', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_columns(regclass) IS
+'The columns of a soft-deleted table that hold when and by which deletion; raises 55000 when soft delete is not
+enabled.';
+
+-- source: sql/soft_delete/_soft_delete_routine.sql
+-- The hash keeps apart what an underscore would run together: schema a_b, table c and schema a, table b_c.
+CREATE FUNCTION lifecycle._soft_delete_routine(target regclass, suffix text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('lifecycle_data.%I', lifecycle._name(
+        ARRAY[n.nspname::text, c.relname::text],
+        left(md5(target::text), 6) || '_soft_delete' || suffix
+    ))
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_routine(
+    regclass,
+    text
+) IS 'The name of a generated function of a soft-deleted table.';
+
+-- source: sql/soft_delete/_soft_delete_body.sql
+-- The bodies of generated functions. Each is whole in itself: it goes on working when the extension is gone, and then
+-- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement is about to do
+-- stands in transaction-local settings: lifecycle.deletion (its number), deletion_rows, restored (numbers taken back).
+
+CREATE FUNCTION lifecycle._soft_delete_delete_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}. A DELETE that came through the active view, soft_delete() or the RPC marks
+-- the row. SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked
+-- rows would forbid him to mark it.
+DECLARE
+    v_rows bigint;
+BEGIN
+    PERFORM set_config('lifecycle.soft_delete', '', true), set_config('search_path', {path}, true);
+    UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.soft_delete', 'on', true);
+    IF v_rows = 0 AND OLD.{deleted_at} IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('a row of %s could not be marked as deleted', {table_literal}),
+            DETAIL = 'Row-level security is forced on the owner of the table, and no policy lets it change this row.',
+            HINT = format('Give the owner a policy, or ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.', {table_literal});
+    END IF;
+    RETURN NULL;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_delete_template() IS
+'The body of the trigger function that turns a DELETE into a mark, with placeholders.';
+
+CREATE FUNCTION lifecycle._soft_delete_row_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}. Numbers the rows that a statement marks.
+-- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
+DECLARE
+    v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
+    v_rows bigint := 0;
+    v_restored text := coalesce(current_setting('lifecycle.restored', true), '');
+    v_logged boolean := false;
+BEGIN
+    IF OLD.{deleted_at} IS NOT NULL AND NEW.{deleted_at} IS NULL THEN
+        IF OLD.{deletion_id} IS NOT NULL
+            AND position(format(',%s,', OLD.{deletion_id}) IN format(',%s,', v_restored)) = 0
+        THEN
+            PERFORM set_config('lifecycle.restored', concat_ws(',', nullif(v_restored, ''), OLD.{deletion_id}), true);
+        END IF;
+        NEW.{deletion_id} := NULL;
+        RETURN NEW;
+    ELSIF OLD.{deleted_at} IS NOT NULL OR NEW.{deleted_at} IS NULL THEN
+        -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
+        NEW.{deleted_at} := OLD.{deleted_at};
+        NEW.{deletion_id} := OLD.{deletion_id};
+        RETURN NEW;
+    ELSIF v_id IS NOT NULL THEN
+        v_rows := current_setting('lifecycle.deletion_rows')::bigint;
+    ELSE
+        IF (SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'lifecycle') THEN
+            v_logged := has_any_column_privilege(to_regclass('lifecycle.deletion'), 'INSERT');
+        END IF;
+        IF v_logged THEN
+            INSERT INTO lifecycle.deletion AS d
+                (table_schema, table_name, table_oid, reason, effective_role, jwt_subject)
+            VALUES (
+                {schema}, {name}, {oid}, nullif(current_setting('lifecycle.reason', true), ''),
+                coalesce(nullif(current_setting('role'), 'none'), session_user),
+                nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+            )
+            RETURNING d.deletion_id INTO v_id;
+        ELSE
+            v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
+        END IF;
+        PERFORM set_config('lifecycle.deletion', v_id::text, true);
+    END IF;
+    PERFORM set_config('lifecycle.deletion_rows', (v_rows + 1)::text, true);
+    NEW.{deletion_id} := v_id;
+    RETURN NEW;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_row_template() IS
+'The body of the row trigger function of a soft-deleted table, with placeholders.';
+
+CREATE FUNCTION lifecycle._soft_delete_statement_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}. One statement is one deletion: begins it and completes its record.
+-- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
+DECLARE
+    v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
+    v_restored text := coalesce(current_setting('lifecycle.restored', true), '');
+    -- Within a DELETE on the view, whose rows come one by one and share one deletion.
+    v_within boolean := TG_OP = 'UPDATE' AND pg_trigger_depth() > 1
+        AND coalesce(current_setting('lifecycle.deletion_scope', true), '') = {table_literal};
+    v_logged boolean := false;
+BEGIN
+    IF (SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'lifecycle') THEN
+        v_logged := coalesce(has_any_column_privilege(to_regclass('lifecycle.deletion'), 'INSERT'), false);
+    END IF;
+    IF TG_WHEN = 'BEFORE' THEN
+        -- A number that somebody has planted is not of this transaction.
+        IF NOT (v_within AND v_id IS NOT NULL AND v_logged AND EXISTS (
+            SELECT FROM lifecycle.deletion AS d
+            WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id() AND d.table_oid = {oid}
+        )) THEN
+            PERFORM set_config('lifecycle.deletion', '', true), set_config('lifecycle.restored', '', true),
+                set_config('lifecycle.last_deletion', '', true),
+                set_config('lifecycle.deletion_scope', CASE TG_OP WHEN 'DELETE' THEN {table_literal} ELSE '' END, true);
+        END IF;
+        RETURN NULL;
+    END IF;
+
+    PERFORM set_config('lifecycle.last_deletion', coalesce(v_id::text, ''), true),
+        set_config('lifecycle.last_restored', v_restored, true);
+    IF v_within THEN
+        RETURN NULL;
+    END IF;
+    IF v_id IS NOT NULL AND v_logged THEN
+        UPDATE lifecycle.deletion AS d SET row_count = current_setting('lifecycle.deletion_rows')::bigint
+        WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+    END IF;
+    IF v_restored <> '' AND v_logged THEN
+        UPDATE lifecycle.deletion AS d SET
+            restored_at = now(),
+            restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
+            restored_count = greatest(1, d.row_count - (
+                SELECT count(*) FROM {table} AS t
+                WHERE t.{deletion_id} = d.deletion_id AND t.{deleted_at} IS NOT NULL
+            ))
+        WHERE d.deletion_id = ANY (string_to_array(v_restored, ',')::bigint[]) AND d.table_oid = {oid};
+    END IF;
+    PERFORM set_config('lifecycle.deletion', '', true), set_config('lifecycle.restored', '', true),
+        set_config('lifecycle.deletion_scope', '', true);
+    RETURN NULL;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_statement_template() IS
+'The body of the statement trigger function of a soft-deleted table, with placeholders.';
+
+-- The INSTEAD OF trigger runs as the caller: it is PostgreSQL that decides, by the privileges and policies for DELETE
+-- on the table, whether the row may go. The trigger function of the table then marks it; a row that really went is an
+-- error.
+CREATE FUNCTION lifecycle._soft_delete_view_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}.
+DECLARE
+    v_really bigint;
+BEGIN
+    PERFORM set_config('lifecycle.last_deletion', '', true);
+    PERFORM set_config('lifecycle.soft_delete', 'on', true);
+    PERFORM set_config('search_path', {path}, true);
+    DELETE FROM {table} AS t WHERE {same_key};
+    GET DIAGNOSTICS v_really = ROW_COUNT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.soft_delete', '', true);
+    IF v_really > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('a row of %s would really have been deleted', {table_literal}),
+            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
+            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
+    END IF;
+    RETURN CASE WHEN current_setting('lifecycle.last_deletion') <> '' THEN OLD END;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_view_template() IS
+'The body of the INSTEAD OF trigger function of an active view, with placeholders.';
+
+-- Two rounds of replacement would let a column that is called {table} be replaced again: one pass, from left to right.
+CREATE FUNCTION lifecycle._fill(template text, names text[], fillings text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(
+        CASE WHEN p.place = 1 THEN p.piece
+            ELSE coalesce(fillings[array_position(names, split.name)] || substr(p.piece, length(split.name) + 2),
+                '{' || p.piece)
+        END, '' ORDER BY p.place)
+    FROM unnest(string_to_array(template, '{')) WITH ORDINALITY AS p (piece, place)
+    CROSS JOIN LATERAL (SELECT substring(p.piece FROM '^([a-z_]+)}') AS name) AS split
+$fn$;
+COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
+'A template with {name} replaced by the filling of that name, in one pass.';
+
+CREATE FUNCTION lifecycle._soft_delete_body(
+    template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- In a partition the trigger would report the leaf, so a partitioned table names itself.
+    SELECT lifecycle._fill(template,
+        ARRAY['table', 'table_literal', 'deleted_at', 'deletion_id', 'same_key', 'path', 'schema', 'name', 'oid'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_ident(deletion_id),
+            lifecycle._key_where(keys, 't', 'OLD'), quote_literal(path)]
+        || CASE c.relkind
+            WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
+                quote_literal(target) || '::regclass']
+            ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID']
+        END)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_body(text, regclass, name, name, lifecycle.key_column[], text) IS
+'A generated body for a table.';
+
+-- source: sql/soft_delete/_soft_delete_view.sql
+-- An active view has the table's columns by name, is filtered by the one condition, and is updatable: that is what we
+-- adopt.
+CREATE FUNCTION lifecycle._is_active_view(candidate regclass, target regclass, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.relkind = 'v'
+        AND pg_relation_is_updatable(candidate, false) & 4 = 4
+        AND ARRAY(
+            SELECT DISTINCT d.refobjid FROM pg_rewrite AS r
+            JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> candidate
+            WHERE r.ev_class = candidate
+        ) = ARRAY[target::oid]
+        AND pg_get_viewdef(candidate) ~ format('WHERE \((?:[^ ().]+\.)?%s IS NULL\);$',
+            regexp_replace(quote_ident(deleted_at), '([][\\.^$*+?(){}|])', '\\\1', 'g'))
+    FROM pg_class AS c WHERE c.oid = candidate
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_active_view(regclass, regclass, name) IS
+'Whether a view shows exactly the rows of the table that are not deleted, and can be written through.';
+
+-- security_invoker, or row-level security would be the view owner's. The columns are listed, since * is frozen anyway.
+CREATE FUNCTION lifecycle._active_view_step(
+    target regclass, view_identity text,
+    deleted_at name
+) RETURNS lifecycle.plan_step
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view constant regclass := to_regclass(view_identity);
+    v_options text[];
+    v_owner name;
+BEGIN
+    IF v_view IS NULL THEN
+        SELECT pg_get_userbyid(c.relowner) INTO v_owner FROM pg_class AS c WHERE c.oid = target;
+        RETURN lifecycle._step('create view', 'view ' || view_identity,
+            format('CREATE VIEW %s WITH (security_invoker = true) AS SELECT %s FROM %s AS t WHERE t.%I IS NULL; '
+                || 'ALTER VIEW %1$s OWNER TO %5$I; COMMENT ON VIEW %1$s IS %6$L',
+                view_identity,
+                (SELECT string_agg(format('t.%I', n.name), ', ' ORDER BY n.place) FROM (
+                    SELECT a.attname AS name, a.attnum::integer AS place FROM pg_attribute AS a
+                    WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'deletion_id'
+                    UNION
+                    SELECT deleted_at, 2000 WHERE NOT EXISTS (
+                        SELECT FROM pg_attribute AS a WHERE a.attrelid = target AND a.attname = deleted_at)
+                ) AS n),
+                target, deleted_at, v_owner,
+                format('The rows of %s that are not deleted. DELETE marks a row as deleted.', target))
+            || coalesce((
+                SELECT string_agg(format('; GRANT %s ON %s TO %s', g.privileges, view_identity, g.grantee),
+                    '' ORDER BY g.grantee)
+                FROM lifecycle._table_grants(target) AS g), ''),
+            format('DROP VIEW %s', view_identity));
+    ELSIF NOT lifecycle._is_active_view(v_view, target, deleted_at) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_table',
+            MESSAGE = format('%s stands already and is not the active view of %s', view_identity, target),
+            DETAIL = format('It can be taken over when it is an updatable view of %s alone WHERE %I IS NULL.', target,
+                deleted_at),
+            HINT = 'Pass another view_name, or rename it.';
+    END IF;
+    SELECT c.reloptions INTO v_options FROM pg_class AS c WHERE c.oid = v_view;
+    RETURN lifecycle._step('adopt view', 'view ' || view_identity,
+        CASE WHEN 'security_invoker=true' = ANY (v_options) THEN NULL
+            ELSE format('ALTER VIEW %s SET (security_invoker = true)', view_identity) END,
+        coalesce(
+            (SELECT format('ALTER VIEW %s SET (%s)', view_identity, o) FROM unnest(v_options) AS o
+                WHERE o LIKE 'security_invoker=%'),
+            format('ALTER VIEW %s RESET (security_invoker)', view_identity)
+        ),
+        note => 'stands already and stays as it is, but for security_invoker and the triggers');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._active_view_step(
+    regclass, text,
+    name
+) IS 'The step that makes the active view, or adopts one.';
+
+CREATE FUNCTION lifecycle._table_grants(target regclass, OUT grantee text, OUT privileges text) RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+        string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+    FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE c.oid = target AND a.grantee <> c.relowner
+        AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    GROUP BY a.grantee
+$fn$;
+COMMENT ON FUNCTION lifecycle._table_grants(regclass) IS
+'Who besides the owner may SELECT, INSERT, UPDATE or DELETE in a table.';
+
+CREATE FUNCTION lifecycle._soft_delete_view_steps(
+    target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
+    v_statement constant text := lifecycle._soft_delete_routine(target, '_statement');
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+BEGIN
+    RETURN ARRAY[
+        lifecycle._active_view_step(target, view_identity, deleted_at),
+        lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', '',
+            lifecycle._soft_delete_body(lifecycle._soft_delete_view_template(), target, deleted_at, 'deletion_id',
+                keys, path),
+            v_owner),
+        lifecycle._soft_delete_trigger_step(view_identity, 'aa_soft_delete_begin',
+            'BEFORE DELETE ON %s FOR EACH STATEMENT', v_statement),
+        lifecycle._soft_delete_trigger_step(view_identity, 'soft_delete',
+            'INSTEAD OF DELETE ON %s FOR EACH ROW', v_routine),
+        lifecycle._soft_delete_trigger_step(view_identity, 'zz_soft_delete_end',
+            'AFTER DELETE ON %s FOR EACH STATEMENT', v_statement)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_view_steps(regclass, text, name, lifecycle.key_column[], text) IS
+'The steps that make the active view and what turns its DELETE into a soft one.';
+
+-- source: sql/soft_delete/_plan_soft_delete.sql
+-- The plan in its parts. What is there already is adopted: a column, an index, a view of the right shape come back as
+-- they were.
+CREATE FUNCTION lifecycle._soft_delete_column_steps(target regclass, column_name name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname = column_name AND NOT a.attisdropped);
+    v_id_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname = 'deletion_id' AND NOT a.attisdropped);
+BEGIN
+    IF v_type NOT IN ('timestamp'::regtype, 'timestamptz'::regtype) OR v_id_type <> 'bigint'::regtype THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'datatype_mismatch',
+            MESSAGE = format('column %I of %s has another type than soft delete needs',
+                CASE WHEN v_id_type <> 'bigint'::regtype THEN 'deletion_id' ELSE column_name END, target),
+            DETAIL = format('%I must be timestamptz or timestamp (it is %s), and deletion_id, where it stands, bigint.',
+                column_name, coalesce(v_type::text, 'not there')),
+            HINT = 'Pass another column_name, or rename that column.';
+    END IF;
+    RETURN ARRAY[
+        lifecycle._step(
+            'add column', format('column %s.%I', target, column_name),
+            CASE WHEN v_type IS NULL THEN format('ALTER TABLE %s ADD COLUMN %I timestamp with time zone', target,
+                column_name) END,
+            format('ALTER TABLE %s DROP COLUMN %I', target, column_name),
+            note => CASE WHEN v_type IS NULL THEN 'no rewrite; ACCESS EXCLUSIVE for a moment'
+                ELSE format('is there already (%s), with its values', v_type) END
+        ),
+        lifecycle._step(
+            'add column', format('column %s.deletion_id', target),
+            CASE WHEN v_id_type IS NULL THEN format('ALTER TABLE %s ADD COLUMN deletion_id bigint', target) END,
+            format('ALTER TABLE %s DROP COLUMN deletion_id', target),
+            note => CASE WHEN v_id_type IS NOT NULL THEN 'is there already' END
+        )
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_column_steps(regclass, name) IS 'The steps that add the two columns.';
+
+-- One partial index on the number of the deletion: it holds deleted rows only, so ordinary writes do not touch it and
+-- stay HOT; restore, purge and the count of a restore find their rows by it.
+CREATE FUNCTION lifecycle._soft_delete_index_step(target regclass, index_name name) RETURNS lifecycle.plan_step
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class pg_class;
+    v_schema name;
+    v_large boolean;
+BEGIN
+    SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
+    v_schema := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = v_class.relnamespace);
+    v_large := v_class.relkind = 'r'
+        AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
+    IF EXISTS (
+        SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = target AND a.attname = 'deletion_id'
+    ) THEN
+        RETURN lifecycle._step('create index', format('index %I.%I', v_schema, index_name), NULL,
+            note => 'an index on deletion_id stands already');
+    END IF;
+    RETURN lifecycle._step(
+        'create index', format('index %I.%I', v_schema, index_name),
+        format('CREATE INDEX %s%I ON %s (deletion_id) WHERE deletion_id IS NOT NULL',
+            CASE WHEN v_large THEN 'CONCURRENTLY ' ELSE '' END, index_name, target),
+        format('DROP INDEX %I.%I', v_schema, index_name),
+        stage => CASE WHEN v_large THEN 2 ELSE 1 END,
+        top_level => v_large,
+        note => CASE WHEN v_large THEN 'everything works without it, restores and counts are slow until it stands' END
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
+    regclass,
+    name
+) IS 'The step that makes the index on deletion_id.';
+
+CREATE FUNCTION lifecycle._soft_delete_trigger_step(
+    relation text, trigger_name name, definition text, routine text, always boolean DEFAULT false
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'create trigger', format('trigger %I on %s', trigger_name, relation),
+        CASE WHEN t.oid IS NULL THEN
+            format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
+            || format(' EXECUTE FUNCTION %s()', routine)
+            || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
+                ELSE '' END
+        END,
+        format('DROP TRIGGER %I ON %s', trigger_name, relation),
+        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already' END
+    )
+    FROM (VALUES (to_regclass(relation))) AS r (oid)
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, boolean) IS
+'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
+
+CREATE FUNCTION lifecycle._soft_delete_function_step(
+    routine text, parameters text, types text, result text, attributes text, body text, owner name
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'create function', 'function ' || f.identity,
+        CASE WHEN to_regprocedure(f.identity) IS NULL THEN
+            format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = pg_catalog, pg_temp AS %L; ',
+                routine, parameters, result, attributes, body)
+            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.identity, owner,
+                f.identity)
+        END,
+        format('DROP FUNCTION %s', f.identity),
+        note => CASE WHEN to_regprocedure(f.identity) IS NOT NULL
+            THEN 'a function of that name and arguments stands already' END
+    )
+    FROM (SELECT format('%s(%s)', routine, types) AS identity) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
+'The step that makes a generated function for the owner of the table, executable by nobody else.';
+
+-- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
+-- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
+-- real one.
+CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
+    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    -- The statement triggers cost an ordinary UPDATE no call: nothing is pending, so they do not fire.
+    v_pending constant text := $when$
+        COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
+        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''$when$;
+BEGIN
+    RETURN ARRAY(
+        SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
+            'SECURITY DEFINER ',
+            lifecycle._soft_delete_body(f.template, target, deleted_at, deletion_id, keys, path), v_owner)
+        FROM (VALUES
+            ('', lifecycle._soft_delete_delete_template()),
+            ('_row', lifecycle._soft_delete_row_template()),
+            ('_statement', lifecycle._soft_delete_statement_template())
+        ) AS f (suffix, template)
+    ) || ARRAY[
+        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete',
+            'BEFORE DELETE ON %s FOR EACH ROW '
+            'WHEN (pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) ''on'')',
+            lifecycle._soft_delete_routine(target, ''), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete_begin',
+            format('BEFORE UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
+            lifecycle._soft_delete_routine(target, '_statement'), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_row',
+            format('BEFORE UPDATE ON %%s FOR EACH ROW '
+                'WHEN (OLD.%1$s IS DISTINCT FROM NEW.%1$s OR OLD.%2$s IS DISTINCT FROM NEW.%2$s)',
+                replace(quote_ident(deleted_at), '%', '%%'), replace(quote_ident(deletion_id), '%', '%%')),
+            lifecycle._soft_delete_routine(target, '_row'), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_end',
+            format('AFTER UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
+            lifecycle._soft_delete_routine(target, '_statement'), true)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
+'The steps that make the trigger function of a table and its triggers.';
+
+CREATE FUNCTION lifecycle._plan_soft_delete(
+    target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
+    path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_schema name;
+    v_table name;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    SELECT n.nspname, c.relname INTO v_schema, v_table
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+    v_plan := lifecycle._data_schema_steps()
+        || lifecycle._soft_delete_column_steps(target, column_name)
+        || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
+        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, path)
+        || lifecycle._soft_delete_view_steps(target,
+            format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
+                column_name, v_keys, path);
+    IF rpc_name <> '' IS NOT FALSE THEN
+        v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._soft_delete_rpc_template(), column_name,
+            format('%I.%I', v_schema, coalesce(rpc_name, lifecycle._name(ARRAY['soft_delete', v_table::text]))),
+            rpc_argument, v_keys, path);
+    END IF;
+    IF restore_rpc_name <> '' IS NOT FALSE THEN
+        v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._restore_rpc_template(), column_name,
+            format('%I.%I', v_schema, coalesce(restore_rpc_name, lifecycle._name(ARRAY['restore', v_table::text]))),
+            rpc_argument, v_keys, path);
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_soft_delete(
+    regclass, name, name, name, name, name,
+    text
+) IS 'The plan of enable_soft_delete.';
+
+-- source: sql/soft_delete/_soft_delete_rpc.sql
+-- The RPC runs as its caller. Two ways lead to a marked row, and PostgreSQL judges both: the right to DELETE the row
+-- (the trigger function marks it, so a SELECT policy that hides marked rows does no harm), else the right to UPDATE
+-- it.
+CREATE FUNCTION lifecycle._soft_delete_rpc_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}.
+DECLARE
+    v_really bigint := 0;
+    v_id text;
+    v_status text := 'not_found';
+BEGIN
+    PERFORM set_config('lifecycle.last_deletion', '', true);
+    IF has_table_privilege({table_literal}::regclass, 'DELETE') THEN
+        PERFORM set_config('lifecycle.soft_delete', 'on', true);
+        PERFORM set_config('search_path', {path}, true);
+        DELETE FROM {table} AS t WHERE {same_key};
+        GET DIAGNOSTICS v_really = ROW_COUNT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM set_config('lifecycle.soft_delete', '', true);
+    END IF;
+    IF v_really > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('a row of %s would really have been deleted', {table_literal}),
+            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
+            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
+    END IF;
+    IF current_setting('lifecycle.last_deletion') = ''
+        AND has_any_column_privilege({table_literal}::regclass, 'UPDATE')
+    THEN
+        PERFORM set_config('search_path', {path}, true);
+        UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+    v_id := nullif(current_setting('lifecycle.last_deletion'), '');
+    IF v_id IS NOT NULL THEN
+        v_status := 'deleted';
+    ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key} AND t.{deleted_at} IS NOT NULL) THEN
+        v_status := 'already_deleted';
+    END IF;
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id::bigint,
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_rpc_template() IS 'The body of soft_delete_<table>, with placeholders.';
+
+CREATE FUNCTION lifecycle._restore_rpc_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle for {table}.
+DECLARE
+    v_rows bigint;
+    v_status text := 'not_found';
+BEGIN
+    PERFORM set_config('lifecycle.last_restored', '', true), set_config('search_path', {path}, true);
+    UPDATE {table} AS t SET {deleted_at} = NULL WHERE {same_key} AND t.{deleted_at} IS NOT NULL;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF v_rows > 0 THEN
+        v_status := 'restored';
+    ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key}) THEN
+        v_status := 'not_deleted';
+    END IF;
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id',
+        nullif(current_setting('lifecycle.last_restored'), '')::bigint, 'count', v_rows);
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._restore_rpc_template() IS 'The body of restore_<table>, with placeholders.';
+
+-- Arguments are numbered in the body: their names are the caller's choice and may be those of columns.
+CREATE FUNCTION lifecycle._soft_delete_rpc_step(
+    target regclass, template text, deleted_at name, rpc text, argument name, keys lifecycle.key_column[], path text
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner name;
+    v_body text;
+    v_parameters text;
+    v_types text;
+    v_json text;
+    v_where text;
+    v_step lifecycle.plan_step;
+BEGIN
+    SELECT pg_get_userbyid(c.relowner) INTO v_owner FROM pg_class AS c WHERE c.oid = target;
+    SELECT string_agg(format('%I %s', n.name, n.type), ', ' ORDER BY n.place), string_agg(n.type,
+        ', ' ORDER BY n.place),
+        string_agg(format('%L, $%s', n.name, n.place), ', ' ORDER BY n.place),
+        string_agg(format('t.%I %s $%s', n.key, n.equals, n.place), ' AND ' ORDER BY n.place)
+    INTO v_parameters, v_types, v_json, v_where
+    FROM (
+        SELECT CASE WHEN cardinality(keys) = 1 THEN coalesce(argument, k.name) ELSE k.name END AS name,
+            k.name AS key, k.type, k.equals, k.place
+        FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+    ) AS n;
+    v_body := lifecycle._fill(template,
+        ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'key_json', 'path'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), v_where, v_json, quote_literal(path)]);
+    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '', v_body, v_owner);
+    v_step.statement := v_step.statement || coalesce((
+        SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),
+            '' ORDER BY g.grantee)
+        FROM lifecycle._table_grants(target) AS g
+        WHERE g.grantee <> 'PUBLIC' AND g.privileges ~ 'DELETE|UPDATE'), '');
+    RETURN v_step;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_rpc_step(
+    regclass, text, name, text, name, lifecycle.key_column[], text
+) IS 'The step that makes an RPC of a table for those who may delete or update in it.';
+
+-- source: sql/soft_delete/enable_soft_delete.sql
+-- What soft delete cannot be right on is refused before anything is planned.
+CREATE FUNCTION lifecycle._require_soft_deletable(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent regclass := (SELECT i.inhparent FROM pg_inherits AS i WHERE i.inhrelid = target LIMIT 1);
+    v_child regclass := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+        WHERE i.inhparent = target AND c.relkind = 'r' LIMIT 1);
+BEGIN
+    IF v_parent IS NOT NULL OR v_child IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'wrong_object_type',
+            MESSAGE = format('soft delete cannot be enabled on %s', target),
+            DETAIL = CASE WHEN v_child IS NOT NULL THEN format('%s inherits from it.', v_child)
+                ELSE format('It is a partition or an inheritance child of %s.', v_parent) END,
+            HINT = CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_parent) = 'p'
+                THEN format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_parent)
+                ELSE 'Tables with inheritance children cannot be soft-deleted; partitioned tables can.' END;
+    END IF;
+    IF cardinality(lifecycle._key_columns(target)) = 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no primary key', target),
+            DETAIL = 'A soft delete names the row it deletes.',
+            HINT = format('ALTER TABLE %s ADD PRIMARY KEY (...)', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
+'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
+
+CREATE FUNCTION lifecycle.enable_soft_delete(
+    target regclass,
+    column_name name DEFAULT 'deleted_at',
+    view_name name DEFAULT NULL,
+    rpc_name name DEFAULT NULL,
+    restore_rpc_name name DEFAULT NULL,
+    rpc_argument name DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    PERFORM lifecycle._require_soft_deletable(target);
+    RETURN QUERY SELECT * FROM lifecycle._apply(
+        'soft_delete', target,
+        lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
+            enable_soft_delete.search_path),
+        dry_run, expected_plan,
+        jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name),
+        enable_soft_delete.search_path
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.enable_soft_delete(regclass, name, name, name, name, name, boolean, text, text) IS
+'Lets rows of a table be marked as deleted instead of being deleted: adds deleted_at and deletion_id, the view
+active_<table> (DELETE on it marks rows, with right counts and RETURNING), soft_delete_<table>(key) and
+restore_<table>(key) for PostgREST, and a record of each deletion in lifecycle.deletion. A column, index or view of
+that shape is taken over.
+
+Arguments: target - a table with a primary key, or a partitioned one; column_name - the column that marks deleted
+rows, timestamptz, or an existing one of type timestamptz or timestamp; view_name, rpc_name, restore_rpc_name - other
+names, in the schema of the table, '''' for no function; rpc_argument - the name of the argument of a key of one
+column; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers
+of the table see when rows are marked through the view or the functions.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
+another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.
+Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
+true);';
+
+-- source: sql/soft_delete/soft_delete.sql
+-- As the RPC, for any table: PostgreSQL judges by the right to DELETE the row, else by the right to UPDATE it.
+CREATE FUNCTION lifecycle._soft_delete_by(target regclass, deleted_at name, condition text, path text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_really bigint := 0;
+BEGIN
+    PERFORM set_config('lifecycle.last_deletion', '', true);
+    IF has_table_privilege(target, 'DELETE') THEN
+        PERFORM set_config('lifecycle.soft_delete', 'on', true);
+        v_really := lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', target, condition), path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM set_config('lifecycle.soft_delete', '', true);
+    END IF;
+    IF v_really > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('a row of %s would really have been deleted', target),
+            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
+            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', target);
+    END IF;
+    IF current_setting('lifecycle.last_deletion') = '' AND has_any_column_privilege(target, 'UPDATE') THEN
+        PERFORM lifecycle._execute(format('UPDATE %s AS t SET %I = pg_catalog.now() WHERE %s AND t.%2$I IS NULL',
+            target, deleted_at, condition), path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+    RETURN nullif(current_setting('lifecycle.last_deletion'), '')::bigint;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_by(regclass, name, text, text) IS
+'Marks the row that meets a condition on alias t; returns the number of the deletion, or NULL.';
+
+CREATE FUNCTION lifecycle.soft_delete(
+    target regclass,
+    key_json jsonb,
+    reason text DEFAULT NULL,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column constant name := (lifecycle._soft_delete_columns(target)).deleted_at;
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_key constant jsonb := lifecycle._key_json(target, v_keys, key_json);
+    v_condition constant text := lifecycle._key_text(v_keys, v_key, 't');
+    v_reason constant text := current_setting('lifecycle.reason', true);
+    v_status text := 'deleted';
+    v_deletion_id bigint;
+    v_marked boolean;
+BEGIN
+    PERFORM set_config('lifecycle.reason', coalesce(reason, v_reason, ''), true);
+    v_deletion_id := lifecycle._soft_delete_by(target, v_column, v_condition, soft_delete.search_path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.reason', coalesce(v_reason, ''), true);
+    IF v_deletion_id IS NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE %s AND t.%I IS NOT NULL)', target, v_condition, v_column)
+            INTO v_marked;
+        v_status := CASE WHEN v_marked THEN 'already_deleted' ELSE 'not_found' END;
+        IF strict THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'no_data_found',
+                MESSAGE = format('no row of %s was deleted', target),
+                DETAIL = format('Key %s: %s.', v_key, replace(v_status, '_', ' '));
+        END IF;
+    END IF;
+    RETURN jsonb_build_object('status', v_status, 'key', v_key, 'deletion_id', v_deletion_id,
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete(regclass, jsonb, text, boolean, text) IS
+'Marks one row of a soft-deleted table as deleted, with the rights of the caller: PostgreSQL must let it DELETE the
+row, or UPDATE it. The deletion is recorded in lifecycle.deletion.
+
+Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
+column; reason - kept in the record; strict - raise when no row was deleted; search_path - what triggers see, by
+default the caller''s.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id (null unless deleted), count (rows).
+Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was deleted (strict); 42501 by
+privileges or row-level security of the table.
+Example: SELECT lifecycle.soft_delete(''public.membership'', ''{"team": 1, "person": 2}''::jsonb);';
+
+CREATE FUNCTION lifecycle.soft_delete(
+    target regclass,
+    key text,
+    reason text DEFAULT NULL,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.soft_delete(target, key_json => to_jsonb(soft_delete.key), reason => soft_delete.reason,
+        strict => soft_delete.strict, search_path => soft_delete.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete(regclass, text, text, boolean, text) IS
+'Marks one row as deleted, see the form with key_json.
+
+Arguments: target - the table; key - the value of its key of one column, as text; reason, strict, search_path - as
+there.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Errors: as there; 22P02 and its like when the text is not a value of the key''s type.
+Example: SELECT lifecycle.soft_delete(''public.packages'', ''42'', reason => ''asked for by its owner'');';
+
+CREATE FUNCTION lifecycle.soft_delete(
+    target regclass,
+    key_value anyelement,
+    reason text DEFAULT NULL,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.soft_delete(target, key_json => to_jsonb(key_value), reason => soft_delete.reason,
+        strict => soft_delete.strict, search_path => soft_delete.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete(regclass, anyelement, text, boolean, text) IS
+'Marks one row as deleted, see the form with key_json.
+
+Arguments: target - the table; key_value - the value of its key of one column, of any type; reason, strict,
+search_path - as there.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Errors: as there.
+Example: SELECT lifecycle.soft_delete(''public.packages'', 42);';
+
+-- source: sql/soft_delete/restore.sql
+CREATE FUNCTION lifecycle._restore_rows(target regclass, deleted_at name, condition text, path text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rows bigint;
+BEGIN
+    PERFORM set_config('lifecycle.last_restored', '', true);
+    v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE %s AND t.%2$I IS NOT NULL',
+        target, deleted_at, condition), path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    RETURN v_rows;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._restore_rows(regclass, name, text, text) IS
+'Brings back the deleted rows that meet a condition on alias t; returns their number.';
+
+CREATE FUNCTION lifecycle.restore(
+    target regclass,
+    key_json jsonb,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column constant name := (lifecycle._soft_delete_columns(target)).deleted_at;
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_key constant jsonb := lifecycle._key_json(target, v_keys, key_json);
+    v_condition constant text := lifecycle._key_text(v_keys, v_key, 't');
+    v_rows bigint;
+    v_present boolean;
+    v_status text := 'restored';
+BEGIN
+    v_rows := lifecycle._restore_rows(target, v_column, v_condition, restore.search_path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF v_rows = 0 THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE %s)', target, v_condition) INTO v_present;
+        v_status := CASE WHEN v_present THEN 'not_deleted' ELSE 'not_found' END;
+        IF strict THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'no_data_found',
+                MESSAGE = format('no row of %s was restored', target),
+                DETAIL = format('Key %s: %s.', v_key, replace(v_status, '_', ' ')),
+                HINT = 'A row that row-level security hides from the caller counts as not found.';
+        END IF;
+    END IF;
+    RETURN jsonb_build_object('status', v_status, 'key', v_key,
+        'deletion_id', nullif(current_setting('lifecycle.last_restored'), '')::bigint, 'count', v_rows);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore(regclass, jsonb, boolean, text) IS
+'Brings back one soft-deleted row, with the rights of the caller to UPDATE it. UPDATE ... SET deleted_at = NULL does
+the same.
+
+Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
+column; strict - raise when no row came back; search_path - what triggers see, by default the caller''s.
+Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id (of the deletion taken back), count
+(rows).
+Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was restored (strict); 23505 a
+live row holds a unique value by now; 42501 by privileges or row-level security.
+Example: SELECT lifecycle.restore(''public.membership'', ''{"team": 1, "person": 2}''::jsonb);';
+
+CREATE FUNCTION lifecycle.restore(
+    target regclass,
+    key text,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.restore(target, key_json => to_jsonb(restore.key), strict => restore.strict,
+        search_path => restore.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore(regclass, text, boolean, text) IS
+'Brings back one soft-deleted row, see the form with key_json.
+
+Arguments: target - the table; key - the value of its key of one column, as text; strict, search_path - as there.
+Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count.
+Errors: as there.
+Example: SELECT lifecycle.restore(''public.packages'', ''42'');';
+
+CREATE FUNCTION lifecycle.restore(
+    target regclass,
+    key_value anyelement,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.restore(target, key_json => to_jsonb(key_value), strict => restore.strict,
+        search_path => restore.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore(regclass, anyelement, boolean, text) IS
+'Brings back one soft-deleted row, see the form with key_json.
+
+Arguments: target - the table; key_value - the value of its key of one column, of any type; strict, search_path - as
+there.
+Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count.
+Errors: as there.
+Example: SELECT lifecycle.restore(''public.packages'', 42);';
+
+CREATE FUNCTION lifecycle.restore(
+    deletion_id bigint,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_target regclass := (SELECT lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid)
+        FROM lifecycle.deletion AS d WHERE d.deletion_id = restore.deletion_id);
+    v_columns record;
+    v_rows bigint;
+BEGIN
+    IF v_target IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'no_data_found',
+            MESSAGE = format('there is no deletion %s', coalesce(deletion_id::text, 'NULL')),
+            DETAIL = 'Its table may be gone, or not yours to read.',
+            HINT = 'SELECT deletion_id, table_name, deleted_at FROM lifecycle.deletion lists them.';
+    END IF;
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(v_target) AS c;
+    v_rows := lifecycle._restore_rows(v_target, v_columns.deleted_at,
+        format('t.%I OPERATOR(pg_catalog.=) %s', v_columns.deletion_id, deletion_id), restore.search_path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF v_rows = 0 AND strict THEN
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('no row of deletion %s is deleted',
+            deletion_id);
+    END IF;
+    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'restored' ELSE 'not_deleted' END,
+        'table', v_target::text, 'deletion_id', deletion_id, 'count', v_rows);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore(bigint, boolean, text) IS
+'Brings back exactly the rows that one deletion deleted, and that are deleted still.
+
+Arguments: deletion_id - as soft_delete returned it, or from lifecycle.deletion; strict - raise when no row came back;
+search_path - what triggers see, by default the caller''s.
+Returns: jsonb: status (restored, not_deleted), table, deletion_id, count (rows).
+Errors: P0002 there is no such deletion, or no row came back (strict); 23505 a live row holds a unique value by now.
+Example: SELECT lifecycle.restore(d.deletion_id) FROM lifecycle.deletion AS d ORDER BY d.deleted_at DESC LIMIT 1;';
+
+-- source: sql/soft_delete/rollback_soft_delete.sql
+-- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the
+-- choice is the caller's; a column that was there before stays, and nothing is at stake.
+CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
+    v_drop lifecycle.plan_step;
+    v_column name;
+    v_target regclass;
+    v_deleted bigint;
+BEGIN
+    IF v_choice NOT IN ('refuse', 'restore', 'purge', 'keep') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('deleted_rows cannot be %L', v_choice),
+            HINT = 'Choose refuse, restore, purge or keep.';
+    END IF;
+    SELECT p.* INTO v_drop FROM unnest(plan) AS p
+    WHERE p.action = 'undo add column' AND p.object NOT LIKE '%.deletion_id' AND p.statement IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN plan;
+    END IF;
+    SELECT (a).object_id::regclass, c.attname INTO v_target, v_column
+    FROM (SELECT lifecycle._address(v_drop.object) AS a) AS x
+    JOIN pg_attribute AS c ON c.attrelid = (a).object_id AND c.attnum = (a).sub_id;
+    EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_target, v_column) INTO v_deleted;
+    IF v_choice = 'keep' THEN
+        RETURN ARRAY(
+            SELECT CASE WHEN p.action IN ('undo add column', 'undo create index')
+                THEN lifecycle._step(p.action, p.object, NULL, note => 'stays: deleted_rows is keep') ELSE p END
+            FROM unnest(plan) AS p
+        );
+    ELSIF v_deleted = 0 OR v_choice = 'restore' THEN
+        RETURN plan;
+    ELSIF v_choice = 'purge' THEN
+        -- After the triggers have gone, before the column goes.
+        RETURN ARRAY(
+            SELECT s FROM unnest(plan) WITH ORDINALITY AS p (number, stage, action, object, statement, inverse,
+                top_level, note, place)
+            CROSS JOIN LATERAL (
+                SELECT 1 AS turn, lifecycle._step('delete rows', 'table ' || v_target,
+                    format('DELETE FROM %s AS t WHERE t.%I IS NOT NULL', v_target, v_column),
+                    note => format('%s deleted rows go for good', v_deleted)) AS s
+                WHERE p.place = (SELECT min(q.place) FROM unnest(plan) WITH ORDINALITY
+                    AS q (number, stage, action, object, statement, inverse, top_level, note, place)
+                    WHERE q.action = 'undo add column')
+                UNION ALL
+                SELECT 2, ROW(p.number, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level,
+                    p.note)::lifecycle.plan_step
+            ) AS x
+            ORDER BY p.place, x.turn
+        );
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format('soft delete on %s cannot be rolled back while deleted rows exist', v_target),
+        DETAIL = format('%s rows are marked as deleted; without column %I they would be live again.', v_deleted,
+            v_column),
+        HINT = 'Choose with deleted_rows (rollback_migration: options => {"deleted_rows": ...}): restore brings them '
+            'back, purge deletes them for good, keep leaves the columns in place.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_soft_delete(bigint, lifecycle.plan_step[], jsonb) IS
+'Refuses a rollback that would bring deleted rows back to life, or does what options.deleted_rows says.';
+
+CREATE FUNCTION lifecycle.rollback_soft_delete(
+    target regclass,
+    deleted_rows text DEFAULT 'refuse',
+    cascade boolean DEFAULT false,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migrations constant bigint[] := lifecycle._open_migrations('soft_delete', target);
+BEGIN
+    IF cardinality(v_migrations) = 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('no soft delete stands on %s', coalesce(target::text, 'NULL')),
+            HINT = 'SELECT target FROM lifecycle.migration_history WHERE feature = ''soft_delete'' lists where it was.';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._rollback(v_migrations, dry_run, expected_plan, cascade,
+        jsonb_build_object('deleted_rows', deleted_rows), rollback_soft_delete.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_soft_delete(regclass, text, boolean, boolean, text, text) IS
+'Takes soft delete off a table: view, functions, triggers and the columns it added go; what was there before comes
+back as it was, with the values it has now. The records in lifecycle.deletion stay.
+
+Arguments: target - the table; deleted_rows - what becomes of rows that are marked as deleted, when their column goes:
+refuse (the default), restore (they are live again), purge (they are deleted for good), keep (the columns stay);
+cascade - take back later changes that rest on it as well; dry_run - only show the plan (the default); expected_plan -
+plan_hash of the reviewed dry run; search_path - instead of the journaled one.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 deleted rows exist, or soft delete is not enabled; 22023 no such choice; the others as
+lifecycle.rollback_migration.
+Example: SELECT * FROM lifecycle.rollback_soft_delete(''public.packages'', deleted_rows => ''restore'');';
+
+-- source: sql/soft_delete/soft_delete_stats.sql
+CREATE FUNCTION lifecycle.soft_delete_stats(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.soft_delete_stat
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table record;
+    v_column name;
+    v_stat lifecycle.soft_delete_stat;
+BEGIN
+    FOR v_table IN
+        SELECT c.oid::regclass AS relation, n.nspname, c.relname
+        FROM pg_trigger AS t
+        JOIN pg_class AS c ON c.oid = t.tgrelid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
+            AND (target IS NULL OR t.tgrelid = target)
+            AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')
+        ORDER BY n.nspname, c.relname
+    LOOP
+        v_column := (lifecycle._soft_delete_columns(v_table.relation)).deleted_at;
+        v_stat.table_schema := v_table.nspname;
+        v_stat.table_name := v_table.relname;
+        EXECUTE format(
+            'SELECT count(*) FILTER (WHERE t.%1$I IS NULL), count(t.%1$I), '
+            'round(100.0 * count(t.%1$I) / nullif(count(*), 0), 2), min(t.%1$I), max(t.%1$I) FROM %2$s AS t',
+            v_column, v_table.relation
+        ) INTO v_stat.active, v_stat.deleted, v_stat.deletion_rate, v_stat.oldest_deletion, v_stat.newest_deletion;
+        RETURN NEXT v_stat;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete_stats(regclass) IS
+'Counts the live and the deleted rows of every soft-deleted table that the caller may read, by a scan of each; rows that
+row-level security hides from the caller are not counted.
+
+Arguments: target - only this table; default all.
+Returns: one row a table (lifecycle.soft_delete_stat): table_schema, table_name, active, deleted (rows), deletion_rate
+(percent of all rows), oldest_deletion, newest_deletion.
+Errors: none.
+Example: SELECT table_name, active, deleted, deletion_rate FROM lifecycle.soft_delete_stats();';
+
+-- source: sql/partition/types.sql
+-- What partition functions pass to each other and return.
+CREATE TYPE lifecycle.range_key AS (
+    column_name name,
+    type regtype
+);
+COMMENT ON TYPE lifecycle.range_key IS
+'The key of a RANGE partitioned table: one column of type date, timestamp or timestamptz.';
+
+CREATE TYPE lifecycle.range_bound AS (
+    literal text,
+    place numeric,
+    local_time timestamp
+);
+COMMENT ON TYPE lifecycle.range_bound IS
+'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (seconds
+since 1970, -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names.';
+
+CREATE TYPE lifecycle.range_partition AS (
+    parent oid,
+    partition oid,
+    relkind text,
+    is_default boolean,
+    lower_bound text,
+    upper_bound text,
+    lower_place numeric,
+    upper_place numeric
+);
+COMMENT ON TYPE lifecycle.range_partition IS
+'A partition with its bounds as the catalog has them: as text, in UTC, and as places (see lifecycle.range_bound).';
+
+CREATE TYPE lifecycle.set_plan AS (
+    parent oid,
+    time_zone text,
+    plan lifecycle.plan_step [],
+    failures lifecycle.step_result []
+);
+COMMENT ON TYPE lifecycle.set_plan IS
+'The plan of one partitioned table among several, with what could not be planned.';
+
+CREATE TYPE lifecycle.partition_size AS (
+    parent_schema name,
+    parent_name name,
+    partition_schema name,
+    partition_name name,
+    lower_bound text,
+    upper_bound text,
+    row_estimate bigint,
+    size_bytes bigint,
+    size_gb numeric,
+    share numeric,
+    alert boolean
+);
+COMMENT ON TYPE lifecycle.partition_size IS 'A row of lifecycle.check_partition_sizes.';
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES ('check_partition_sizes', 'use');
+
+-- source: sql/partition/_range_key.sql
+CREATE FUNCTION lifecycle._range_key(parent regclass) RETURNS lifecycle.range_key
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+BEGIN
+    PERFORM lifecycle._require_table(parent, '{p}');
+    SELECT p.partstrat, p.partnatts, a.attname, a.atttypid::regtype AS type, pg_get_partkeydef(parent) AS definition
+    INTO v_key
+    FROM pg_partitioned_table AS p
+    LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0
+    WHERE p.partrelid = parent;
+    IF v_key.partstrat <> 'r' OR v_key.partnatts > 1 OR v_key.attname IS NULL
+        OR v_key.type NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('the partitions of %s are not ranges of time', parent),
+            DETAIL = format('It is partitioned by %s%s.', v_key.definition, ', of type ' || v_key.type),
+            HINT = 'The key must be RANGE on one column of type date, timestamp or timestamptz.';
+    END IF;
+    RETURN ROW(v_key.attname, v_key.type);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._range_key(regclass) IS
+'The key of a table that is partitioned by ranges of time; raises 42809 for another kind of relation, 0A000 for another
+key.';
+
+-- source: sql/partition/_range_bound.sql
+-- The one place where a bound that somebody wrote becomes a bound that everybody reads alike: with its offset from UTC
+-- for timestamptz, so that neither the statement nor the partition depends on the zone of a session. ISO order of year,
+-- month and day only.
+CREATE FUNCTION lifecycle._range_bound(key_type regtype, bound text, time_zone text) RETURNS lifecycle.range_bound
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_date date;
+    v_timestamp timestamp;
+    v_timestamptz timestamptz;
+BEGIN
+    IF bound IS NULL OR _range_bound.time_zone IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'neither the bounds of a partition nor their time zone may be NULL';
+    END IF;
+    PERFORM set_config('timezone', _range_bound.time_zone, true);
+    IF upper(bound) IN ('MINVALUE', 'MAXVALUE') THEN
+        RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric, NULL);
+    END IF;
+    CASE key_type
+        WHEN 'date'::regtype THEN
+            v_date := bound::date;
+            RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
+        WHEN 'timestamp'::regtype THEN
+            v_timestamp := bound::timestamp;
+            RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
+        WHEN 'timestamptz'::regtype THEN
+            v_timestamptz := bound::timestamptz;
+            RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
+    END CASE;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._range_bound(regtype, text, text) IS
+'A bound given as text, read in a time zone. Raises 22004 for NULL, 22007 or 22008 for what is no such time, 22023 for
+an unknown zone.';
+
+-- source: sql/partition/_range_partitions.sql
+-- All partitions of some tables with their real bounds, in one query. pg_get_expr is called for partitions that were
+-- chosen already: OFFSET 0 keeps the planner from decompiling the bounds of every partition in the database.
+CREATE FUNCTION lifecycle._range_partitions(parents oid[]) RETURNS SETOF lifecycle.range_partition
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+    WITH chosen AS MATERIALIZED (
+        SELECT i.inhparent AS parent, c.oid AS partition, c.relkind, c.relpartbound, a.atttypid AS type
+        FROM pg_partitioned_table AS p
+        JOIN pg_inherits AS i ON i.inhparent = p.partrelid
+        JOIN pg_class AS c ON c.oid = i.inhrelid
+        LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND p.partnatts = 1
+        WHERE p.partrelid = ANY (parents) AND p.partstrat = 'r'
+        OFFSET 0
+    ), rendered AS (
+        SELECT c.*, pg_get_expr(c.relpartbound, c.partition) AS bound FROM chosen AS c
+    ), ends AS (
+        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = 'DEFAULT' AS is_default, e.side,
+            coalesce(e.found[1], e.found[2]) AS written
+        FROM rendered AS r
+        CROSS JOIN LATERAL (VALUES
+            ('lower', regexp_match(r.bound, '^FOR VALUES FROM \((?:''([^'']*)''|(M[A-Z]+))\) TO ')),
+            ('upper', regexp_match(r.bound, ' TO \((?:''([^'']*)''|(M[A-Z]+))\)$'))
+        ) AS e (side, found)
+    ), placed AS (
+        SELECT e.*, CASE
+            WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
+            WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
+            WHEN e.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
+            WHEN e.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
+            WHEN e.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
+        END AS place
+        FROM ends AS e
+    )
+    SELECT ROW(l.parent, l.partition, l.relkind::text, l.is_default, l.written, u.written, l.place, u.place)
+        ::lifecycle.range_partition
+    FROM placed AS l
+    JOIN placed AS u ON u.partition = l.partition AND u.side = 'upper'
+    WHERE l.side = 'lower'
+$fn$;
+COMMENT ON FUNCTION lifecycle._range_partitions(oid[]) IS
+'The partitions of tables that are partitioned by ranges of time, with their bounds; those of the default partition are
+NULL.';
+
+-- source: sql/partition/_partition_name.sql
+-- A set that has a style of names keeps it: all siblings must end with their lower bound in the same format behind the
+-- same beginning. The format names a partition, it never decides anything: bounds are read from the catalog.
+CREATE FUNCTION lifecycle._sibling_style(
+    parent regclass, time_zone text, formats text[], OUT prefix text, OUT format text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH sibling AS (
+        SELECT c.relname::text AS name, to_timestamp(p.lower_place::float8) AT TIME ZONE time_zone AS local_time
+        FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        JOIN pg_class AS c ON c.oid = p.partition
+        WHERE p.lower_place > '-Infinity' AND p.lower_place < 'Infinity'
+    )
+    SELECT left(s.name, -length(e.ending)), f.format
+    FROM sibling AS s
+    CROSS JOIN unnest(formats) WITH ORDINALITY AS f (format, place)
+    CROSS JOIN LATERAL (SELECT to_char(s.local_time, f.format) AS ending) AS e
+    WHERE right(s.name, length(e.ending)) = e.ending
+    GROUP BY left(s.name, -length(e.ending)), f.format, f.place
+    HAVING count(*) = (SELECT count(*) FROM sibling)
+    ORDER BY f.place
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._sibling_style(regclass, text, text[]) IS
+'The beginning and the to_char format that the names of all partitions of a table share; NULLs when they share none.';
+
+CREATE FUNCTION lifecycle._partition_name(
+    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, time_zone text
+) RETURNS name LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_from constant timestamp := lower_end.local_time;
+    v_formats text[];
+    v_style record;
+    v_prefix text;
+BEGIN
+    IF v_from IS NULL OR NOT isfinite(v_from) THEN
+        RETURN lifecycle._name(ARRAY[(SELECT c.relname::text FROM pg_class AS c WHERE c.oid = parent)], 'first');
+    END IF;
+    v_formats := CASE
+        WHEN v_from = date_trunc('month', v_from) AND v_from + interval '1 month' = upper_end.local_time
+            THEN '{YYYY_MM,"\"y\"YYYY\"m\"MM",YYYYMM,YYYY-MM,YYYYMMDD,YYYY_MM_DD,YYYY-MM-DD}'
+        WHEN v_from = date_trunc('day', v_from) THEN '{YYYY_MM_DD,YYYYMMDD,YYYY-MM-DD}'
+        ELSE '{YYYY_MM_DD_HH24MISS,YYYYMMDD_HH24MISS}'
+    END::text[];
+    SELECT s.* INTO v_style FROM lifecycle._sibling_style(parent, time_zone, v_formats) AS s;
+    IF v_style.format IS NOT NULL THEN
+        RETURN lifecycle._name(ARRAY[v_style.prefix || to_char(v_from, v_style.format)]);
+    END IF;
+    SELECT c.relname INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
+    RETURN lifecycle._name(ARRAY[v_prefix], to_char(v_from, v_formats[1]));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_name(
+    regclass, lifecycle.range_bound, lifecycle.range_bound, text
+) IS 'The name of a new partition: in the style of its siblings, else <parent>_YYYY_MM for a month.';
+
+-- Where a new partition goes, and under which name: a name that is taken gets the hash of the bounds.
+CREATE FUNCTION lifecycle._partition_identity(
+    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, time_zone text,
+    partition_name name
+) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_name name := coalesce(partition_name, lifecycle._partition_name(parent, lower_end, upper_end, time_zone));
+    -- The schema of the siblings when they share one, else the parent's.
+    v_schema constant regnamespace := (
+        SELECT CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END
+        FROM pg_class AS p
+        LEFT JOIN pg_inherits AS i ON i.inhparent = p.oid
+        LEFT JOIN pg_class AS s ON s.oid = i.inhrelid
+        WHERE p.oid = parent
+        GROUP BY p.relnamespace
+    );
+BEGIN
+    -- A table needs a free type name, too.
+    IF NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = v_schema AND t.typname = v_name)
+        AND to_regclass(format('%s.%I', v_schema, v_name)) IS NULL
+    THEN
+        RETURN format('%s.%I', v_schema, v_name);
+    END IF;
+    IF partition_name IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_table',
+            MESSAGE = format('%s.%I exists already and is no partition with these bounds', v_schema, v_name),
+            HINT = 'Choose another partition_name, or leave it out.';
+    END IF;
+    RETURN format('%s.%I', v_schema, lifecycle._name(ARRAY[v_name::text],
+        left(md5(concat_ws(' ', parent, lower_end.literal, upper_end.literal)), 8)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_identity(
+    regclass, lifecycle.range_bound, lifecycle.range_bound, text, name
+) IS 'The qualified name of a new partition; raises 42P07 when a name that was asked for is taken.';
+
+-- source: sql/partition/_copy_policy.sql
+-- A policy's subquery names its table ("orders.id"); the copy must name the partition instead. By tokens, so that a
+-- string, a schema or an alias of the same spelling stays as it is.
+CREATE FUNCTION lifecycle._requalify(expression text, relation regclass, new_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH token AS (
+        SELECT t.found[1] AS word, t.place
+        FROM regexp_matches(expression, '''(?:[^'']|'''')*''|"(?:[^"]|"")*"|[[:alpha:]_][\w$]*|.', 'g')
+            WITH ORDINALITY AS t (found, place)
+    ), seen AS (
+        SELECT t.*, lag(t.word) OVER w AS before, lead(t.word) OVER w AS after, lead(t.word, 2) OVER w AS member,
+            lead(t.word, 3) OVER w AS beyond
+        FROM token AS t
+        WINDOW w AS (ORDER BY t.place)
+    )
+    SELECT string_agg(
+        CASE
+            WHEN s.word = quote_ident(c.relname) AND s.after = '.' AND s.before IS DISTINCT FROM '.'
+                AND s.beyond IS DISTINCT FROM '('
+                AND (s.member = '*' OR EXISTS (
+                    SELECT FROM pg_attribute AS a
+                    WHERE a.attrelid = relation AND quote_ident(a.attname) = s.member AND NOT a.attisdropped))
+            THEN new_name ELSE s.word
+        END, '' ORDER BY s.place)
+    FROM seen AS s, pg_class AS c
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._requalify(text, regclass, text) IS
+'An expression of one table, with the references to that table by name replaced by those to another.';
+
+CREATE FUNCTION lifecycle._copy_policy(policy oid, partition text) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('create policy', format('policy %I on %s', p.polname, partition),
+        format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, partition,
+            CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+                ELSE 'ALL' END,
+            (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
+             FROM unnest(p.polroles) AS r (role)))
+        || coalesce(' USING ('
+            || lifecycle._requalify(pg_get_expr(p.polqual, p.polrelid), p.polrelid, n.name) || ')', '')
+        || coalesce(' WITH CHECK ('
+            || lifecycle._requalify(pg_get_expr(p.polwithcheck, p.polrelid), p.polrelid, n.name) || ')', ''))
+    FROM pg_policy AS p
+    CROSS JOIN LATERAL (SELECT quote_ident((parse_ident(partition))[2]) AS name) AS n
+    WHERE p.oid = policy
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_policy(oid, text) IS 'The step that gives a partition a policy of its parent.';
+
+-- source: sql/partition/_partition_steps.sql
+-- LIKE and ATTACH bring columns, defaults, constraints, indexes, foreign keys and row triggers. What follows is what
+-- they leave out. Rights and row security are the parent's, so that nobody reads in a partition what the parent keeps
+-- from him; storage is that of the newest sibling, since a partitioned table has none.
+CREATE FUNCTION lifecycle._storage_clauses(parent regclass, sibling oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce((
+            SELECT ' WITH (' || string_agg(format('%s%I = %L', o.prefix, o.option_name, o.option_value), ', '
+                ORDER BY o.prefix, o.option_name) || ')'
+            FROM (
+                SELECT '' AS prefix, r.* FROM pg_options_to_table(s.reloptions) AS r
+                UNION ALL
+                SELECT 'toast.', r.* FROM pg_class AS t, pg_options_to_table(t.reloptions) AS r
+                WHERE t.oid = s.reltoastrelid
+            ) AS o
+        ), '')
+        || coalesce((
+            SELECT format(' TABLESPACE %I', x.spcname) FROM pg_tablespace AS x
+            WHERE x.oid = coalesce(nullif(p.reltablespace, 0), nullif(s.reltablespace, 0))
+        ), '')
+    FROM pg_class AS p LEFT JOIN pg_class AS s ON s.oid = sibling
+    WHERE p.oid = parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._storage_clauses(regclass, oid) IS
+'WITH and TABLESPACE of a new partition: as the newest sibling has them, the tablespace rather as the parent has it.';
+
+-- Default privileges of whoever creates the partition could open it to roles that the parent does not know.
+CREATE FUNCTION lifecycle._partition_grants(parent regclass, partition text) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH given AS (
+        SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+            ', ') AS roles
+        FROM pg_default_acl AS d CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
+        WHERE d.defaclobjtype = 'r' AND d.defaclrole = to_regrole(quote_ident(current_user))
+    ), column_grants AS (
+        SELECT coalesce(string_agg(format('; GRANT %s (%I) ON TABLE %s TO %s%s', x.privilege_type, a.attname, partition,
+            CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
+            CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), ''
+            ORDER BY a.attnum, x.grantee, x.privilege_type), '') AS statements
+        FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+        WHERE a.attrelid = parent AND a.attnum > 0 AND NOT a.attisdropped
+    )
+    SELECT CASE WHEN c.relacl IS NULL AND g.roles IS NULL AND k.statements = '' THEN '{}' ELSE ARRAY[lifecycle._step(
+        'grant', 'privileges on ' || partition, ltrim(
+            coalesce(format('REVOKE ALL ON TABLE %s FROM ', partition) || g.roles, '')
+            || lifecycle._ddl_acl('TABLE', partition, coalesce(c.relacl, acldefault('r', c.relowner)), c.relowner)
+            || k.statements, '; '),
+        note => 'as the parent grants them'
+    )] END
+    FROM pg_class AS c, given AS g, column_grants AS k
+    WHERE c.oid = parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_grants(regclass, text) IS
+'The step that gives a new partition the privileges of its parent and no others.';
+
+-- The name of the partition's index is known only when it stands, so the statement looks it up.
+CREATE FUNCTION lifecycle._partition_replica_identity(parent regclass, sibling oid, partition text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN n.identity = 'f' THEN ARRAY[lifecycle._step('set replica identity', 'table ' || partition,
+            format('ALTER TABLE %s REPLICA IDENTITY FULL', partition))]
+        WHEN n.identity = 'n' THEN ARRAY[lifecycle._step('set replica identity', 'table ' || partition,
+            format('ALTER TABLE %s REPLICA IDENTITY NOTHING', partition))]
+        WHEN n.identity = 'i' AND x.parent_index IS NOT NULL THEN ARRAY[lifecycle._step('set replica identity',
+            'table ' || partition, format('DO %L', format(
+                'BEGIN EXECUTE (SELECT pg_catalog.format(%L, c.relname) FROM pg_catalog.pg_inherits AS i '
+                || 'JOIN pg_catalog.pg_index AS x ON x.indexrelid OPERATOR(pg_catalog.=) i.inhrelid '
+                || 'JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid '
+                || 'WHERE i.inhparent OPERATOR(pg_catalog.=) %L::pg_catalog.regclass '
+                || 'AND x.indrelid OPERATOR(pg_catalog.=) %L::pg_catalog.regclass); END',
+                format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %%I', replace(partition, '%', '%%')),
+                x.parent_index, partition)))]
+        ELSE '{}'
+    END
+    FROM pg_class AS p
+    LEFT JOIN pg_class AS s ON s.oid = sibling
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(p.relreplident, 'd'), s.relreplident) AS identity) AS n
+    CROSS JOIN LATERAL (
+        SELECT coalesce(
+            (SELECT i.indexrelid FROM pg_index AS i WHERE i.indrelid = p.oid AND i.indisreplident),
+            (SELECT h.inhparent FROM pg_index AS i JOIN pg_inherits AS h ON h.inhrelid = i.indexrelid
+             WHERE i.indrelid = s.oid AND i.indisreplident)
+        )::regclass AS parent_index
+    ) AS x
+    WHERE p.oid = parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_replica_identity(regclass, oid, text) IS
+'The step that sets the replica identity of a new partition as the parent, or else the newest sibling, has it.';
+
+CREATE FUNCTION lifecycle._partition_steps(
+    parent regclass, sibling oid, partition text, bounds text, note text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = parent);
+    v_sibling constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = _partition_steps.sibling);
+    v_object constant text := 'table ' || partition;
+    v_comment constant text := obj_description(parent, 'pg_class');
+    v_plan lifecycle.plan_step[];
+BEGIN
+    v_plan := ARRAY[lifecycle._step('create partition', v_object,
+        format('CREATE%s TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s',
+            CASE v_sibling.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END, partition, parent,
+            lifecycle._storage_clauses(parent, _partition_steps.sibling)),
+        format('DROP TABLE %s', partition), note => _partition_steps.note)];
+    IF pg_get_userbyid(v_parent.relowner) <> current_user THEN
+        v_plan := v_plan || lifecycle._step('set owner', v_object,
+            format('ALTER TABLE %s OWNER TO %I', partition, pg_get_userbyid(v_parent.relowner)));
+    END IF;
+    v_plan := v_plan || lifecycle._partition_grants(parent, partition);
+    IF v_parent.relrowsecurity OR v_sibling.relrowsecurity THEN
+        v_plan := v_plan || lifecycle._step('enable row security', v_object,
+            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY%s', partition,
+                CASE WHEN v_parent.relforcerowsecurity OR v_sibling.relforcerowsecurity
+                    THEN ', FORCE ROW LEVEL SECURITY' ELSE '' END));
+    END IF;
+    v_plan := v_plan || ARRAY(
+        SELECT lifecycle._copy_policy(p.oid, partition) FROM pg_policy AS p WHERE p.polrelid = parent ORDER BY p.polname
+    );
+    IF v_comment IS NOT NULL
+        AND (v_sibling IS NULL OR obj_description(_partition_steps.sibling, 'pg_class') = v_comment)
+    THEN
+        v_plan := v_plan || lifecycle._step('set comment', v_object,
+            format('COMMENT ON TABLE %s IS %L', partition, v_comment));
+    END IF;
+    RETURN v_plan || lifecycle._step('attach partition', v_object,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, bounds),
+            format('ALTER TABLE %s DETACH PARTITION %s', parent, partition))
+        || lifecycle._partition_replica_identity(parent, _partition_steps.sibling, partition);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text) IS
+'The steps that make a partition like its parent and attach it.';
+
+-- source: sql/partition/_lock_attach.sql
+-- ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which hinders no reader or writer; SHARE ROW EXCLUSIVE at the
+-- other end of each foreign key; ACCESS EXCLUSIVE on a default partition, where it looks for rows of the new range.
+CREATE FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_relations regclass[];
+    v_modes text[];
+    v_holders text;
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+BEGIN
+    IF dry_run THEN
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_read_committed();
+    PERFORM lifecycle._lock_target(parent);
+    SELECT array_agg(l.relation ORDER BY l.relation), array_agg(l.mode ORDER BY l.relation) INTO v_relations, v_modes
+    FROM (
+        SELECT parent AS relation, 'SHARE UPDATE EXCLUSIVE' AS mode
+        UNION
+        SELECT p.partdefid::regclass, 'ACCESS EXCLUSIVE' FROM pg_partitioned_table AS p
+        WHERE p.partrelid = parent AND p.partdefid <> 0
+        UNION
+        SELECT (CASE k.conrelid WHEN parent THEN k.confrelid ELSE k.conrelid END)::regclass, 'SHARE ROW EXCLUSIVE'
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND parent IN (k.conrelid, k.confrelid) AND k.conrelid <> k.confrelid
+            -- of a partitioned neighbour the top is locked, not each of its partitions
+            AND NOT EXISTS (SELECT FROM pg_constraint AS u
+                WHERE u.oid = k.conparentid AND parent IN (u.conrelid, u.confrelid))
+    ) AS l;
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            PERFORM lifecycle._lock_once(v_relations, v_modes, ARRAY(SELECT r = parent FROM unnest(v_relations) AS r));
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            v_holders := lifecycle._lock_holders(v_relations::oid[]);
+        END;
+        IF v_attempt < v_attempts THEN
+            PERFORM lifecycle._pause();
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION USING
+        ERRCODE = 'lock_not_available',
+        MESSAGE = format('could not lock %s in %s tries', array_to_string(v_relations, ', '), v_attempts),
+        DETAIL = coalesce(v_holders, 'Its holder has gone by now.'),
+        HINT = 'Nothing was changed. End the long transaction, or raise lifecycle.lock_attempts, and try again.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
+'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
+
+-- source: sql/partition/_plan_partition.sql
+-- Where the range stands among those that are there.
+CREATE FUNCTION lifecycle._require_free_range(
+    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound,
+    partitions lifecycle.range_partition[]
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_range constant text := format('FROM (%s) TO (%s)', lower_end.literal, upper_end.literal);
+    v_found lifecycle.range_partition;
+BEGIN
+    IF lower_end.place >= upper_end.place THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('the range %s is empty', v_range),
+            HINT = 'The lower bound belongs to the partition, the upper bound to the next one.';
+    END IF;
+    SELECT p.* INTO v_found FROM unnest(partitions) AS p
+    WHERE p.lower_place < upper_end.place AND p.upper_place > lower_end.place
+    ORDER BY p.lower_place LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('the range %s of %s overlaps partition %s', v_range, parent, v_found.partition::regclass),
+            DETAIL = format('That partition holds FROM (%s) TO (%s).', v_found.lower_bound, v_found.upper_bound),
+            HINT = 'Begin where it ends. With a timestamptz key, the time zone decides where a month begins.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_free_range(
+    regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
+) IS 'Raises 42P17 for an empty range and for one that overlaps a partition.';
+
+-- A month that does not begin where its neighbour ends means another time zone, or another interval: rows of the gap
+-- would have no partition.
+CREATE FUNCTION lifecycle._require_no_gap(
+    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound,
+    partitions lifecycle.range_partition[]
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_month constant numeric := 27 * 86400;
+    v_found record;
+BEGIN
+    SELECT p.partition::regclass AS partition, g.gap_from, g.gap_to INTO v_found
+    FROM unnest(partitions) AS p
+    CROSS JOIN LATERAL (VALUES (p.upper_place, lower_end.place), (upper_end.place, p.lower_place))
+        AS g (gap_from, gap_to)
+    WHERE g.gap_to - g.gap_from > 0 AND g.gap_to - g.gap_from < v_month
+        -- unless another partition fills it
+        AND NOT EXISTS (SELECT FROM unnest(partitions) AS o
+            WHERE o.lower_place < g.gap_to AND o.upper_place > g.gap_from)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('the month FROM (%s) TO (%s) would leave a gap between itself and partition %s',
+                lower_end.literal, upper_end.literal, v_found.partition),
+            DETAIL = format('The gap: %s to %s (UTC), too short for a month.', to_timestamp(v_found.gap_from::float8)
+                ::timestamp, to_timestamp(v_found.gap_to::float8)::timestamp),
+            HINT = format('Pass the time_zone in which the set was made, or close the gap with '
+                'lifecycle.create_partition(%L, ...).', parent);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_no_gap(
+    regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
+) IS 'Raises 42P17 when a month would leave a gap shorter than a month beside a partition.';
+
+-- ATTACH would fail on these rows; what it says does not help to find them.
+CREATE FUNCTION lifecycle._require_empty_default(
+    parent regclass, key lifecycle.range_key, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound
+) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_default constant regclass := (SELECT nullif(p.partdefid, 0)::regclass FROM pg_partitioned_table AS p
+        WHERE p.partrelid = parent);
+    v_condition text;
+    v_rows bigint;
+BEGIN
+    IF v_default IS NULL THEN
+        RETURN NULL;
+    END IF;
+    v_condition := concat_ws(' AND ',
+        CASE WHEN lower_end.literal <> 'MINVALUE'
+            THEN format('d.%I >= %s::%s', key.column_name, lower_end.literal, key.type) END,
+        CASE WHEN upper_end.literal <> 'MAXVALUE'
+            THEN format('d.%I < %s::%s', key.column_name, upper_end.literal, key.type) END,
+        format('d.%I IS NOT NULL', key.column_name));
+    EXECUTE format('SELECT count(*) FROM %s AS d WHERE %s', v_default, v_condition) INTO v_rows;
+    IF v_rows > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation',
+            MESSAGE = format('%s rows of the default partition %s belong to the new partition of %s', v_rows, v_default,
+                parent),
+            DETAIL = format('They are those WHERE %s.', v_condition),
+            HINT = 'Move them out of the default partition first.';
+    END IF;
+    RETURN format('ATTACH reads the whole default partition %s (%s) while it is locked', v_default,
+        pg_size_pretty(pg_total_relation_size(v_default)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_empty_default(
+    regclass, lifecycle.range_key, lifecycle.range_bound, lifecycle.range_bound
+) IS
+'Raises 23514 with their number when the default partition holds rows of a range; else returns what is to be said about
+it, NULL where there is no default partition.';
+
+CREATE FUNCTION lifecycle._plan_partition(
+    parent regclass,
+    key lifecycle.range_key,
+    ends lifecycle.range_bound[],
+    partition_name name,
+    time_zone text,
+    is_month boolean
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_partitions constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(
+        ARRAY[parent::oid]) AS p);
+    v_standing text;
+    v_newest lifecycle.range_partition;
+    v_note text;
+BEGIN
+    -- Inside one partition, or covered by several to the last second.
+    SELECT string_agg(format('%s', p.partition::regclass), ', ' ORDER BY p.lower_place) INTO v_standing
+    FROM unnest(v_partitions) AS p
+    WHERE p.lower_place < ends[2].place AND p.upper_place > ends[1].place
+    HAVING bool_or(p.lower_place <= ends[1].place AND p.upper_place >= ends[2].place)
+        OR sum(least(p.upper_place, ends[2].place) - greatest(p.lower_place, ends[1].place))
+            = nullif(ends[2].place - ends[1].place, 'Infinity');
+    IF v_standing IS NOT NULL THEN
+        RETURN ARRAY[lifecycle._step('create partition', 'table ' || v_standing, NULL,
+            note => format('holds FROM (%s) TO (%s) already', ends[1].literal, ends[2].literal))];
+    END IF;
+    PERFORM lifecycle._require_free_range(parent, ends[1], ends[2], v_partitions);
+    IF is_month THEN
+        PERFORM lifecycle._require_no_gap(parent, ends[1], ends[2], v_partitions);
+    END IF;
+    SELECT p.* INTO v_newest FROM unnest(v_partitions) AS p
+    WHERE NOT p.is_default AND p.relkind <> 'f' ORDER BY p.upper_place DESC LIMIT 1;
+    IF v_newest.relkind = 'p' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('the partitions of %s are partitioned themselves', parent),
+            DETAIL = format('%s is, so a new partition would have to be.', v_newest.partition::regclass),
+            HINT = 'Create it and its partitions by hand, or call this for a table whose partitions are plain tables.';
+    END IF;
+    v_note := concat_ws('; ', CASE WHEN key.type = 'timestamptz'::regtype THEN 'time zone ' || time_zone END,
+        lifecycle._require_empty_default(parent, key, ends[1], ends[2]));
+    RETURN lifecycle._partition_steps(parent, v_newest.partition,
+        lifecycle._partition_identity(parent, ends[1], ends[2],
+            CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END, partition_name),
+        format('FOR VALUES FROM (%s) TO (%s)', ends[1].literal, ends[2].literal),
+        nullif(v_note, ''));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_partition(
+    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean
+) IS
+'The plan of one new partition; a skipped step where the range is covered already.';
+
+-- source: sql/partition/create_partition.sql
+-- A first look needs no lock: what stands is reported without disturbing anybody. What is missing is planned again
+-- under the lock.
+CREATE FUNCTION lifecycle._create_partition(
+    parent regclass,
+    key lifecycle.range_key,
+    ends lifecycle.range_bound[],
+    partition_name name,
+    time_zone text,
+    is_month boolean,
+    dry_run boolean,
+    expected_plan text,
+    search_path text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_owner(parent);
+    v_plan := lifecycle._plan_partition(parent, key, ends, partition_name, time_zone, is_month);
+    IF v_plan[1].statement IS NOT NULL AND NOT dry_run THEN
+        PERFORM lifecycle._lock_attach(parent, dry_run);
+        v_plan := lifecycle._plan_partition(parent, key, ends, partition_name, time_zone, is_month);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', parent, v_plan, dry_run, expected_plan,
+        jsonb_build_object('lower_bound', trim(ends[1].literal, ''''), 'upper_bound', trim(ends[2].literal, ''''),
+            'time_zone', time_zone),
+        _create_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._create_partition(
+    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean, boolean, text, text
+) IS 'Plans and makes one partition.';
+
+CREATE FUNCTION lifecycle.create_partition(
+    parent regclass,
+    lower_bound text,
+    upper_bound text,
+    partition_name name DEFAULT NULL,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+BEGIN
+    RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key, ARRAY[
+            lifecycle._range_bound(v_key.type, lower_bound, create_partition.time_zone),
+            lifecycle._range_bound(v_key.type, upper_bound, create_partition.time_zone)
+        ], partition_name, create_partition.time_zone, false, dry_run, expected_plan, create_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_partition(regclass, text, text, name, text, boolean, text, text) IS
+'Adds a partition for a range of time to a table that is partitioned by RANGE on a date, timestamp or timestamptz. The
+new table is made with LIKE, gets the owner, grants, row security, replica identity, storage and tablespace of its
+parent or newest sibling, and is attached: readers and writers of the parent go on.
+
+Arguments: parent - the partitioned table; lower_bound, upper_bound - the range, the upper bound excluded, in ISO form,
+or MINVALUE and MAXVALUE; partition_name - default in the style of the siblings, else <parent>_YYYY_MM for a month;
+time_zone - in which bounds of a timestamptz key without an offset are read; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the range already.
+Errors: 42809 not a partitioned table; 0A000 another kind of key, or the siblings are partitioned themselves; 42P17
+empty range or overlap; 23514 rows of the range in the default partition; 42P07 partition_name is taken; 22004 NULL,
+22007 or 22008 no such time, 22023 no such zone; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.create_partition(''public.metric'', ''2026-01-01'', ''2026-04-01'');';
+
+-- source: sql/partition/create_monthly_partition.sql
+CREATE FUNCTION lifecycle._month_ends(key_type regtype, month_start date, time_zone text)
+RETURNS lifecycle.range_bound[] LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+    SELECT ARRAY[
+        lifecycle._range_bound(key_type, date_trunc('month', month_start::timestamp)::date::text, time_zone),
+        lifecycle._range_bound(key_type,
+            (date_trunc('month', month_start::timestamp) + interval '1 month')::date::text, time_zone)
+    ]
+$fn$;
+COMMENT ON FUNCTION lifecycle._month_ends(regtype, date, text) IS
+'The bounds of a calendar month in a time zone: as long as that month is there, whatever the clocks did.';
+
+CREATE FUNCTION lifecycle.create_monthly_partition(
+    parent regclass,
+    month_start date,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+BEGIN
+    RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key,
+        lifecycle._month_ends(v_key.type, month_start, create_monthly_partition.time_zone), NULL,
+        create_monthly_partition.time_zone, true, dry_run, expected_plan, create_monthly_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, date, text, boolean, text, text) IS
+'Adds the partition of one calendar month to a table that is partitioned by RANGE on a date, timestamp or timestamptz,
+see lifecycle.create_partition.
+
+Arguments: parent - the partitioned table; month_start - any day of the month; time_zone - where the month is lived
+through (timestamptz keys only); dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the month already.
+Errors: 42P17 overlap, or a gap shorter than a month beside a neighbour (the set was made in another time zone); the
+others as lifecycle.create_partition.
+Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', ''2026-01-01'');';
+
+CREATE FUNCTION lifecycle.create_monthly_partition(
+    parent regclass,
+    year integer,
+    month integer,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN QUERY SELECT * FROM lifecycle.create_monthly_partition(parent, make_date(year, month, 1),
+        create_monthly_partition.time_zone, dry_run, expected_plan, create_monthly_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, integer, integer, text, boolean, text, text) IS
+'Adds the partition of one calendar month, given as year and month.
+
+Arguments: parent - the partitioned table; year, month - for example 2026 and 1; the others as with month_start.
+Returns: one row a step (lifecycle.step_result).
+Errors: 22008 no such month; the others as with month_start.
+Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';
+
+-- source: sql/partition/ensure_future_partitions.sql
+-- One query for all sets: which of the coming months has which partitions. A set counts as monthly when its two newest
+-- partitions are months, to within the distance of time zones: one made in another zone must fail, not be left out.
+CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text)
+RETURNS TABLE (parent oid, zone text, month_start date, covered_by text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+    WITH candidate AS MATERIALIZED (
+        SELECT c.oid AS parent, a.atttypid::regtype AS type,
+            coalesce(_future_months.time_zone, CASE WHEN a.atttypid = 'timestamptz'::regtype THEN (
+                SELECT m.parameters ->> 'time_zone' FROM lifecycle.migration AS m
+                WHERE m.migration_id = (lifecycle._open_migrations('partition', c.oid))[1]
+            ) END, current_setting('TimeZone')) AS zone
+        FROM pg_partitioned_table AS p
+        JOIN pg_class AS c ON c.oid = p.partrelid
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
+        WHERE p.partstrat = 'r' AND p.partnatts = 1 AND (target IS NULL OR c.oid = target::oid)
+            AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+            AND c.relpersistence <> 't' AND pg_has_role(current_user, c.relowner, 'USAGE')
+            AND NOT EXISTS (SELECT FROM pg_depend AS d
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ), standing AS MATERIALIZED (
+        SELECT p.*, c.type FROM lifecycle._range_partitions(ARRAY(SELECT s.parent FROM candidate AS s)) AS p
+        JOIN candidate AS c ON c.parent = p.parent
+        WHERE NOT p.is_default
+    ), recent AS (
+        SELECT s.*, row_number() OVER (PARTITION BY s.parent ORDER BY s.upper_place DESC) AS age,
+            to_timestamp(s.lower_place::float8) AT TIME ZONE 'UTC' AS starts,
+            to_timestamp(s.upper_place::float8) AT TIME ZONE 'UTC' AS ends,
+            CASE WHEN s.type = 'timestamptz'::regtype THEN interval '16 hours' ELSE interval '0' END AS tolerance
+        FROM standing AS s
+        WHERE s.lower_place > '-Infinity' AND s.upper_place < 'Infinity'
+    ), monthly AS (
+        SELECT r.parent FROM recent AS r
+        CROSS JOIN LATERAL (SELECT date_trunc('month', r.starts + r.tolerance) AS first,
+            date_trunc('month', r.ends + r.tolerance) AS last) AS m
+        WHERE r.age <= 2
+        GROUP BY r.parent
+        HAVING bool_and(m.last = m.first + interval '1 month' AND m.first - r.starts <= r.tolerance
+            AND r.starts - m.first <= r.tolerance AND m.last - r.ends <= r.tolerance AND r.ends - m.last <= r.tolerance)
+    ), wanted AS (
+        SELECT c.parent, c.zone, m.first::date AS month_start,
+            CASE WHEN c.type = 'timestamptz'::regtype THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
+                ELSE extract(epoch FROM m.first) END AS lower_place,
+            CASE WHEN c.type = 'timestamptz'::regtype
+                THEN extract(epoch FROM (m.first + interval '1 month') AT TIME ZONE c.zone)
+                ELSE extract(epoch FROM m.first + interval '1 month') END AS upper_place
+        FROM candidate AS c
+        CROSS JOIN LATERAL (SELECT date_trunc('month', now() AT TIME ZONE c.zone) + n * interval '1 month' AS first
+            FROM generate_series(0, months) AS n) AS m
+        WHERE target IS NOT NULL OR c.parent IN (SELECT y.parent FROM monthly AS y)
+    )
+    SELECT w.parent, w.zone, w.month_start, CASE
+        WHEN sum(least(s.upper_place, w.upper_place) - greatest(s.lower_place, w.lower_place))
+            = w.upper_place - w.lower_place
+        THEN string_agg(s.partition::regclass::text, ', ' ORDER BY s.lower_place)
+    END
+    FROM wanted AS w
+    LEFT JOIN standing AS s ON s.parent = w.parent
+        AND s.lower_place < w.upper_place AND s.upper_place > w.lower_place
+    GROUP BY w.parent, w.zone, w.month_start, w.lower_place, w.upper_place
+$fn$;
+COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text) IS
+'This month and the next ones, for one partitioned table or all monthly ones of the caller, with the partitions that
+cover them.';
+
+CREATE FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text)
+RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(NULL, NULL, 1, 'create partition', 'table ' || parent, NULL, 'failed', NULL,
+        concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
+$fn$;
+COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text) IS 'The row of what could not be done, and why.';
+
+-- A month that cannot be planned leaves the others alone, and a set that cannot be locked the other sets.
+CREATE FUNCTION lifecycle._plan_future_set(parent regclass, time_zone text, months date[], dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key lifecycle.range_key;
+    v_month date;
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set.parent := parent;
+    v_set.time_zone := _plan_future_set.time_zone;
+    v_set.plan := ARRAY[]::lifecycle.plan_step[];
+    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    BEGIN
+        v_key := lifecycle._range_key(parent);
+        PERFORM lifecycle._lock_attach(parent, dry_run);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail)];
+        RETURN v_set;
+    END;
+    FOREACH v_month IN ARRAY months LOOP
+        BEGIN
+            v_set.plan := v_set.plan || lifecycle._plan_partition(parent, v_key,
+                lifecycle._month_ends(v_key.type, v_month, _plan_future_set.time_zone), NULL,
+                _plan_future_set.time_zone, true);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+            v_set.failures := v_set.failures || lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail);
+        END;
+    END LOOP;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_future_set(regclass, text, date[], boolean) IS
+'Locks a partitioned table and plans its missing months.';
+
+CREATE FUNCTION lifecycle._apply_future_set(
+    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    RETURN QUERY SELECT * FROM unnest(future.failures);
+    IF NOT EXISTS (SELECT FROM unnest(future.plan) AS p WHERE p.statement IS NOT NULL) THEN
+        RETURN QUERY SELECT * FROM lifecycle._result_rows(lifecycle._number(future.plan), plan_hash);
+        RETURN;
+    END IF;
+    BEGIN
+        RETURN QUERY
+        SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status,
+            _apply_future_set.plan_hash, r.note
+        FROM lifecycle._apply('partition', future.parent, future.plan, dry_run, NULL,
+            jsonb_build_object('time_zone', future.time_zone), _apply_future_set.search_path) AS r;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail);
+    END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text) IS
+'Shows or runs the plan of one set; what fails becomes a row.';
+
+CREATE FUNCTION lifecycle.ensure_future_partitions(
+    months integer DEFAULT 6,
+    target regclass DEFAULT NULL,
+    time_zone text DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_months record;
+    v_set lifecycle.set_plan;
+    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
+    v_plan lifecycle.plan_step[];
+    v_row lifecycle.step_result;
+    v_failed integer := 0;
+BEGIN
+    IF months IS NULL OR months NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('months must be between 0 and 120, not %s', coalesce(months::text, 'NULL'));
+    END IF;
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._range_key(target);
+        PERFORM lifecycle._require_owner(target);
+    END IF;
+    FOR v_months IN
+        SELECT f.parent, f.zone,
+            array_agg(f.month_start ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NULL) AS missing,
+            coalesce(array_agg(lifecycle._step('create partition', 'table ' || f.covered_by, NULL,
+                note => 'holds the month of ' || to_char(f.month_start, 'YYYY-MM') || ' already')
+                ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NOT NULL), '{}') AS standing
+        FROM lifecycle._future_months(months, target, ensure_future_partitions.time_zone) AS f
+        GROUP BY f.parent, f.zone
+        ORDER BY f.parent::regclass::text
+    LOOP
+        v_set := ROW(v_months.parent, v_months.zone, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+        IF v_months.missing IS NOT NULL THEN
+            v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
+        END IF;
+        v_set.plan := v_months.standing || v_set.plan;
+        v_sets := v_sets || v_set;
+    END LOOP;
+    -- Reviewed was the whole, so the hash is that of the whole.
+    SELECT lifecycle._number(array_agg(p ORDER BY s.place, t.place)) INTO v_plan
+    FROM unnest(v_sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
+    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
+        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
+    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
+        ::lifecycle.plan_step) AS r (p);
+    IF NOT dry_run THEN
+        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
+    END IF;
+    FOREACH v_set IN ARRAY v_sets LOOP
+        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, lifecycle._plan_hash(v_plan),
+            ensure_future_partitions.search_path)
+        LOOP
+            v_failed := v_failed + (v_row.status = 'failed')::integer;
+            RETURN NEXT v_row;
+        END LOOP;
+    END LOOP;
+    IF v_failed > 0 THEN
+        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, boolean, text, text) IS
+'Makes the partitions of this month and the months ahead, counted by the clock, never by the data. One table that
+cannot be served, or one month of it, does not stop the others.
+
+Arguments: months - how many months ahead, 0 to 120, default 6; target - one partitioned table, default all that are
+partitioned by month (their two newest partitions are months) and belong to the caller; time_zone - of timestamptz
+keys; default the one in which the set was made last, else the session''s; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); months that stand are skipped; what could not be done is a row with
+status failed, with SQLSTATE and message in note, and a warning is raised.
+Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
+All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
+Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';
+
+-- source: sql/partition/_rollback_plan_partition.sql
+-- The rows of a partition, or that nobody may count them: row security hides rows from whoever it applies to, and a
+-- hidden row is lost as well as any other.
+CREATE FUNCTION lifecycle._partition_rows(partition regclass) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rows bigint;
+BEGIN
+    IF row_security_active(partition) THEN
+        RETURN CASE WHEN pg_relation_size(partition) > 0 THEN 'rows, how many row security does not tell' END;
+    END IF;
+    EXECUTE format('SELECT count(*) FROM %s', partition) INTO v_rows;
+    RETURN CASE WHEN v_rows > 0 THEN v_rows || CASE v_rows WHEN 1 THEN ' row' ELSE ' rows' END END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_rows(regclass) IS 'How many rows a partition holds, in words; NULL when none.';
+
+CREATE FUNCTION lifecycle._rollback_plan_partition(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_choice constant text := options ->> 'partition_rows';
+    v_full constant jsonb := (
+        SELECT coalesce(jsonb_object_agg(f.object, f.rows), '{}')
+        FROM (
+            SELECT p.object, lifecycle._partition_rows((lifecycle._address(p.object)).object_id) AS rows
+            FROM unnest(plan) AS p
+            WHERE p.action = 'undo create partition' AND p.statement IS NOT NULL
+        ) AS f
+        WHERE f.rows IS NOT NULL
+    );
+BEGIN
+    IF v_choice NOT IN ('keep', 'drop') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('option partition_rows must be keep or drop, not %s', v_choice);
+    END IF;
+    IF v_full <> '{}' AND v_choice IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('migration %s made partitions that hold rows by now', migration_id),
+            DETAIL = (SELECT string_agg(format('%s: %s', f.key, f.value), '; ' ORDER BY f.key)
+                FROM jsonb_each_text(v_full) AS f),
+            HINT = 'Choose with options => ''{"partition_rows": "keep"}'' (these partitions stay) or "drop" (their rows'
+                ' are lost).';
+    END IF;
+    RETURN ARRAY(
+        SELECT CASE
+            WHEN v_full ? p.object AND v_choice = 'keep' THEN
+                lifecycle._step(p.action, p.object, NULL, note => format('stays, it holds %s', v_full ->> p.object))
+            WHEN p.action = 'undo attach partition' AND p.statement IS NOT NULL AND NOT EXISTS (
+                SELECT FROM pg_inherits AS i WHERE i.inhrelid = (lifecycle._address(p.object)).object_id
+            ) THEN lifecycle._step(p.action, p.object, NULL, note => 'is detached already')
+            WHEN v_full ? p.object AND p.action = 'undo create partition' THEN
+                lifecycle._step(p.action, p.object, p.statement, p.inverse,
+                    note => format('with %s', v_full ->> p.object))
+            ELSE ROW(p.step, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level, p.note)
+                ::lifecycle.plan_step
+        END
+        FROM unnest(plan) WITH ORDINALITY AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+        ORDER BY p.place
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_partition(bigint, lifecycle.plan_step[], jsonb) IS
+'Keeps a rollback from dropping partitions that hold rows unless it was told to; raises 55000.';
+
+-- source: sql/partition/check_partition_sizes.sql
+CREATE FUNCTION lifecycle.check_partition_sizes(
+    target regclass DEFAULT NULL,
+    alert_bytes bigint DEFAULT 10737418240
+) RETURNS SETOF lifecycle.partition_size LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+    WITH RECURSIVE tree (root, relation, dated) AS (
+        SELECT p.partrelid, p.partrelid, NULL::oid
+        FROM pg_partitioned_table AS p
+        JOIN pg_class AS c ON c.oid = p.partrelid
+        WHERE CASE WHEN target IS NULL THEN NOT c.relispartition ELSE p.partrelid = target::oid END
+        UNION ALL
+        -- The bounds shown for a leaf are those of its nearest RANGE level.
+        SELECT t.root, i.inhrelid, CASE p.partstrat WHEN 'r' THEN i.inhrelid ELSE t.dated END
+        FROM tree AS t
+        JOIN pg_inherits AS i ON i.inhparent = t.relation
+        JOIN pg_partitioned_table AS p ON p.partrelid = i.inhparent
+    ), leaf AS MATERIALIZED (
+        SELECT t.root, t.dated, c.oid, c.relname, c.relnamespace, c.reltuples, c.relpages,
+            coalesce(pg_total_relation_size(c.oid), 0) AS size_bytes,
+            CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::integer END AS pages
+        FROM tree AS t
+        JOIN pg_class AS c ON c.oid = t.relation AND c.relkind IN ('r', 'f')
+    ), bounded AS (
+        SELECT l.*, regexp_match(pg_get_expr(d.relpartbound, d.oid),
+            format('^FOR VALUES FROM \((%1$s)\) TO \((%1$s)\)$', '(?:[^''()]|''(?:[^'']|'''')*'')*')) AS bounds
+        FROM leaf AS l
+        LEFT JOIN pg_class AS d ON d.oid = l.dated
+    )
+    SELECT ROW(
+        rn.nspname, r.relname, bn.nspname, b.relname,
+        -- One column: the value as it is; several: as they are written in FOR VALUES.
+        coalesce(replace((regexp_match(b.bounds[1], '^''((?:[^'']|'''')*)''$'))[1], '''''', ''''), b.bounds[1]),
+        coalesce(replace((regexp_match(b.bounds[2], '^''((?:[^'']|'''')*)''$'))[1], '''''', ''''), b.bounds[2]),
+        -- As the planner reckons: the density of the last ANALYZE times the present size.
+        CASE
+            WHEN b.reltuples < 0 THEN nullif(pg_stat_get_live_tuples(b.oid), 0)
+            WHEN b.relpages > 0 AND b.pages IS NOT NULL THEN round(b.reltuples::numeric / b.relpages * b.pages)
+            ELSE b.reltuples
+        END::bigint,
+        b.size_bytes,
+        round(b.size_bytes / 1073741824.0, 6),
+        round(100.0 * b.size_bytes / nullif(sum(b.size_bytes) OVER (PARTITION BY b.root), 0), 2),
+        b.size_bytes > alert_bytes
+    )::lifecycle.partition_size
+    FROM bounded AS b
+    JOIN pg_namespace AS bn ON bn.oid = b.relnamespace
+    JOIN pg_class AS r ON r.oid = b.root
+    JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
+    ORDER BY rn.nspname, r.relname, b.size_bytes DESC, b.relname
+$fn$;
+COMMENT ON FUNCTION lifecycle.check_partition_sizes(regclass, bigint) IS
+'The size of every partition that holds rows itself, at any depth, in one query.
+
+Arguments: target - only the partitions below this table, default all in the database; alert_bytes - where a partition
+is too large, in bytes, default 10 GB (10 * 1024^3 = 10737418240).
+Returns: one row a leaf (lifecycle.partition_size): parent_schema, parent_name (the topmost table, or target);
+partition_schema, partition_name; lower_bound, upper_bound of the nearest RANGE level, NULL without one and for a
+default partition; row_estimate (as the planner reckons; NULL where nothing is known); size_bytes with indexes and
+TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
+Errors: none.
+Example: SELECT partition_name, size_gb FROM lifecycle.check_partition_sizes() WHERE size_gb > 10;';
+
+-- source: sql/matview/types.sql
+-- What the refresh functions pass to each other and return.
+CREATE TYPE lifecycle.refresh_item AS (
+    view oid,
+    depends_on oid [],
+    note text
+);
+COMMENT ON TYPE lifecycle.refresh_item IS
+'A materialized view in refresh order, with the materialized views that it reads, directly or through plain views and
+functions.';
+
+CREATE TYPE lifecycle.refresh_result AS (
+    view_schema name,
+    view_name name,
+    refresh_time_ms numeric,
+    mode text,
+    status text,
+    row_estimate bigint,
+    size_bytes bigint,
+    sqlstate text,
+    error text,
+    note text
+);
+COMMENT ON TYPE lifecycle.refresh_result IS
+'What became of one materialized view. mode: concurrent or plain; status: refreshed, failed (with sqlstate and error),
+skipped (what it reads was not refreshed) or busy (another run is under way: one row without a view).';
+
+CREATE TYPE lifecycle.view_freshness AS (
+    severity text,
+    object text,
+    finding text,
+    detail text,
+    remedy text,
+    view_schema name,
+    view_name name,
+    last_refreshed_at timestamptz,
+    seconds_old bigint
+);
+COMMENT ON TYPE lifecycle.view_freshness IS
+'A lifecycle.finding about the age of a materialized view, with the figures.';
+
+-- source: sql/matview/_may_refresh.sql
+CREATE FUNCTION lifecycle._may_refresh(view oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner oid;
+BEGIN
+    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind = 'm';
+    IF v_owner IS NULL THEN
+        RETURN false;
+    ELSIF pg_has_role(current_user, v_owner, 'USAGE') THEN
+        RETURN true;
+    END IF;
+    -- The name of the privilege is an error before 17.
+    RETURN current_setting('server_version_num')::integer >= 170000 AND has_table_privilege(view, 'MAINTAIN');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_refresh(oid) IS
+'Whether the caller may refresh a materialized view: as its owner, since PostgreSQL 17 also with MAINTAIN.';
+
+-- source: sql/matview/tables.sql
+-- The history of refreshes. PostgreSQL itself does not record when a materialized view was refreshed. Whoever may
+-- refresh a view writes its row, as himself: PUBLIC may insert, the policy admits only views that the writer may
+-- refresh, and without USAGE on the schema, which grant_lifecycle_use gives, nobody gets here at all. So no function
+-- has to run with other rights than its caller's.
+CREATE TABLE lifecycle.materialized_view_refresh (
+    refresh_id bigint GENERATED ALWAYS AS IDENTITY,
+    view_schema text NOT NULL,
+    view_name text NOT NULL,
+    view_oid oid NOT NULL,
+    started_at timestamptz NOT NULL,
+    refresh_time_ms numeric NOT NULL,
+    mode text,
+    status text NOT NULL,
+    row_estimate bigint,
+    size_bytes bigint,
+    sqlstate text,
+    error text,
+    note text,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    refreshed_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT session_user,
+    CONSTRAINT materialized_view_refresh_pkey PRIMARY KEY (refresh_id),
+    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain')),
+    CONSTRAINT materialized_view_refresh_status_check CHECK (status IN ('refreshed', 'failed', 'skipped')),
+    CONSTRAINT materialized_view_refresh_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL))
+);
+CREATE INDEX materialized_view_refresh_view_idx ON lifecycle.materialized_view_refresh (view_oid, started_at);
+
+COMMENT ON TABLE lifecycle.materialized_view_refresh IS
+'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
+oid belongs to. Read it through lifecycle.mv_refresh_status.';
+
+ALTER TABLE lifecycle.materialized_view_refresh ENABLE ROW LEVEL SECURITY;
+CREATE POLICY refresh_read ON lifecycle.materialized_view_refresh FOR SELECT USING (true);
+CREATE POLICY refresh_write ON lifecycle.materialized_view_refresh FOR INSERT
+WITH CHECK (refreshed_by = current_user AND session_by = session_user AND lifecycle._may_refresh(view_oid));
+
+GRANT INSERT (
+    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, sqlstate,
+    error, note
+) ON lifecycle.materialized_view_refresh TO PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh_refresh_id_seq', '');
+
+-- What the refresh functions call is called by their callers, with the callers' rights.
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('refresh_all_materialized_views', 'use'),
+('refresh_materialized_views', 'use'),
+('refresh_materialized_view', 'use'),
+('check_mv_freshness', 'use'),
+('_may_refresh', 'use'),
+('_view_dependencies', 'use'),
+('_refresh_order', 'use'),
+('_refresh_mode', 'use'),
+('_run_refresh', 'use'),
+('_refresh_view', 'use'),
+('_refresh_item', 'use'),
+('_refresh_row', 'use'),
+('_lock_refresh_run', 'use'),
+('_warn_of_refreshes', 'use'),
+('_raise_refresh_failures', 'use'),
+('_execute', 'use'),
+('_lock_wait', 'use'),
+('_lock_holders', 'use'),
+('_pause', 'use'),
+('_origin', 'use'),
+('_require_table', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
+
+-- source: sql/matview/_refresh_order.sql
+-- Who reads whom: from the rule of each view through plain views and functions to the next materialized view. The body
+-- of a function is known to pg_depend only where it was written with BEGIN ATOMIC.
+CREATE FUNCTION lifecycle._view_dependencies() RETURNS TABLE (view oid, depends_on oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE reached (view, class_id, object_id) AS (
+        SELECT c.oid, 'pg_class'::regclass::oid, c.oid FROM pg_class AS c WHERE c.relkind = 'm'
+        UNION
+        SELECT r.view, d.refclassid, d.refobjid
+        FROM reached AS r
+        CROSS JOIN LATERAL (
+            -- what the rule of a view uses
+            SELECT u.refclassid, u.refobjid
+            FROM pg_rewrite AS w
+            JOIN pg_depend AS u ON u.classid = 'pg_rewrite'::regclass AND u.objid = w.oid
+            WHERE r.class_id = 'pg_class'::regclass AND w.ev_class = r.object_id AND u.refobjid <> w.ev_class
+                -- beyond another materialized view lie its own dependencies
+                AND (r.object_id = r.view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = r.object_id) = 'v')
+            UNION ALL
+            -- what a function uses
+            SELECT u.refclassid, u.refobjid
+            FROM pg_depend AS u
+            WHERE r.class_id = 'pg_proc'::regclass AND u.classid = r.class_id AND u.objid = r.object_id
+        ) AS d
+        WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
+    )
+    SELECT r.view, r.object_id
+    FROM reached AS r
+    JOIN pg_class AS c ON c.oid = r.object_id AND c.relkind = 'm'
+    WHERE r.class_id = 'pg_class'::regclass AND r.object_id <> r.view
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_dependencies() IS
+'Which materialized view reads which others, directly or through plain views and functions.';
+
+-- Level by level, so that a view comes after all that it reads. What is left when a level is empty goes round in a
+-- circle (a plain view or a function was replaced later on): those come last, with a note.
+CREATE FUNCTION lifecycle._refresh_order(schemas name[]) RETURNS lifecycle.refresh_item[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_views jsonb;
+    v_left oid[];
+    v_next oid[];
+    v_ordered lifecycle.refresh_item[] := ARRAY[]::lifecycle.refresh_item[];
+    v_circle boolean := false;
+BEGIN
+    SELECT coalesce(jsonb_object_agg(c.oid, coalesce(d.depends_on, '{}')), '{}'), coalesce(array_agg(c.oid), '{}')
+    INTO v_views, v_left
+    FROM pg_class AS c
+    LEFT JOIN (SELECT y.view, array_agg(y.depends_on) AS depends_on FROM lifecycle._view_dependencies() AS y
+        GROUP BY y.view) AS d ON d.view = c.oid
+    WHERE c.relkind = 'm';
+    WHILE cardinality(v_left) > 0 LOOP
+        v_next := ARRAY(SELECT l FROM unnest(v_left) AS l
+            WHERE NOT EXISTS (SELECT FROM jsonb_array_elements_text(v_views -> l::text) AS e
+                WHERE e::oid = ANY (v_left)));
+        IF cardinality(v_next) = 0 THEN
+            v_next := v_left;
+            v_circle := true;
+        END IF;
+        v_ordered := v_ordered || ARRAY(
+            SELECT ROW(n, ARRAY(SELECT e::oid FROM jsonb_array_elements_text(v_views -> n::text) AS e),
+                CASE WHEN v_circle THEN 'reads itself through other views: no order is right' END
+            )::lifecycle.refresh_item
+            FROM unnest(v_next) AS n
+            ORDER BY n::regclass::text
+        );
+        v_left := ARRAY(SELECT l FROM unnest(v_left) AS l WHERE l <> ALL (v_next));
+    END LOOP;
+    RETURN ARRAY(
+        SELECT ROW(o.view, o.depends_on, o.note)::lifecycle.refresh_item
+        FROM unnest(v_ordered) WITH ORDINALITY AS o (view, depends_on, note, place)
+        JOIN pg_class AS c ON c.oid = o.view
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE (schemas IS NULL OR n.nspname = ANY (schemas)) AND lifecycle._may_refresh(o.view)
+        ORDER BY o.place
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_order(name[]) IS
+'The materialized views of these schemas (NULL: all) that the caller may refresh, each after those that it reads.';
+
+-- source: sql/matview/_refresh_view.sql
+CREATE FUNCTION lifecycle._refresh_mode(view oid, concurrent boolean, OUT mode text, OUT note text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        CASE WHEN concurrent OR (concurrent IS NULL AND w.reason IS NULL) THEN 'concurrent' ELSE 'plain' END,
+        CASE WHEN concurrent IS NULL THEN w.reason END
+    FROM (
+        SELECT CASE
+            WHEN NOT c.relispopulated THEN 'plain: it held no data yet'
+            WHEN NOT EXISTS (
+                -- what PostgreSQL accepts: unique, complete, on columns only
+                SELECT FROM pg_index AS i
+                JOIN pg_class AS x ON x.oid = i.indexrelid
+                JOIN pg_am AS a ON a.oid = x.relam
+                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND a.amname = 'btree'
+                    AND i.indpred IS NULL AND 0 <> ALL (i.indkey)
+            ) THEN 'plain: it has no unique index on columns alone and without WHERE'
+        END AS reason
+        FROM pg_class AS c WHERE c.oid = view
+    ) AS w
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_mode(oid, boolean) IS
+'Whether a refresh is concurrent or plain, and when nobody chose, why not concurrent.';
+
+-- One view, with the patience of the core for its lock. Several views share a transaction in
+-- refresh_all_materialized_views, so a lock is tried for again even with others in hand: it is waited for a
+-- millisecond only, which makes nobody a deadlock.
+CREATE FUNCTION lifecycle._run_refresh(
+    view oid, mode text, search_path text, OUT code text, OUT error text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+BEGIN
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
+            PERFORM lifecycle._execute(
+                format('REFRESH MATERIALIZED VIEW %s%s', CASE mode WHEN 'concurrent' THEN 'CONCURRENTLY ' ELSE '' END,
+                    view::regclass),
+                _run_refresh.search_path
+            );
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM set_config('lock_timeout', v_timeout, true);
+            code := NULL;
+            error := NULL;
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+        END;
+        EXIT WHEN code NOT IN ('55P03', '40P01');
+        IF v_attempt < v_attempts THEN
+            PERFORM lifecycle._pause();
+        ELSE
+            error := concat_ws('; ', error, format('%s tries', v_attempts), lifecycle._lock_holders(ARRAY[view]));
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_refresh(oid, text, text) IS
+'Refreshes one materialized view; returns SQLSTATE and message of what went wrong, NULLs when nothing did.';
+
+CREATE FUNCTION lifecycle._refresh_view(view oid, concurrent boolean, search_path text)
+RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_result lifecycle.refresh_result;
+    v_mode record;
+    v_failure record;
+BEGIN
+    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view;
+    SELECT m.mode, m.note INTO v_mode FROM lifecycle._refresh_mode(view, concurrent) AS m;
+    SELECT r.code, r.error INTO v_failure
+    FROM lifecycle._run_refresh(view, v_mode.mode, _refresh_view.search_path) AS r;
+    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
+    v_result.mode := v_mode.mode;
+    v_result.note := v_mode.note;
+    v_result.status := CASE WHEN v_failure.code IS NULL THEN 'refreshed' ELSE 'failed' END;
+    v_result.sqlstate := v_failure.code;
+    v_result.error := v_failure.error;
+    -- As the planner reckons: the density of the last ANALYZE times the present size.
+    SELECT CASE WHEN c.relpages > 0 AND c.reltuples >= 0
+            THEN round(c.reltuples::numeric / c.relpages * (pg_relation_size(c.oid)
+                / current_setting('block_size')::integer))
+            ELSE nullif(c.reltuples, -1) END::bigint,
+        pg_total_relation_size(c.oid)
+    INTO v_result.row_estimate, v_result.size_bytes
+    FROM pg_class AS c WHERE c.oid = view;
+    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+        mode, status, row_estimate, size_bytes, sqlstate, error, note)
+    VALUES (v_result.view_schema, v_result.view_name, view, v_started, v_result.refresh_time_ms, v_result.mode,
+        v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.sqlstate, v_result.error, v_result.note);
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_view(oid, boolean, text) IS
+'Refreshes one materialized view, writes its history and returns what became of it.';
+
+-- source: sql/matview/_refresh_item.sql
+-- One run at a time in a database: a second one would only wait for the locks of the first, view by view.
+CREATE FUNCTION lifecycle._lock_refresh_run() RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant integer := 27751;
+    v_result lifecycle.refresh_result;
+    v_holder integer;
+BEGIN
+    IF pg_try_advisory_xact_lock(v_class, 0) THEN
+        RETURN NULL;
+    END IF;
+    SELECT l.pid INTO v_holder FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = v_class::oid AND l.objsubid = 2
+        AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    LIMIT 1;
+    v_result.status := 'busy';
+    v_result.note := concat_ws(' ', 'another run is under way in process', coalesce(v_holder::text, '?'));
+    RAISE NOTICE 'nothing was refreshed: %', v_result.note;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_refresh_run() IS
+'Takes the lock of a run to the end of the transaction and returns NULL, or says at once who holds it.';
+
+CREATE FUNCTION lifecycle._refresh_item(
+    item lifecycle.refresh_item, stale oid[], concurrent boolean, search_path text
+) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_result lifecycle.refresh_result;
+    v_stale text;
+BEGIN
+    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view AND c.relkind = 'm';
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT string_agg(s::regclass::text, ', ' ORDER BY s::regclass::text) INTO v_stale
+    FROM unnest(stale) AS s WHERE s = ANY (item.depends_on);
+    IF v_stale IS NULL THEN
+        v_result := lifecycle._refresh_view(item.view, concurrent, _refresh_item.search_path);
+    ELSE
+        v_result.refresh_time_ms := 0;
+        v_result.status := 'skipped';
+        v_result.note := 'reads what was not refreshed: ' || v_stale;
+        INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+            status, note)
+        VALUES (v_result.view_schema, v_result.view_name, item.view, clock_timestamp(), 0, v_result.status,
+            v_result.note);
+    END IF;
+    v_result.note := nullif(concat_ws('; ', v_result.note, item.note), '');
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], boolean, text) IS
+'Refreshes a view unless it reads one that stayed stale; NULL when it is gone by now.';
+
+-- source: sql/matview/refresh_all_materialized_views.sql
+CREATE FUNCTION lifecycle._warn_of_refreshes(failed integer, skipped integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF failed > 0 THEN
+        RAISE WARNING '% materialized views failed, % were skipped because of them', failed, skipped;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._warn_of_refreshes(integer, integer) IS 'Says aloud what a caller may not read.';
+
+CREATE FUNCTION lifecycle.refresh_all_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
+    v_stale oid[] := ARRAY[]::oid[];
+    v_failed integer := 0;
+BEGIN
+    IF v_result.status IS NOT NULL THEN
+        RETURN NEXT v_result;
+        RETURN;
+    END IF;
+    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas) LOOP
+        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, refresh_all_materialized_views.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        CONTINUE WHEN v_result.status IS NULL;
+        IF v_result.status <> 'refreshed' THEN
+            v_stale := v_stale || v_item.view;
+            v_failed := v_failed + (v_result.status = 'failed')::integer;
+        END IF;
+        RETURN NEXT v_result;
+    END LOOP;
+    PERFORM lifecycle._warn_of_refreshes(v_failed, cardinality(v_stale) - v_failed);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, text) IS
+'Refreshes every materialized view that the caller may refresh (its own; since PostgreSQL 17 also by the MAINTAIN
+privilege), each after those that it reads. A view that fails stops no other; what reads it is skipped. All in one
+transaction, whose locks last to its end; CALL lifecycle.refresh_materialized_views() commits after each.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
+PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' functions see, by default the caller''s
+path (PostgreSQL 17 and later pins it itself).
+Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
+milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
+is under way); row_estimate; size_bytes with indexes; sqlstate and error of a failure; note, for example why it was not
+concurrent.
+Errors: none for a view: those are rows, and a warning is raised.
+Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
+
+-- source: sql/matview/refresh_materialized_views.sql
+CREATE FUNCTION lifecycle._raise_refresh_failures(failures text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF cardinality(failures) > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'raise_exception',
+            MESSAGE = format('%s materialized views were not refreshed', cardinality(failures)),
+            DETAIL = array_to_string(failures, E'\n'),
+            HINT = 'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_refresh_failures(text[]) IS 'Raises P0001 with the list when there is one.';
+
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
+-- each transaction; a run that finds it taken leaves the rest to the one that took it.
+CREATE PROCEDURE lifecycle.refresh_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_items lifecycle.refresh_item[] := lifecycle._refresh_order(schemas);
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result;
+    v_stale pg_catalog.oid[] := ARRAY[]::pg_catalog.oid[];
+    v_failures pg_catalog.text[] := ARRAY[]::pg_catalog.text[];
+BEGIN
+    FOREACH v_item IN ARRAY v_items LOOP
+        v_result := lifecycle._lock_refresh_run();
+        EXIT WHEN v_result.status IS NOT NULL;
+        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, search_path);
+        COMMIT;
+        IF v_result.status OPERATOR(pg_catalog.<>) 'refreshed' THEN
+            v_stale := pg_catalog.array_append(v_stale, v_item.view);
+            v_failures := pg_catalog.array_append(v_failures, pg_catalog.format('%I.%I %s: %s', v_result.view_schema,
+                v_result.view_name, v_result.status, pg_catalog.concat_ws(' ', v_result.sqlstate, v_result.error,
+                v_result.note)));
+        END IF;
+    END LOOP;
+    PERFORM lifecycle._raise_refresh_failures(v_failures);
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, text) IS
+'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
+refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
+function can be called.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
+PostgreSQL allows it; search_path - what the views'' functions see, by default the caller''s path.
+Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
+Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
+Example: CALL lifecycle.refresh_materialized_views();';
+
+-- source: sql/matview/refresh_materialized_view.sql
+CREATE FUNCTION lifecycle.refresh_materialized_view(
+    target regclass,
+    concurrent boolean DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_result lifecycle.refresh_result;
+BEGIN
+    PERFORM lifecycle._require_table(target, '{m}');
+    IF NOT lifecycle._may_refresh(target) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('role %I may not refresh %s', current_user, target),
+            HINT = format('Only its owner, %I, may; since PostgreSQL 17 also who has the MAINTAIN privilege on it.',
+                (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target));
+    END IF;
+    v_result := lifecycle._refresh_view(target, concurrent, refresh_materialized_view.search_path);
+    IF v_result.status = 'failed' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = v_result.sqlstate,
+            MESSAGE = format('%s was not refreshed: %s', target, v_result.error),
+            DETAIL = format('Mode: %s.', concat_ws(', ', v_result.mode, v_result.note));
+    END IF;
+    RETURN NEXT v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_materialized_view(regclass, boolean, text) IS
+'Refreshes one materialized view and nothing that it reads.
+
+Arguments: target - the materialized view; concurrent - true or false, default where PostgreSQL allows it; search_path -
+what its functions see, by default the caller''s path.
+Returns: one row (lifecycle.refresh_result).
+Errors: 42809 not a materialized view; 42501 not the owner; 55P03 lock; what the query raises, with its SQLSTATE. A
+failure takes its row in the history back with it.
+Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'');';
+
+-- source: sql/matview/mv_refresh_status.sql
+CREATE VIEW lifecycle.mv_refresh_status WITH (security_invoker = true) AS
+SELECT
+    n.nspname AS view_schema,
+    c.relname AS view_name,
+    c.relispopulated AS is_populated,
+    done.started_at AS last_refreshed_at,
+    extract(EPOCH FROM clock_timestamp() - done.started_at)::bigint AS seconds_old,
+    done.refresh_time_ms,
+    done.mode,
+    done.refreshed_by,
+    nullif(c.reltuples, -1)::bigint AS row_estimate,
+    pg_total_relation_size(c.oid) AS size_bytes,
+    latest.status AS last_status,
+    latest.started_at AS last_tried_at,
+    latest.sqlstate AS last_sqlstate,
+    coalesce(latest.error, CASE latest.status WHEN 'skipped' THEN latest.note END) AS last_error
+FROM pg_class AS c
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+-- In the database that wrote the row the oid counts, which follows a rename; in a restored one the name.
+LEFT JOIN LATERAL (
+    SELECT r.*
+    FROM lifecycle.materialized_view_refresh AS r
+    WHERE
+        r.status = 'refreshed'
+        AND CASE
+            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
+            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
+        END
+    ORDER BY r.started_at DESC
+    LIMIT 1
+) AS done ON true
+LEFT JOIN LATERAL (
+    SELECT r.*
+    FROM lifecycle.materialized_view_refresh AS r
+    WHERE
+        CASE
+            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
+            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
+        END
+    ORDER BY r.started_at DESC
+    LIMIT 1
+) AS latest ON true
+WHERE c.relkind = 'm';
+
+COMMENT ON VIEW lifecycle.mv_refresh_status IS
+'Every materialized view with its last refresh through pg_lifecycle (a refresh by hand leaves no trace in PostgreSQL).
+Columns: view_schema, view_name; is_populated; last_refreshed_at (the start of the refresh: the data is as of then),
+seconds_old; refresh_time_ms in milliseconds, mode, refreshed_by of that refresh; row_estimate, size_bytes now;
+last_status, last_tried_at, last_sqlstate, last_error of the last try, which may have failed.
+Example: SELECT view_name, seconds_old, last_status FROM lifecycle.mv_refresh_status;';
+
+-- source: sql/matview/check_mv_freshness.sql
+CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') RETURNS SETOF lifecycle.view_freshness
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(
+        CASE f.finding WHEN 'fresh' THEN 'ok' WHEN 'no data' THEN 'error' ELSE 'warning' END,
+        format('materialized view %I.%I', s.view_schema, s.view_name),
+        f.finding,
+        concat_ws('; ',
+            CASE f.finding
+                WHEN 'no data' THEN 'it was never populated, reading it is an error'
+                WHEN 'never refreshed' THEN 'not by pg_lifecycle; PostgreSQL does not record a refresh by hand'
+                ELSE format('last refreshed %s ago', date_trunc('second', clock_timestamp() - s.last_refreshed_at))
+            END,
+            CASE WHEN s.last_status <> 'refreshed' THEN format('the last try %s: %s', s.last_status, s.last_error) END),
+        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_materialized_view(%L)',
+            format('%I.%I', s.view_schema, s.view_name)) END,
+        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
+    )::lifecycle.view_freshness
+    FROM lifecycle.mv_refresh_status AS s
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN NOT s.is_populated THEN 'no data'
+        WHEN s.last_refreshed_at IS NULL THEN 'never refreshed'
+        WHEN s.last_refreshed_at < clock_timestamp() - max_age THEN 'stale'
+        ELSE 'fresh'
+    END AS finding) AS f
+    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
+$fn$;
+COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
+'How old the data of each materialized view is, by the history of lifecycle.refresh_all_materialized_views and its
+kin.
+
+Arguments: max_age - older is stale, an interval with its unit, default one day.
+Returns: one row a materialized view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
+stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_refreshed_at, seconds_old.
+Errors: none.
+Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';
 
 -- source: sql/privileges.sql
 -- Last of all: nobody may run anything until somebody grants it (lifecycle.grant_lifecycle_admin, grant_lifecycle_use).

@@ -22,8 +22,6 @@ MAX_LINE = 120
 BODY_ADVICE, BODY_LIMIT = 80, 100
 _TAIL = [("dry_run", "boolean"), ("expected_plan", "text"), ("search_path", "text")]
 _TAKES_BACK = re.compile(r"(rollback|drop|purge|finish|archive|detach)_|erase|prepare_uninstall")
-# Names that the design of the API gives: keywords of category U, which need no quotes in any place.
-_DESIGNED = {"target", "cascade", "names", "schemas", "year", "month"}
 
 
 def rule(function: Rule) -> Rule:
@@ -149,12 +147,11 @@ def one_routine_a_file(file: SourceFile) -> Iterator[Finding]:
 
 @rule
 def parameter_names(file: SourceFile) -> Iterator[Finding]:
-    """No public parameter is a keyword, no private one a keyword that needs quotes; no overloads share all names."""
+    """No parameter is a keyword that needs quotes (category U never does); no overloads share all names."""
     seen: dict[tuple[str, frozenset[str]], str] = {}
     for routine in file.routines:
         for parameter in routine.parameters:
-            category = keywords().get(parameter.name.lower())
-            if category and parameter.name not in _DESIGNED and (routine.is_public or category != "U"):
+            if keywords().get(parameter.name.lower(), "U") != "U":
                 message = f"parameter {parameter.name} of {routine.name} is a keyword"
                 yield _at(file, routine.statement, "keyword", message)
         names = (routine.name, frozenset(p.name for p in routine.parameters))

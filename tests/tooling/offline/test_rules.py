@@ -66,7 +66,7 @@ FAULTS = [
     ("comment-sections", "Example: SELECT", "SELECT"),
     ("comment-sections", "Arguments: target", "target"),
     ("comment-sections", "Returns: one", "One"),
-    ("keyword", "target regclass,", "target regclass,\n    options jsonb,"),
+    ("keyword", "target regclass,", 'target regclass,\n    "interval" jsonb,'),
     ("target", "target regclass", "target text"),
     ("target", "    target regclass", "    label text,\n    target regclass"),
     ("change-tail", "target regclass,\n    dry_run boolean DEFAULT false", "dry_run boolean,\n    target regclass"),

@@ -1,0 +1,7 @@
+CREATE FUNCTION lifecycle._may_record(table_oid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c WHERE c.oid = table_oid AND pg_has_role(current_user, c.relowner, 'USAGE')
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_record(oid) IS 'Whether the caller owns the table, and so may record its deletions.';

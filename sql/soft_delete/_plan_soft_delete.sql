@@ -1,0 +1,195 @@
+-- The plan in its parts. What is there already is adopted: a column, an index, a view of the right shape come back as
+-- they were.
+CREATE FUNCTION lifecycle._soft_delete_column_steps(target regclass, column_name name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname = column_name AND NOT a.attisdropped);
+    v_id_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname = 'deletion_id' AND NOT a.attisdropped);
+BEGIN
+    IF v_type NOT IN ('timestamp'::regtype, 'timestamptz'::regtype) OR v_id_type <> 'bigint'::regtype THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'datatype_mismatch',
+            MESSAGE = format('column %I of %s has another type than soft delete needs',
+                CASE WHEN v_id_type <> 'bigint'::regtype THEN 'deletion_id' ELSE column_name END, target),
+            DETAIL = format('%I must be timestamptz or timestamp (it is %s), and deletion_id, where it stands, bigint.',
+                column_name, coalesce(v_type::text, 'not there')),
+            HINT = 'Pass another column_name, or rename that column.';
+    END IF;
+    RETURN ARRAY[
+        lifecycle._step(
+            'add column', format('column %s.%I', target, column_name),
+            CASE WHEN v_type IS NULL THEN format('ALTER TABLE %s ADD COLUMN %I timestamp with time zone', target,
+                column_name) END,
+            format('ALTER TABLE %s DROP COLUMN %I', target, column_name),
+            note => CASE WHEN v_type IS NULL THEN 'no rewrite; ACCESS EXCLUSIVE for a moment'
+                ELSE format('is there already (%s), with its values', v_type) END
+        ),
+        lifecycle._step(
+            'add column', format('column %s.deletion_id', target),
+            CASE WHEN v_id_type IS NULL THEN format('ALTER TABLE %s ADD COLUMN deletion_id bigint', target) END,
+            format('ALTER TABLE %s DROP COLUMN deletion_id', target),
+            note => CASE WHEN v_id_type IS NOT NULL THEN 'is there already' END
+        )
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_column_steps(regclass, name) IS 'The steps that add the two columns.';
+
+-- One partial index on the number of the deletion: it holds deleted rows only, so ordinary writes do not touch it and
+-- stay HOT; restore, purge and the count of a restore find their rows by it.
+CREATE FUNCTION lifecycle._soft_delete_index_step(target regclass, index_name name) RETURNS lifecycle.plan_step
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class pg_class;
+    v_schema name;
+    v_large boolean;
+BEGIN
+    SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
+    v_schema := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = v_class.relnamespace);
+    v_large := v_class.relkind = 'r'
+        AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
+    IF EXISTS (
+        SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = target AND a.attname = 'deletion_id'
+    ) THEN
+        RETURN lifecycle._step('create index', format('index %I.%I', v_schema, index_name), NULL,
+            note => 'an index on deletion_id stands already');
+    END IF;
+    RETURN lifecycle._step(
+        'create index', format('index %I.%I', v_schema, index_name),
+        format('CREATE INDEX %s%I ON %s (deletion_id) WHERE deletion_id IS NOT NULL',
+            CASE WHEN v_large THEN 'CONCURRENTLY ' ELSE '' END, index_name, target),
+        format('DROP INDEX %I.%I', v_schema, index_name),
+        stage => CASE WHEN v_large THEN 2 ELSE 1 END,
+        top_level => v_large,
+        note => CASE WHEN v_large THEN 'everything works without it, restores and counts are slow until it stands' END
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
+    regclass,
+    name
+) IS 'The step that makes the index on deletion_id.';
+
+CREATE FUNCTION lifecycle._soft_delete_trigger_step(
+    relation text, trigger_name name, definition text, routine text, always boolean DEFAULT false
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'create trigger', format('trigger %I on %s', trigger_name, relation),
+        CASE WHEN t.oid IS NULL THEN
+            format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
+            || format(' EXECUTE FUNCTION %s()', routine)
+            || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
+                ELSE '' END
+        END,
+        format('DROP TRIGGER %I ON %s', trigger_name, relation),
+        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already' END
+    )
+    FROM (VALUES (to_regclass(relation))) AS r (oid)
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, boolean) IS
+'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
+
+CREATE FUNCTION lifecycle._soft_delete_function_step(
+    routine text, parameters text, types text, result text, attributes text, body text, owner name
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'create function', 'function ' || f.identity,
+        CASE WHEN to_regprocedure(f.identity) IS NULL THEN
+            format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = pg_catalog, pg_temp AS %L; ',
+                routine, parameters, result, attributes, body)
+            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.identity, owner,
+                f.identity)
+        END,
+        format('DROP FUNCTION %s', f.identity),
+        note => CASE WHEN to_regprocedure(f.identity) IS NOT NULL
+            THEN 'a function of that name and arguments stands already' END
+    )
+    FROM (SELECT format('%s(%s)', routine, types) AS identity) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
+'The step that makes a generated function for the owner of the table, executable by nobody else.';
+
+-- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
+-- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
+-- real one.
+CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
+    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    -- The statement triggers cost an ordinary UPDATE no call: nothing is pending, so they do not fire.
+    v_pending constant text := $when$
+        COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
+        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''$when$;
+BEGIN
+    RETURN ARRAY(
+        SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
+            'SECURITY DEFINER ',
+            lifecycle._soft_delete_body(f.template, target, deleted_at, deletion_id, keys, path), v_owner)
+        FROM (VALUES
+            ('', lifecycle._soft_delete_delete_template()),
+            ('_row', lifecycle._soft_delete_row_template()),
+            ('_statement', lifecycle._soft_delete_statement_template())
+        ) AS f (suffix, template)
+    ) || ARRAY[
+        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete',
+            'BEFORE DELETE ON %s FOR EACH ROW '
+            'WHEN (pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) ''on'')',
+            lifecycle._soft_delete_routine(target, ''), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete_begin',
+            format('BEFORE UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
+            lifecycle._soft_delete_routine(target, '_statement'), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_row',
+            format('BEFORE UPDATE ON %%s FOR EACH ROW '
+                'WHEN (OLD.%1$s IS DISTINCT FROM NEW.%1$s OR OLD.%2$s IS DISTINCT FROM NEW.%2$s)',
+                replace(quote_ident(deleted_at), '%', '%%'), replace(quote_ident(deletion_id), '%', '%%')),
+            lifecycle._soft_delete_routine(target, '_row'), true),
+        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_end',
+            format('AFTER UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
+            lifecycle._soft_delete_routine(target, '_statement'), true)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
+'The steps that make the trigger function of a table and its triggers.';
+
+CREATE FUNCTION lifecycle._plan_soft_delete(
+    target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
+    path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_schema name;
+    v_table name;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    SELECT n.nspname, c.relname INTO v_schema, v_table
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+    v_plan := lifecycle._data_schema_steps()
+        || lifecycle._soft_delete_column_steps(target, column_name)
+        || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
+        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, path)
+        || lifecycle._soft_delete_view_steps(target,
+            format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
+                column_name, v_keys, path);
+    IF rpc_name <> '' IS NOT FALSE THEN
+        v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._soft_delete_rpc_template(), column_name,
+            format('%I.%I', v_schema, coalesce(rpc_name, lifecycle._name(ARRAY['soft_delete', v_table::text]))),
+            rpc_argument, v_keys, path);
+    END IF;
+    IF restore_rpc_name <> '' IS NOT FALSE THEN
+        v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._restore_rpc_template(), column_name,
+            format('%I.%I', v_schema, coalesce(restore_rpc_name, lifecycle._name(ARRAY['restore', v_table::text]))),
+            rpc_argument, v_keys, path);
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_soft_delete(
+    regclass, name, name, name, name, name,
+    text
+) IS 'The plan of enable_soft_delete.';

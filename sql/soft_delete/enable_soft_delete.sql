@@ -1,0 +1,72 @@
+-- What soft delete cannot be right on is refused before anything is planned.
+CREATE FUNCTION lifecycle._require_soft_deletable(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent regclass := (SELECT i.inhparent FROM pg_inherits AS i WHERE i.inhrelid = target LIMIT 1);
+    v_child regclass := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+        WHERE i.inhparent = target AND c.relkind = 'r' LIMIT 1);
+BEGIN
+    IF v_parent IS NOT NULL OR v_child IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'wrong_object_type',
+            MESSAGE = format('soft delete cannot be enabled on %s', target),
+            DETAIL = CASE WHEN v_child IS NOT NULL THEN format('%s inherits from it.', v_child)
+                ELSE format('It is a partition or an inheritance child of %s.', v_parent) END,
+            HINT = CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_parent) = 'p'
+                THEN format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_parent)
+                ELSE 'Tables with inheritance children cannot be soft-deleted; partitioned tables can.' END;
+    END IF;
+    IF cardinality(lifecycle._key_columns(target)) = 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no primary key', target),
+            DETAIL = 'A soft delete names the row it deletes.',
+            HINT = format('ALTER TABLE %s ADD PRIMARY KEY (...)', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
+'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
+
+CREATE FUNCTION lifecycle.enable_soft_delete(
+    target regclass,
+    column_name name DEFAULT 'deleted_at',
+    view_name name DEFAULT NULL,
+    rpc_name name DEFAULT NULL,
+    restore_rpc_name name DEFAULT NULL,
+    rpc_argument name DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    PERFORM lifecycle._require_soft_deletable(target);
+    RETURN QUERY SELECT * FROM lifecycle._apply(
+        'soft_delete', target,
+        lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
+            enable_soft_delete.search_path),
+        dry_run, expected_plan,
+        jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name),
+        enable_soft_delete.search_path
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.enable_soft_delete(regclass, name, name, name, name, name, boolean, text, text) IS
+'Lets rows of a table be marked as deleted instead of being deleted: adds deleted_at and deletion_id, the view
+active_<table> (DELETE on it marks rows, with right counts and RETURNING), soft_delete_<table>(key) and
+restore_<table>(key) for PostgREST, and a record of each deletion in lifecycle.deletion. A column, index or view of
+that shape is taken over.
+
+Arguments: target - a table with a primary key, or a partitioned one; column_name - the column that marks deleted
+rows, timestamptz, or an existing one of type timestamptz or timestamp; view_name, rpc_name, restore_rpc_name - other
+names, in the schema of the table, '''' for no function; rpc_argument - the name of the argument of a key of one
+column; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers
+of the table see when rows are marked through the view or the functions.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
+another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.
+Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
+true);';

@@ -1,0 +1,22 @@
+-- Shapes of this module.
+CREATE TYPE lifecycle.key_column AS (
+    name name,
+    type text,
+    equals text
+);
+COMMENT ON TYPE lifecycle.key_column IS
+'A column of a primary key: its name, its type, and the equality operator of the key, written so that no search_path
+matters.';
+
+CREATE TYPE lifecycle.soft_delete_stat AS (
+    table_schema name,
+    table_name name,
+    active bigint,
+    deleted bigint,
+    deletion_rate numeric,
+    oldest_deletion timestamptz,
+    newest_deletion timestamptz
+);
+COMMENT ON TYPE lifecycle.soft_delete_stat IS
+'Rows of a soft-deleted table: active and deleted (counts), deletion_rate (percent of all), oldest and newest
+deletion.';
