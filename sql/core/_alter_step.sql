@@ -9,9 +9,10 @@ RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg
     FROM (
         SELECT CASE c.relreplident
             WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
-            ELSE 'USING INDEX ' || quote_ident((SELECT x.relname
+            -- When its index has been dropped, PostgreSQL acts as if it were NOTHING.
+            ELSE coalesce('USING INDEX ' || quote_ident((SELECT x.relname
                 FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
-                WHERE i.indrelid = c.oid AND i.indisreplident))
+                WHERE i.indrelid = c.oid AND i.indisreplident)), 'NOTHING')
         END AS identity
         FROM pg_class AS c WHERE c.oid = target
     ) AS now

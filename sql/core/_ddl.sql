@@ -1,19 +1,42 @@
 -- What stood before must come back exactly: definition, options, owner, grants, comments. These functions read it from
 -- the catalog before a step replaces it; the text becomes the inverse.
+CREATE FUNCTION lifecycle._grantee(role oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._grantee(oid) IS 'A role of an ACL or a policy as GRANT wants it.';
+
 CREATE FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- No ACL means the built-in defaults, which a new object has by itself.
-    SELECT CASE WHEN acl IS NULL THEN '' ELSE
-        format('; REVOKE ALL ON %s %s FROM PUBLIC, %I', kind, identity, pg_get_userbyid(owner))
-        || coalesce(string_agg(format('; GRANT %s ON %s %s TO %s%s', g.privileges, kind, identity, g.grantee,
-            CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY g.grantee, g.is_grantable), '')
-    END
-    FROM (
-        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
-            a.is_grantable, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
-        FROM aclexplode(acl) AS a
-        GROUP BY a.grantee, a.is_grantable
-    ) AS g
+    -- No ACL means the built-in defaults, which a new object has by itself, unless ALTER DEFAULT PRIVILEGES says
+    -- otherwise: whoever gets something from that has it taken away again.
+    WITH built_in AS (
+        SELECT acldefault(o.type, owner) AS acl, o.type
+        FROM (SELECT CASE kind WHEN 'TABLE' THEN 'r' ELSE 'f' END::"char" AS type) AS o
+    ), granted AS (
+        SELECT d.defaclacl AS acl FROM pg_default_acl AS d JOIN built_in AS b ON b.type = d.defaclobjtype
+    ), wanted AS (
+        SELECT coalesce(_ddl_acl.acl, b.acl) AS acl
+        FROM built_in AS b
+        WHERE _ddl_acl.acl IS NOT NULL OR EXISTS (SELECT FROM granted)
+    ), stranger AS (
+        SELECT string_agg(DISTINCT lifecycle._grantee(a.grantee), ', ') AS names
+        FROM (SELECT 0 AS grantee UNION SELECT owner UNION
+            SELECT x.grantee FROM granted AS g CROSS JOIN LATERAL aclexplode(g.acl) AS x) AS a
+    )
+    SELECT coalesce((
+        SELECT format('; REVOKE ALL ON %s %s FROM %s', kind, identity, s.names) || coalesce((
+            SELECT string_agg(format('; GRANT %s ON %s %s TO %s%s', g.privileges, kind, identity, g.grantee,
+                CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY g.grantee, g.is_grantable)
+            FROM (
+                SELECT lifecycle._grantee(a.grantee) AS grantee, a.is_grantable,
+                    string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+                FROM aclexplode(w.acl) AS a
+                GROUP BY a.grantee, a.is_grantable
+            ) AS g
+        ), '')
+        FROM wanted AS w CROSS JOIN stranger AS s
+    ), '')
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 'Statements that give an object these privileges and no others.';
@@ -21,7 +44,7 @@ COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
-        CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
+        lifecycle._grantee(x.grantee),
         CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION'
             ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
@@ -70,6 +93,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE d.adrelid = relation), '')
         || coalesce((SELECT string_agg('; ' || lifecycle._ddl_trigger(t.oid), '' ORDER BY t.tgname)
             FROM pg_trigger AS t WHERE t.tgrelid = relation AND NOT t.tgisinternal), '')
+        || coalesce((SELECT string_agg(format('; %s%s', rtrim(pg_get_ruledef(r.oid), ';'), '; ' || nullif(concat(
+                'COMMENT ON RULE ' || quote_ident(r.rulename) || ' ON ' || relation || ' IS '
+                    || quote_literal(obj_description(r.oid, 'pg_rewrite'))), '')), '' ORDER BY r.rulename)
+            FROM pg_rewrite AS r WHERE r.ev_class = relation AND r.rulename <> '_RETURN'), '')
         || format('; ALTER VIEW %s OWNER TO %I', relation, pg_get_userbyid(c.relowner))
         || lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)
         || lifecycle._ddl_column_acl(relation)
@@ -78,7 +105,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE c.oid = relation
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_view(regclass) IS
-'Statements that make a view as it stands, with options, column defaults, triggers, owner, grants and comments.';
+'Statements that make a view as it stands, with options, column defaults, triggers, rules, owner, grants and
+comments.';
 
 CREATE FUNCTION lifecycle._ddl_routine(routine regprocedure) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -92,11 +120,10 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_routine(regprocedure) IS
 'Statements that make a routine as it stands, with owner, grants and comment.';
 
-CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
+-- What neither pg_get_indexdef nor pg_get_constraintdef prints.
+CREATE FUNCTION lifecycle._ddl_index_properties(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- pg_get_indexdef prints storage options and, with them, everything but what ALTER INDEX added.
-    SELECT pg_get_indexdef(relation)
-        || coalesce('; ALTER INDEX ' || relation || ' SET TABLESPACE ' || quote_ident(s.spcname), '')
+    SELECT coalesce('; ALTER INDEX ' || relation || ' SET TABLESPACE ' || quote_ident(s.spcname), '')
         || coalesce((SELECT string_agg(format('; ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', relation, a.attnum,
                 a.attstattarget), '' ORDER BY a.attnum)
             FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attstattarget >= 0), '')
@@ -110,15 +137,26 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
     WHERE c.oid = relation
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS
-'Statements that make an index as it stands, with tablespace, statistics targets, CLUSTER mark, replica identity and
-comment.';
+COMMENT ON FUNCTION lifecycle._ddl_index_properties(regclass) IS
+'Statements that give an index its tablespace, statistics targets, CLUSTER mark, replica identity and comment.';
+
+CREATE FUNCTION lifecycle._ddl_index(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT pg_get_indexdef(relation) || lifecycle._ddl_index_properties(relation)
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS 'Statements that make an index as it stands.';
 
 CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
+        || coalesce((
+            SELECT '; ALTER INDEX ' || c.oid::regclass || ' SET (' || array_to_string(c.reloptions, ', ') || ')'
+            FROM pg_class AS c WHERE c.oid = own.index), '')
+        || coalesce(lifecycle._ddl_index_properties(own.index), '')
         || lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, k.conrelid::regclass))
     FROM pg_constraint AS k
+    -- A foreign key names an index too, but it is not its own.
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.contype IN ('p', 'u', 'x') THEN k.conindid END AS index) AS own
     WHERE k.oid = constraint_oid
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_constraint(oid) IS 'Statements that add a table constraint as it stands.';
@@ -129,10 +167,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
             CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
                 ELSE 'ALL' END,
-            (SELECT string_agg(CASE r.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.role)) END, ', ')
+            (SELECT string_agg(lifecycle._grantee(r.role), ', ')
              FROM unnest(p.polroles) AS r (role)))
-        || coalesce(format(' USING (%s)', pg_get_expr(p.polqual, p.polrelid)), '')
-        || coalesce(format(' WITH CHECK (%s)', pg_get_expr(p.polwithcheck, p.polrelid)), '')
+        || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+        || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
         || lifecycle._ddl_comments(format('policy %I on %s', p.polname, p.polrelid::regclass))
     FROM pg_policy AS p
     WHERE p.oid = policy

@@ -1,4 +1,5 @@
--- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later.
+-- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later, and
+-- not its name.
 CREATE FUNCTION lifecycle._definition(address lifecycle.object_address) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE (address).class_id
@@ -10,18 +11,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) ELSE (
             SELECT concat_ws(' ', c.relkind, c.relpersistence, c.reloptions, CASE
                     WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid)
-                    WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid)
+                    WHEN c.relkind IN ('i', 'I') THEN
+                        replace(pg_get_indexdef(c.oid), format(' INDEX %I ON ', c.relname), ' INDEX ON ')
                     ELSE concat_ws(' ', pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
                 END)
             FROM pg_class AS c WHERE c.oid = (address).object_id
         ) END
-        WHEN 'pg_proc'::regclass THEN (SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
-            WHERE p.oid = (address).object_id)
+        WHEN 'pg_proc'::regclass THEN (
+            SELECT replace(pg_get_functiondef(p.oid), format(' %s.%I(', p.pronamespace::regnamespace, p.proname), ' (')
+            FROM pg_proc AS p WHERE p.oid = (address).object_id)
         WHEN 'pg_constraint'::regclass THEN pg_get_constraintdef((address).object_id)
         WHEN 'pg_trigger'::regclass THEN (
-            SELECT t.tgenabled::text || pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE t.oid = (address).object_id)
+            SELECT t.tgenabled::text || replace(pg_get_triggerdef(t.oid), format(' TRIGGER %I ', t.tgname), ' TRIGGER ')
+            FROM pg_trigger AS t WHERE t.oid = (address).object_id)
         WHEN 'pg_policy'::regclass THEN (
-            SELECT concat_ws(' ', p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, p.polrelid),
+            SELECT concat_ws(' ', p.polcmd, p.polpermissive, ARRAY(
+                    SELECT pg_get_userbyid(r.role) FROM unnest(p.polroles) AS r (role) ORDER BY 1
+                ), pg_get_expr(p.polqual, p.polrelid),
                     pg_get_expr(p.polwithcheck, p.polrelid))
             FROM pg_policy AS p WHERE p.oid = (address).object_id)
         ELSE lifecycle._identity(address)
