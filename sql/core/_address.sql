@@ -47,8 +47,8 @@ BEGIN
     END IF;
     RETURN CASE WHEN v_address.object_id IS NOT NULL AND v_address.sub_id IS NOT NULL THEN v_address END;
 EXCEPTION
-    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop the
-    -- others. Before PostgreSQL 16 a missing argument type is an error too.
+    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop
+    -- the others. Before PostgreSQL 16 a missing argument type is an error too.
     WHEN syntax_error OR invalid_name OR undefined_object OR undefined_table OR invalid_schema_name
         OR invalid_parameter_value OR invalid_text_representation OR feature_not_supported OR null_value_not_allowed
     THEN RETURN NULL;

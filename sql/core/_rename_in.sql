@@ -1,15 +1,16 @@
--- A stored statement under today's names. Whoever owns an object chooses its new name, so a name may only ever replace a
--- name: the statement is taken apart as the parser would, and a quoted name stays one token. In a string only a whole
+-- A stored statement under today's names. Whoever owns an object chooses its new name, so a name may only ever replace
+-- a name: the statement is taken apart as the parser would, and a quoted name stays one token. In a string only a whole
 -- name is replaced; the body of a function or of DO is a statement of its own; comments stay as they are.
 CREATE FUNCTION lifecycle._rename_name(name_path text, following text, renames jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- "s.t" is the beginning of a path, a lone name (column, trigger) stands alone or at the end of "s.t.c"; a function
     -- comes with its arguments.
-    WITH RECURSIVE part AS (
+    WITH part AS (
         SELECT m[1] AS word, place
         FROM regexp_matches(name_path, '"(?:[^"]|"")*"|[^."]+', 'g') WITH ORDINALITY AS w (m, place)
     ), path AS (
-        SELECT array_agg(CASE WHEN word LIKE '"%' THEN quote_ident(replace(substr(word, 2, length(word) - 2), '""', '"'))
+        SELECT array_agg(CASE
+            WHEN word LIKE '"%' THEN quote_ident(replace(substr(word, 2, length(word) - 2), '""', '"'))
             ELSE lower(word) END ORDER BY place) AS words
         FROM part
     ), known AS (
@@ -51,10 +52,11 @@ BEGIN
         v_new := v_token;
         IF v_token IS NULL AND v_rest LIKE '''%' THEN
             v_token := substring(v_rest FROM '^''(?:[^'']|'''')*''');
-            v_new := coalesce(quote_literal(renames ->> replace(substr(v_token, 2, length(v_token) - 2), '''''', '''')), v_token);
+            v_new := quote_literal(renames ->> replace(substr(v_token, 2, length(v_token) - 2), '''''', ''''));
         ELSIF v_rest ~ '^\$(?:[^\x01-@[-^`{-\x7f][^\x01-/:-@[-^`{-\x7f]*)?\$' THEN
             v_token := substring(v_rest FROM '^\$[^$]*\$');
-            v_token := substr(v_rest, 1, nullif(strpos(substr(v_rest, length(v_token) + 1), v_token), 0) + 2 * length(v_token) - 1);
+            v_token := left(v_rest,
+                nullif(strpos(substr(v_rest, length(v_token) + 1), v_token), 0) + 2 * length(v_token) - 1);
             v_new := lifecycle._rename_body(v_token, renames);
         ELSIF v_token IS NULL THEN
             v_token := substring(v_rest FROM '^' || v_word || '(?:\.' || v_word || ')*');

@@ -5,7 +5,8 @@ CREATE FUNCTION lifecycle._relation_renames(migration_id bigint) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
         SELECT m.target AS old_name, m.target_oid AS relation FROM lifecycle.migration AS m
-        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
+        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL
+            AND m.origin = lifecycle._origin()
         UNION
         SELECT regexp_replace(s.object, '^(materialized view|foreign table|[a-z]+) ', ''), (s.address).object_id
         FROM lifecycle.migration_step AS s

@@ -3,7 +3,8 @@
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
-        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone, lifecycle._locate(s.object, s.address, m.origin) AS address
+        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone,
+            lifecycle._locate(s.object, s.address, m.origin) AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
         WHERE s.status = 'done' AND s.address IS NOT NULL

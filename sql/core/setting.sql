@@ -1,6 +1,7 @@
 -- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
-CREATE FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_setting_value(
+    definition lifecycle.setting_definition, setting_value text
+) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
         OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
