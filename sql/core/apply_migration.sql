@@ -3,7 +3,8 @@ CREATE FUNCTION lifecycle._is_top_level(statement text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT regexp_replace(statement, '^(\s+|--[^\n]*\n|/\*.*?\*/)+', '')
         ~* ('^(create\s+(unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex\s.*\sconcurrently\s'
-            || '|reindex\s+(\(.*\)\s*)?(database|system|schema)\M|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently'
+            || '|reindex\s+(\(.*\)\s*)?(database|system|schema)\M'
+            || '|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently'
             || '|vacuum\M|create\s+database|drop\s+database|alter\s+database\s.*\sset\s+tablespace\s'
             || '|alter\s+system|create\s+tablespace|drop\s+tablespace|create\s+subscription|drop\s+subscription)')
 $fn$;
