@@ -6,12 +6,14 @@ What it does is written in docs/examples/coaching/*.sql. This module starts a se
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "coaching"
 BUILD = ("01_schema", "02_partitions", "03_data", "04_soft_delete", "05_materialized_views", "06_api", "07_maintenance")
 OWNER = "coaching_owner"
 MARK = "pg_lifecycle demo"  # comment on the database: one that bears it may be made anew
-WIDTH = 46
+WIDTH = 110
 
 
 class DemoError(Exception):
@@ -144,13 +146,12 @@ def _build(server: Server, options: argparse.Namespace) -> str:
         for name in BUILD:
             if name == "04_soft_delete" and options.check:
                 before = _schema(server, options.database)
-            purpose = _text(name).splitlines()[0].removeprefix("-- ")
-            print(f"  {name}.sql", flush=True)
+            print(f"  {name}.sql: {_text(name).splitlines()[0].removeprefix('-- ')}", flush=True)
             started = time.monotonic()
             results = _run(connection, _text(name))
-            done = sum(len(r.rows) for r in results)
-            steps = f", {done} steps" if done > 1 else ""
-            print(f"      {purpose} ({time.monotonic() - started:.1f} s{steps})", flush=True)
+            steps = sum(len(r.rows) for r in results)
+            done = f"{time.monotonic() - started:.1f} s" + (f", {steps} steps" if steps > 1 else "")
+            print(f"      {done}", flush=True)
     return before
 
 
@@ -223,17 +224,29 @@ def _scenes(text: str) -> Iterator[Scene]:
 
 def _print(result: Result) -> None:
     """A plain table: numbers to the right, what is too long is cut."""
-    cells = [["" if value is None else str(value) for value in row] for row in result.rows]
-    cells = [[c if len(c) <= WIDTH else c[: WIDTH - 1] + "…" for c in row] for row in cells]
+    cells = [[_shown(value) for value in row] for row in result.rows]
     widths = [max(map(len, column)) for column in zip(result.columns, *cells, strict=True)]
-    numeric = [all(not isinstance(row[i], str) for row in result.rows) for i in range(len(widths))]
+    numeric = [all(isinstance(row[i], int | float | Decimal) for row in result.rows) for i in range(len(widths))]
     for row in [result.columns, *cells]:
         line = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric, strict=True))
         print("    " + "  ".join(line).rstrip())
 
 
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            text = ""
+        case bool():
+            text = "yes" if value else "no"
+        case dict():
+            text = json.dumps(value)
+        case _:
+            text = str(value)
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
 def _schema(server: Server, database: str) -> str:
-    """The schema without the key that pg_dump draws by lot, and without the extension's own comings and goings."""
+    """The schema without the key that pg_dump draws by lot."""
     return re.sub(r"^\\(un)?restrict .*\n", "", server.dump(database, "--schema-only"), flags=re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
--- A partition of daily_metrics for each month of data, from twelve months before the anchor, and three months ahead.
+-- A partition of daily_metrics for each month: twelve before the anchor, and three ahead.
 -- Both calls are idempotent: what stands is reported as `skipped`.
 SELECT r.action, r.object, r.status
 FROM generate_series(

@@ -1,4 +1,4 @@
--- Made-up data, the same at every run: what looks random is a hash of the row's number.
+-- Made-up data, the same at every run. What looks random is a hash of the row's number.
 --     SET coaching.daily_metrics = 200000;        rows of daily_metrics, over the twelve months before the anchor
 --     SET coaching.users = 2000;                  the first of them are the coaches
 --     SET coaching.coaches = 200;

@@ -1,5 +1,6 @@
--- The four materialized views. Each fact is summed up in its own subquery before it is joined: joining clients,
--- packages, subscriptions and payments first would count every payment once for each client.
+-- The four materialized views.
+-- Each fact is summed up in its own subquery before it is joined: joining clients, packages, subscriptions and payments
+-- first would count every payment once for each client.
 -- The predicate `deleted_at IS NULL` stands here instead of the active_ views, so that those can be made anew freely.
 -- No now() in a definition: it would make every row differ at every refresh, and CONCURRENTLY rewrite all of them.
 

@@ -1,14 +1,17 @@
--- What the application calls without naming a schema: wrappers in public for two functions of pg_lifecycle, and one of
--- the system's own. The service role owns nothing, and REFRESH or ATTACH PARTITION need the owner, so they run with
--- the rights of their owner, the owner of the tables; only the service role may call them.
+-- Unqualified calls for a service role that owns nothing.
+-- Wrappers in public for four functions of pg_lifecycle, and one function of the system's own. REFRESH and ATTACH
+-- PARTITION need the owner, so they run with the rights of the owner of the tables; only the service role may call them.
 DO $do$
 DECLARE
     v_service text := coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service');
 BEGIN
+    PERFORM lifecycle.begin_migration('coaching api'); -- a name to roll back by
     PERFORM lifecycle.expose(
-        'public', ARRAY['refresh_all_materialized_views', 'check_partition_sizes'],
+        'public',
+        ARRAY['refresh_all_materialized_views', 'check_mv_freshness', 'check_partition_sizes', 'soft_delete_stats'],
         grant_to => ARRAY[v_service::name], as_owner => true
     );
+    PERFORM lifecycle.end_migration();
 END
 $do$;
 

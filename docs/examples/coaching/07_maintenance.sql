@@ -1,33 +1,5 @@
--- The weekly and the monthly round, as functions that the service role calls from its scheduler. They run with the
--- caller's rights: what needs the owner's goes through the wrappers of 06_api.sql.
-
--- Live and deleted rows of the six tables; deletion_rate in per cent.
-CREATE FUNCTION public.check_soft_delete_stats()
-RETURNS TABLE (table_name text, active bigint, deleted bigint, deletion_rate numeric)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT
-        t.table_name,
-        count(*) FILTER (WHERE NOT t.gone),
-        count(*) FILTER (WHERE t.gone),
-        round(100.0 * count(*) FILTER (WHERE t.gone) / count(*), 2)
-    FROM (
-        SELECT 'professional_packages', p.deleted_at IS NOT NULL FROM public.professional_packages AS p
-        UNION ALL
-        SELECT 'coach_clients', c.deleted_at IS NOT NULL FROM public.coach_clients AS c
-        UNION ALL
-        SELECT 'professional_package_subscriptions', s.deleted_at IS NOT NULL
-        FROM public.professional_package_subscriptions AS s
-        UNION ALL
-        SELECT 'user_targets', u.deleted_at IS NOT NULL FROM public.user_targets AS u
-        UNION ALL
-        SELECT 'coach_plans', cp.deleted_at IS NOT NULL FROM public.coach_plans AS cp
-        UNION ALL
-        SELECT 'user_workouts', w.deleted_at IS NOT NULL FROM public.user_workouts AS w
-    ) AS t (table_name, gone)
-    GROUP BY t.table_name
-    ORDER BY t.table_name;
-END;
+-- The weekly and the monthly round, as functions that the service role calls from its scheduler.
+-- They run with the caller's rights: what needs the owner's goes through the wrappers of 06_api.sql.
 
 -- Runs the queries that matter and reads their plans: how long, against which target, how many partitions.
 CREATE FUNCTION public.benchmark_key_queries()
@@ -112,4 +84,36 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END
+$fn$;
+
+-- Monthly: sizes, age of the views, share of deleted rows, key queries; ok says what needs no attention.
+CREATE FUNCTION public.monthly_maintenance_check(
+    max_view_age interval DEFAULT '26 hours', max_deletion_rate numeric DEFAULT 50
+)
+RETURNS TABLE (section text, item text, found text, ok boolean)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $fn$
+    SELECT 'partition size', s.partition_name, pg_size_pretty(s.size_bytes), NOT s.alert
+    FROM public.check_partition_sizes() AS s
+    WHERE s.parent_schema = 'public' AND s.parent_name = 'daily_metrics'
+    UNION ALL
+    SELECT 'view freshness', f.view_name, f.detail, f.severity = 'ok'
+    FROM public.check_mv_freshness(max_view_age) AS f
+    WHERE f.view_schema = 'public'
+    UNION ALL
+    SELECT
+        'soft delete',
+        d.table_name,
+        format('%s active, %s deleted, %s %%', d.active, d.deleted, coalesce(d.deletion_rate, 0)),
+        coalesce(d.deletion_rate, 0) <= max_deletion_rate
+    FROM public.soft_delete_stats() AS d
+    WHERE d.table_schema = 'public'
+    UNION ALL
+    SELECT
+        'key query',
+        q.query_name,
+        format('%s ms of %s, %s partitions read', q.milliseconds, q.target_ms, q.partitions_read),
+        q.ok
+    FROM public.benchmark_key_queries() AS q
 $fn$;

@@ -8,16 +8,7 @@ FROM public.check_partition_sizes() AS s
 WHERE s.parent_schema = 'public' AND s.parent_name = 'daily_metrics'
 ORDER BY s.lower_bound;
 
--- Last month: the plan names one partition and says how many it did without.
-EXPLAIN (COSTS OFF)
-SELECT count(*)
-FROM public.daily_metrics AS dm
-CROSS JOIN (
-    SELECT coalesce(nullif(current_setting('coaching.anchor_month', true), '')::date, current_date) AS day
-) AS anchor
-WHERE
-    dm.recorded_date >= (date_trunc('month', anchor.day) - interval '1 month')::date
-    AND dm.recorded_date < date_trunc('month', anchor.day)::date;
+SELECT * FROM public.benchmark_key_queries();
 
 WITH coach AS (
     SELECT
@@ -180,7 +171,7 @@ verdict (check_name, expected, found) AS (
     UNION ALL
     SELECT
         'live rows in the active views',
-        (SELECT sum(s.active)::text FROM public.check_soft_delete_stats() AS s),
+        (SELECT sum(s.active)::text FROM public.soft_delete_stats() AS s),
         (
             SELECT
                 (
