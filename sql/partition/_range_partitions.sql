@@ -10,16 +10,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND p.partnatts = 1
         WHERE p.partrelid = ANY (parents) AND p.partstrat = 'r'
         OFFSET 0
-    ), rendered AS (
-        SELECT c.*, pg_get_expr(c.relpartbound, c.partition) AS bound FROM chosen AS c
+    ), rendered AS MATERIALIZED (
+        -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time holds no quote itself
+        SELECT c.*, string_to_array(pg_get_expr(c.relpartbound, c.partition), '''') AS bound FROM chosen AS c
     ), ends AS (
-        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = 'DEFAULT' AS is_default, e.side,
-            coalesce(e.found[1], e.found[2]) AS written
+        SELECT r.parent, r.partition, r.relkind, r.type, r.bound[1] = 'DEFAULT' AS is_default, e.side, e.written
         FROM rendered AS r
         CROSS JOIN LATERAL (VALUES
-            ('lower', regexp_match(r.bound, '^FOR VALUES FROM \((?:''([^'']*)''|(M[A-Z]+))\) TO ')),
-            ('upper', regexp_match(r.bound, ' TO \((?:''([^'']*)''|(M[A-Z]+))\)$'))
-        ) AS e (side, found)
+            ('lower', CASE
+                WHEN r.bound[1] LIKE 'FOR VALUES FROM (M%' THEN substr(r.bound[1], 18, 8)
+                ELSE r.bound[2]
+            END),
+            ('upper', CASE
+                WHEN r.bound[cardinality(r.bound)] LIKE '%TO (M%' THEN left(right(r.bound[cardinality(r.bound)], 9), 8)
+                ELSE r.bound[cardinality(r.bound) - 1]
+            END)
+        ) AS e (side, written)
     ), placed AS (
         SELECT e.*, CASE
             WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
@@ -30,11 +36,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         END AS place
         FROM ends AS e
     )
-    SELECT ROW(l.parent, l.partition, l.relkind::text, l.is_default, l.written, u.written, l.place, u.place)
+    -- Both ends side by side by aggregation: a join of the two would be a nested loop over a list without statistics.
+    SELECT ROW(p.parent, p.partition, p.relkind::text, p.is_default,
+        max(p.written) FILTER (WHERE p.side = 'lower'), max(p.written) FILTER (WHERE p.side = 'upper'),
+        max(p.place) FILTER (WHERE p.side = 'lower'), max(p.place) FILTER (WHERE p.side = 'upper'))
         ::lifecycle.range_partition
-    FROM placed AS l
-    JOIN placed AS u ON u.partition = l.partition AND u.side = 'upper'
-    WHERE l.side = 'lower'
+    FROM placed AS p
+    GROUP BY p.parent, p.partition, p.relkind, p.is_default
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_partitions(oid[]) IS
 'The partitions of tables that are partitioned by ranges of time, with their bounds; those of the default partition are

@@ -152,6 +152,7 @@ DECLARE
     v_set lifecycle.set_plan;
     v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
     v_plan lifecycle.plan_step[];
+    v_hash text;
     v_row lifecycle.step_result;
     v_failed integer := 0;
 BEGIN
@@ -190,8 +191,9 @@ BEGIN
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;
+    v_hash := lifecycle._plan_hash(v_plan);
     FOREACH v_set IN ARRAY v_sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, lifecycle._plan_hash(v_plan),
+        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
             ensure_future_partitions.search_path)
         LOOP
             v_failed := v_failed + (v_row.status = 'failed')::integer;
