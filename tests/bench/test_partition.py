@@ -1,0 +1,38 @@
+"""What keeping partitions ahead costs when there is nothing to do, against pg_partman where it is installed."""
+
+from __future__ import annotations
+
+import pytest
+from bench.paired import paired
+from harness.databases import Database
+
+PARENTS, MONTHS = 50, 36
+
+SETS = f"""
+CREATE SCHEMA partman;
+CREATE EXTENSION pg_partman SCHEMA partman;
+DO $$
+BEGIN
+    FOR i IN 1..{PARENTS} LOOP
+        EXECUTE format('CREATE TABLE public.metric_%s (at timestamptz NOT NULL, value int) PARTITION BY RANGE (at)', i);
+        PERFORM partman.create_parent('public.metric_' || i, 'at', '1 month', p_premake => 6, p_default_table => false,
+            p_start_partition => (date_trunc('month', now()) - interval '{MONTHS - 7} months')::text);
+    END LOOP;
+    UPDATE partman.part_config SET infinite_time_partitions = true;
+END $$
+"""
+
+
+def test_nothing_to_do(database: Database) -> None:
+    """50 parents with 36 monthly partitions each, all of the coming six months there."""
+    if not database.server.available("pg_partman"):
+        pytest.skip("pg_partman is not installed on this server")
+    database.execute(SETS)
+    assert database.value("SELECT count(*) FROM lifecycle.ensure_future_partitions(6) WHERE status <> 'skipped'") == 0
+    paired(
+        f"maintenance with nothing to do, {PARENTS} x {MONTHS} partitions / pg_partman",
+        lambda: database.execute("SELECT count(*) FROM lifecycle.ensure_future_partitions(6)"),
+        lambda: database.execute("SELECT partman.run_maintenance()"),
+        goal="<= 0.05",
+        rounds=5,
+    )
