@@ -1,7 +1,8 @@
 -- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later, and
 -- not its name.
 CREATE FUNCTION lifecycle._definition(address lifecycle.object_address) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     SELECT CASE (address).class_id
         WHEN 'pg_class'::regclass THEN CASE WHEN (address).sub_id > 0 THEN (
             SELECT concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
