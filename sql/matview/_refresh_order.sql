@@ -61,7 +61,8 @@ BEGIN
                 CASE WHEN v_circle THEN 'reads itself through other views: no order is right' END
             )::lifecycle.refresh_item
             FROM unnest(v_next) AS n
-            ORDER BY n::regclass::text
+            JOIN pg_class AS c ON c.oid = n
+            ORDER BY c.relnamespace::regnamespace::text, c.relname
         );
         v_left := ARRAY(SELECT l FROM unnest(v_left) AS l WHERE l <> ALL (v_next));
     END LOOP;

@@ -82,7 +82,7 @@ BEGIN
     SELECT CASE WHEN c.relpages > 0 AND c.reltuples >= 0
             THEN round(c.reltuples::numeric / c.relpages * (pg_relation_size(c.oid)
                 / current_setting('block_size')::integer))
-            ELSE nullif(c.reltuples, -1) END::bigint,
+            ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
         pg_total_relation_size(c.oid)
     INTO v_result.row_estimate, v_result.size_bytes
     FROM pg_class AS c WHERE c.oid = view;

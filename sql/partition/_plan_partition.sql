@@ -29,41 +29,48 @@ COMMENT ON FUNCTION lifecycle._require_free_range(
     regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
 ) IS 'Raises 42P17 for an empty range and for one that overlaps a partition.';
 
--- A month that does not begin where its neighbour ends means another time zone, or another interval: rows of the gap
--- would have no partition.
-CREATE FUNCTION lifecycle._require_no_gap(
-    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound,
-    partitions lifecycle.range_partition[]
+-- A month that does not fit to its neighbours means another time zone, or another interval: rows of the gap would have
+-- no partition. Whole months may be missing.
+CREATE FUNCTION lifecycle._require_fitting_month(
+    parent regclass, ends lifecycle.range_bound[], partitions lifecycle.range_partition[], time_zone text
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
 SET timezone = 'UTC' AS $fn$
 DECLARE
-    v_month constant numeric := 27 * 86400;
+    v_shortest_month constant interval := interval '27 days';
+    v_farthest_zone constant interval := interval '16 hours';
     v_found record;
 BEGIN
-    SELECT p.partition::regclass AS partition, g.gap_from, g.gap_to INTO v_found
-    FROM unnest(partitions) AS p
-    CROSS JOIN LATERAL (VALUES (p.upper_place, lower_end.place), (upper_end.place, p.lower_place))
-        AS g (gap_from, gap_to)
-    WHERE g.gap_to - g.gap_from > 0 AND g.gap_to - g.gap_from < v_month
-        -- unless another partition fills it
-        AND NOT EXISTS (SELECT FROM unnest(partitions) AS o
-            WHERE o.lower_place < g.gap_to AND o.upper_place > g.gap_from)
+    SELECT g.*, to_timestamp(g.edge::float8) AT TIME ZONE _require_fitting_month.time_zone AS edge_time INTO v_found
+    FROM (
+        (SELECT p.partition::regclass AS neighbour, p.upper_place AS edge, ends[1].place - p.upper_place AS seconds
+            FROM unnest(partitions) AS p
+            WHERE p.upper_place <= ends[1].place AND p.upper_place > '-Infinity' ORDER BY p.upper_place DESC LIMIT 1)
+        UNION ALL
+        (SELECT p.partition::regclass, p.lower_place, p.lower_place - ends[2].place FROM unnest(partitions) AS p
+            WHERE p.lower_place >= ends[2].place AND p.lower_place < 'Infinity' ORDER BY p.lower_place LIMIT 1)
+    ) AS g
+    CROSS JOIN LATERAL (SELECT to_timestamp(g.edge::float8) AT TIME ZONE _require_fitting_month.time_zone AS edge) AS l
+    CROSS JOIN LATERAL (SELECT l.edge - date_trunc('month', l.edge + v_farthest_zone) AS shift) AS d
+    WHERE g.seconds > 0 AND (g.seconds < extract(epoch FROM v_shortest_month)
+        OR d.shift <> interval '0' AND d.shift BETWEEN - v_farthest_zone AND v_farthest_zone)
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_object_definition',
             MESSAGE = format('the month FROM (%s) TO (%s) would leave a gap between itself and partition %s',
-                lower_end.literal, upper_end.literal, v_found.partition),
-            DETAIL = format('The gap: %s to %s (UTC), too short for a month.', to_timestamp(v_found.gap_from::float8)
-                ::timestamp, to_timestamp(v_found.gap_to::float8)::timestamp),
+                ends[1].literal, ends[2].literal, v_found.neighbour),
+            DETAIL = format('Its bound there is %s in time zone %s, where no month begins.', v_found.edge_time,
+                _require_fitting_month.time_zone),
             HINT = format('Pass the time_zone in which the set was made, or close the gap with '
                 'lifecycle.create_partition(%L, ...).', parent);
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_no_gap(
-    regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
-) IS 'Raises 42P17 when a month would leave a gap shorter than a month beside a partition.';
+COMMENT ON FUNCTION lifecycle._require_fitting_month(
+    regclass, lifecycle.range_bound[], lifecycle.range_partition[], text
+) IS
+'Raises 42P17 when a month would leave a gap shorter than a month beside a partition, or when the neighbour''s bounds
+are months of another time zone.';
 
 -- ATTACH would fail on these rows; what it says does not help to find them.
 CREATE FUNCTION lifecycle._require_empty_default(
@@ -114,6 +121,7 @@ CREATE FUNCTION lifecycle._plan_partition(
 DECLARE
     v_partitions constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(
         ARRAY[parent::oid]) AS p);
+    v_zone constant text := CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END;
     v_standing text;
     v_newest lifecycle.range_partition;
     v_note text;
@@ -131,7 +139,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_free_range(parent, ends[1], ends[2], v_partitions);
     IF is_month THEN
-        PERFORM lifecycle._require_no_gap(parent, ends[1], ends[2], v_partitions);
+        PERFORM lifecycle._require_fitting_month(parent, ends, v_partitions, v_zone);
     END IF;
     SELECT p.* INTO v_newest FROM unnest(v_partitions) AS p
     WHERE NOT p.is_default AND p.relkind <> 'f' ORDER BY p.upper_place DESC LIMIT 1;
@@ -142,11 +150,10 @@ BEGIN
             DETAIL = format('%s is, so a new partition would have to be.', v_newest.partition::regclass),
             HINT = 'Create it and its partitions by hand, or call this for a table whose partitions are plain tables.';
     END IF;
-    v_note := concat_ws('; ', CASE WHEN key.type = 'timestamptz'::regtype THEN 'time zone ' || time_zone END,
+    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone END,
         lifecycle._require_empty_default(parent, key, ends[1], ends[2]));
     RETURN lifecycle._partition_steps(parent, v_newest.partition,
-        lifecycle._partition_identity(parent, ends[1], ends[2],
-            CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END, partition_name),
+        lifecycle._partition_identity(parent, ends[1], ends[2], v_zone, partition_name),
         format('FOR VALUES FROM (%s) TO (%s)', ends[1].literal, ends[2].literal),
         nullif(v_note, ''));
 END

@@ -14,7 +14,8 @@ BEGIN
     END IF;
     PERFORM set_config('timezone', _range_bound.time_zone, true);
     IF upper(bound) IN ('MINVALUE', 'MAXVALUE') THEN
-        RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric, NULL);
+        RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric,
+            NULL::timestamp);
     END IF;
     CASE key_type
         WHEN 'date'::regtype THEN
