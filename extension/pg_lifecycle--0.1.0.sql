@@ -384,8 +384,8 @@ BEGIN
     END IF;
     RETURN CASE WHEN v_address.object_id IS NOT NULL AND v_address.sub_id IS NOT NULL THEN v_address END;
 EXCEPTION
-    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop the
-    -- others. Before PostgreSQL 16 a missing argument type is an error too.
+    -- What is no name names nothing: an administrator may write any words into his own steps, and they must not stop
+    -- the others. Before PostgreSQL 16 a missing argument type is an error too.
     WHEN syntax_error OR invalid_name OR undefined_object OR undefined_table OR invalid_schema_name
         OR invalid_parameter_value OR invalid_text_representation OR feature_not_supported OR null_value_not_allowed
     THEN RETURN NULL;
@@ -424,7 +424,8 @@ COMMENT ON FUNCTION lifecycle._identity(lifecycle.object_address) IS
 -- What a fingerprint covers: the part of an object that our statement decided, not what others may add to it later, and
 -- not its name.
 CREATE FUNCTION lifecycle._definition(address lifecycle.object_address) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     SELECT CASE (address).class_id
         WHEN 'pg_class'::regclass THEN CASE WHEN (address).sub_id > 0 THEN (
             SELECT concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
@@ -566,8 +567,9 @@ COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 
 -- source: sql/core/setting.sql
 -- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
-CREATE FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_setting_value(
+    definition lifecycle.setting_definition, setting_value text
+) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
         OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
@@ -816,22 +818,21 @@ COMMENT ON FUNCTION lifecycle._execute(text, text) IS
 -- A session that holds a strong lock and waits for another one makes an application wait for both, and after
 -- deadlock_timeout it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
 CREATE FUNCTION lifecycle._lock_wait() RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
-        WHEN EXISTS (
-            SELECT FROM pg_locks AS l
-            WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation'
-                AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-                AND l.relation >= 16384
-                AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-                    'AccessExclusiveLock')
-        ) THEN '1ms'
-        -- Zero would mean to wait for ever.
-        ELSE greatest(1, least(
-            lifecycle.setting('lock_timeout')::integer,
-            (SELECT g.setting::integer / 2 FROM pg_settings AS g WHERE g.name = 'deadlock_timeout')
-        )) || 'ms'
-    END
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM FROM pg_locks AS l
+    WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation >= 16384
+        AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+            'AccessExclusiveLock');
+    IF FOUND THEN
+        RETURN '1ms';
+    END IF;
+    -- Zero would mean to wait for ever.
+    RETURN greatest(1, least(
+        lifecycle.setting('lock_timeout')::integer,
+        extract(epoch FROM current_setting('deadlock_timeout')::interval) * 1000 / 2
+    ))::integer || 'ms';
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS
 'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms
@@ -1545,7 +1546,8 @@ COMMENT ON FUNCTION lifecycle._ddl_index(regclass) IS 'Statements that make an i
 CREATE FUNCTION lifecycle._ddl_constraint(constraint_oid oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
-        || coalesce((SELECT '; ALTER INDEX ' || c.oid::regclass || ' SET (' || array_to_string(c.reloptions, ', ') || ')'
+        || coalesce((
+            SELECT '; ALTER INDEX ' || c.oid::regclass || ' SET (' || array_to_string(c.reloptions, ', ') || ')'
             FROM pg_class AS c WHERE c.oid = own.index), '')
         || coalesce(lifecycle._ddl_index_properties(own.index), '')
         || lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, k.conrelid::regclass))
@@ -1672,18 +1674,19 @@ COMMENT ON FUNCTION lifecycle._storage_step(regclass, text, text, integer) IS
 'The step that sets a storage option of a table and, undone, brings back the present value.';
 
 -- source: sql/core/_rename_in.sql
--- A stored statement under today's names. Whoever owns an object chooses its new name, so a name may only ever replace a
--- name: the statement is taken apart as the parser would, and a quoted name stays one token. In a string only a whole
+-- A stored statement under today's names. Whoever owns an object chooses its new name, so a name may only ever replace
+-- a name: the statement is taken apart as the parser would, and a quoted name stays one token. In a string only a whole
 -- name is replaced; the body of a function or of DO is a statement of its own; comments stay as they are.
 CREATE FUNCTION lifecycle._rename_name(name_path text, following text, renames jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- "s.t" is the beginning of a path, a lone name (column, trigger) stands alone or at the end of "s.t.c"; a function
     -- comes with its arguments.
-    WITH RECURSIVE part AS (
+    WITH part AS (
         SELECT m[1] AS word, place
         FROM regexp_matches(name_path, '"(?:[^"]|"")*"|[^."]+', 'g') WITH ORDINALITY AS w (m, place)
     ), path AS (
-        SELECT array_agg(CASE WHEN word LIKE '"%' THEN quote_ident(replace(substr(word, 2, length(word) - 2), '""', '"'))
+        SELECT array_agg(CASE
+            WHEN word LIKE '"%' THEN quote_ident(replace(substr(word, 2, length(word) - 2), '""', '"'))
             ELSE lower(word) END ORDER BY place) AS words
         FROM part
     ), known AS (
@@ -1725,10 +1728,11 @@ BEGIN
         v_new := v_token;
         IF v_token IS NULL AND v_rest LIKE '''%' THEN
             v_token := substring(v_rest FROM '^''(?:[^'']|'''')*''');
-            v_new := coalesce(quote_literal(renames ->> replace(substr(v_token, 2, length(v_token) - 2), '''''', '''')), v_token);
+            v_new := quote_literal(renames ->> replace(substr(v_token, 2, length(v_token) - 2), '''''', ''''));
         ELSIF v_rest ~ '^\$(?:[^\x01-@[-^`{-\x7f][^\x01-/:-@[-^`{-\x7f]*)?\$' THEN
             v_token := substring(v_rest FROM '^\$[^$]*\$');
-            v_token := substr(v_rest, 1, nullif(strpos(substr(v_rest, length(v_token) + 1), v_token), 0) + 2 * length(v_token) - 1);
+            v_token := left(v_rest,
+                nullif(strpos(substr(v_rest, length(v_token) + 1), v_token), 0) + 2 * length(v_token) - 1);
             v_new := lifecycle._rename_body(v_token, renames);
         ELSIF v_token IS NULL THEN
             v_token := substring(v_rest FROM '^' || v_word || '(?:\.' || v_word || ')*');
@@ -1768,7 +1772,8 @@ CREATE FUNCTION lifecycle._relation_renames(migration_id bigint) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH known AS (
         SELECT m.target AS old_name, m.target_oid AS relation FROM lifecycle.migration AS m
-        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL AND m.origin = lifecycle._origin()
+        WHERE m.migration_id = _relation_renames.migration_id AND m.target_oid IS NOT NULL
+            AND m.origin = lifecycle._origin()
         UNION
         SELECT regexp_replace(s.object, '^(materialized view|foreign table|[a-z]+) ', ''), (s.address).object_id
         FROM lifecycle.migration_step AS s
@@ -1827,7 +1832,8 @@ object.';
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
-        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone, lifecycle._locate(s.object, s.address, m.origin) AS address
+        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone,
+            lifecycle._locate(s.object, s.address, m.origin) AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
         WHERE s.status = 'done' AND s.address IS NOT NULL
@@ -2292,7 +2298,9 @@ CREATE FUNCTION lifecycle._is_top_level(statement text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT regexp_replace(statement, '^(\s+|--[^\n]*\n|/\*.*?\*/)+', '')
         ~* ('^(create\s+(unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex\s.*\sconcurrently\s'
-            || '|reindex\s+(\(.*\)\s*)?(database|system|schema)\M|alter\s+database\s.*\sset\s+tablespace\s|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently|vacuum\M|create\s+database|drop\s+database'
+            || '|reindex\s+(\(.*\)\s*)?(database|system|schema)\M'
+            || '|alter\s+table\s.*\sdetach\s+partition\s.*\sconcurrently'
+            || '|vacuum\M|create\s+database|drop\s+database|alter\s+database\s.*\sset\s+tablespace\s'
             || '|alter\s+system|create\s+tablespace|drop\s+tablespace|create\s+subscription|drop\s+subscription)')
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_top_level(text) IS 'Whether PostgreSQL refuses this statement inside a function.';
@@ -3158,6 +3166,1249 @@ Returns: one row a step (lifecycle.step_result); a WARNING names what is left in
 Errors: as lifecycle.rollback_all_migrations.
 Example: SELECT * FROM lifecycle.prepare_uninstall();';
 
+-- source: sql/capture/types.sql
+-- The shapes of capture.
+CREATE TYPE lifecycle.located_capture AS (
+    queue_name text,
+    queue regclass,
+    source regclass,
+    routine regprocedure,
+    consumer name,
+    key_columns name [],
+    column_numbers smallint [],
+    trigger_level text,
+    enable_always boolean,
+    partitions text [],
+    partition_oids oid [],
+    is_here boolean
+);
+COMMENT ON TYPE lifecycle.located_capture IS
+'A row of lifecycle.capture with its objects as they are found in this database today; NULL what is gone. is_here: its
+oids belong to this database, so that renames are followed.';
+
+CREATE TYPE lifecycle.capture_trigger AS (
+    relation regclass,
+    trigger_name name,
+    event text,
+    state text
+);
+COMMENT ON TYPE lifecycle.capture_trigger IS
+'A trigger that a capture needs or has. event: insert, update, delete, truncate, or change (one row trigger for the
+first three). state: ok, missing, disabled, not always, or surplus (on a table that is no part of the source).';
+
+CREATE TYPE lifecycle.capture_column AS (
+    place integer,
+    column_name name,
+    column_type text,
+    queue_column name,
+    queue_type text
+);
+COMMENT ON TYPE lifecycle.capture_column IS
+'A key column: as the source has it now (NULL: dropped), and as the queue has it.';
+
+CREATE TYPE lifecycle.capture_state AS (
+    source_schema name,
+    source_name name,
+    consumer name,
+    queue text,
+    key_columns name [],
+    trigger_level text,
+    enable_always boolean,
+    entries bigint,
+    dead_entries bigint,
+    bytes bigint,
+    oldest_entry timestamptz,
+    lag interval,
+    missing text [],
+    problem text,
+    remedy text
+);
+COMMENT ON TYPE lifecycle.capture_state IS 'One row of lifecycle.capture_status.';
+
+CREATE TYPE lifecycle.drained AS (
+    entries bigint,
+    all_rows boolean,
+    keys text,
+    problem text
+);
+COMMENT ON TYPE lifecycle.drained IS
+'What lifecycle._drain took. entries: how many, 0 when the queue was empty; all_rows: every row of the source may have
+changed, keys is then NULL; keys: the distinct keys as the literal of an array of the row type of the queue; problem:
+why the capture cannot be relied on.';
+
+-- source: sql/capture/tables.sql
+-- What ought to be captured. What is captured, the triggers say; lifecycle.capture_status() compares the two.
+CREATE TABLE lifecycle.capture (
+    queue text NOT NULL,
+    queue_oid oid NOT NULL,
+    source text NOT NULL,
+    source_oid oid NOT NULL,
+    consumer name NOT NULL,
+    key_columns name[] NOT NULL,
+    column_numbers smallint[] NOT NULL,
+    trigger_level text NOT NULL,
+    enable_always boolean NOT NULL,
+    partitions text[] NOT NULL DEFAULT '{}',
+    partition_oids oid[] NOT NULL DEFAULT '{}',
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT capture_pkey PRIMARY KEY (queue),
+    CONSTRAINT capture_source_key UNIQUE (source_oid, consumer, origin),
+    CONSTRAINT capture_trigger_level_check CHECK (trigger_level IN ('statement', 'row')),
+    CONSTRAINT capture_key_columns_check CHECK (cardinality(key_columns) = cardinality(column_numbers)),
+    CONSTRAINT capture_partitions_check CHECK (cardinality(partitions) = cardinality(partition_oids))
+);
+COMMENT ON TABLE lifecycle.capture IS
+'One row a source and consumer: the queue, the captured columns, the partitions known at the last look. Objects are
+named by text and by oid; origin says which database the oids belong to. Read it through lifecycle.capture_status().';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'capture',
+    'INSERT (queue, queue_oid, source, source_oid, consumer, key_columns, column_numbers, trigger_level, '
+    || 'enable_always, partitions, partition_oids), '
+    || 'UPDATE (queue_oid, source, source_oid, key_columns, column_numbers, partitions, partition_oids, origin), DELETE'
+);
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('capture_status', 'use'),
+('_captures', 'use'),
+('_capture_columns', 'use'),
+('_capture_problems', 'use'),
+('_capture_triggers', 'use'),
+('_capture_size', 'use'),
+('_capture_events', 'use'),
+('_capture_trigger_name', 'use'),
+('_partitions', 'use'),
+('_partitions_changed', 'use'),
+('_base_type', 'use'),
+('_name', 'use'),
+('_origin', 'use');
+
+ALTER TABLE lifecycle.capture ENABLE ROW LEVEL SECURITY;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
+
+-- source: sql/capture/_may_capture.sql
+-- A row says which function lifecycle.sync_capture attaches to a table: only who has the rights of the table's owner
+-- may write it. What is gone belongs to nobody.
+CREATE FUNCTION lifecycle._may_capture(source_oid oid, source text, origin text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
+    FROM pg_class AS c
+    WHERE c.oid = CASE
+        WHEN _may_capture.origin = lifecycle._origin() THEN _may_capture.source_oid
+        ELSE to_regclass(_may_capture.source)::oid
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_capture(oid, text, text) IS
+'Whether the caller has the rights of the owner of a captured table.';
+
+CREATE POLICY capture_read ON lifecycle.capture FOR SELECT USING (true);
+CREATE POLICY capture_write ON lifecycle.capture FOR INSERT
+WITH CHECK (started_by = current_user AND lifecycle._may_capture(source_oid, source, origin));
+CREATE POLICY capture_change ON lifecycle.capture FOR UPDATE
+USING (lifecycle._may_capture(source_oid, source, origin))
+WITH CHECK (lifecycle._may_capture(source_oid, source, origin));
+CREATE POLICY capture_remove ON lifecycle.capture FOR DELETE
+USING (lifecycle._may_capture(source_oid, source, origin));
+
+-- source: sql/capture/_captures.sql
+-- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
+CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        c.queue, q.oid::regclass, s.oid::regclass, to_regprocedure(c.queue || '()'), c.consumer, c.key_columns,
+        c.column_numbers, c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+    CROSS JOIN lifecycle.capture AS c
+    LEFT JOIN pg_class AS q
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE to_regclass(c.queue)::oid END
+    LEFT JOIN pg_class AS s
+        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE to_regclass(c.source)::oid END
+    WHERE _captures.target IS NULL OR s.oid = _captures.target
+    ORDER BY c.source, c.consumer
+$fn$;
+COMMENT ON FUNCTION lifecycle._captures(regclass) IS
+'The captures of a table, or all of them, as they are found today.';
+
+CREATE FUNCTION lifecycle._capture_queue(source regclass, consumer name) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+BEGIN
+    SELECT c.* INTO v_capture FROM lifecycle._captures(source) AS c WHERE c.consumer = _capture_queue.consumer;
+    IF v_capture.queue IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('%s is not captured for consumer %I', source, consumer),
+            HINT = format('SELECT * FROM lifecycle.start_capture(%L, %L)', source, consumer);
+    END IF;
+    RETURN v_capture.queue;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_queue(regclass, name) IS
+'The queue of a source and consumer; raises 42704 when there is none.';
+
+-- source: sql/capture/_base_type.sql
+-- The type below a domain. A queue holds NULL where an entry means all rows, and values that were valid when they were
+-- written: no domain may object to either.
+CREATE FUNCTION lifecycle._base_type(type_oid oid, type_modifier integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE layer AS (
+        SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, type_modifier AS modifier
+        FROM pg_type AS t WHERE t.oid = type_oid
+        UNION ALL
+        SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, l.typtypmod
+        FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
+        WHERE l.typtype = 'd'
+    )
+    SELECT format_type(l.oid, l.modifier) FROM layer AS l WHERE l.typtype <> 'd'
+$fn$;
+COMMENT ON FUNCTION lifecycle._base_type(oid, integer) IS
+'How to write a type, or the one below it when it is a domain.';
+
+-- source: sql/capture/_capture_columns.sql
+CREATE FUNCTION lifecycle._capture_columns(capture lifecycle.located_capture) RETURNS SETOF lifecycle.capture_column
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT k.place::integer, a.attname, lifecycle._base_type(a.atttypid, a.atttypmod), q.attname,
+        format_type(q.atttypid, q.atttypmod)
+    FROM unnest(capture.key_columns, capture.column_numbers) WITH ORDINALITY AS k (column_name, number, place)
+    LEFT JOIN pg_attribute AS a
+        ON a.attrelid = capture.source AND NOT a.attisdropped
+            AND CASE WHEN capture.is_here THEN a.attnum = k.number ELSE a.attname = k.column_name END
+    -- The first two columns of a queue are its own.
+    LEFT JOIN pg_attribute AS q ON q.attrelid = capture.queue AND q.attnum = k.place + 2
+    ORDER BY k.place
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_columns(lifecycle.located_capture) IS
+'The key columns of a capture: in the source, where a rename is followed, and in the queue.';
+
+-- source: sql/capture/_require_key_column.sql
+CREATE FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF type_name IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_column',
+            MESSAGE = format('column %I of %s does not exist', column_name, target);
+    ELSIF generated = 'v' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('column %I of %s is a virtual generated column', column_name, target),
+            HINT = 'A trigger does not see its value: capture the columns it is computed from.';
+    END IF;
+    -- The same question as ORDER BY asks: arrays, enums, ranges and composites answer it through their parts.
+    EXECUTE format('SELECT v.x FROM (VALUES (NULL::%s)) AS v (x) ORDER BY 1', type_name);
+EXCEPTION WHEN undefined_function THEN
+    RAISE EXCEPTION USING
+        ERRCODE = 'undefined_function',
+        MESSAGE = format('column %I of %s cannot be a key: type %s has no order', column_name, target, type_name),
+        HINT = 'Capture the primary key instead.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_key_column(regclass, name, text, text) IS
+'Raises 42703, 0A000 or 42883 when a column cannot be captured.';
+
+-- source: sql/capture/_require_key_columns.sql
+-- Which columns say what changed: those asked for, else the primary key.
+CREATE FUNCTION lifecycle._require_key_columns(target regclass, key_columns name[]) RETURNS name[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns name[] := key_columns;
+    v_column record;
+BEGIN
+    IF v_columns IS NULL THEN
+        v_columns := ARRAY(
+            SELECT a.attname
+            FROM pg_constraint AS k
+            CROSS JOIN LATERAL unnest(k.conkey) WITH ORDINALITY AS n (number, place)
+            JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.number
+            WHERE k.conrelid = target AND k.contype = 'p'
+            ORDER BY n.place
+        );
+    END IF;
+    IF cardinality(v_columns) = 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no primary key', target),
+            HINT = 'Name the columns to capture: key_columns => ''{a,b}''.';
+    ELSIF cardinality(v_columns) > (SELECT count(DISTINCT c) FROM unnest(v_columns) AS c) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('key_columns %s names a column twice, or none', v_columns);
+    END IF;
+    FOR v_column IN
+        SELECT c.name, a.attgenerated AS generated, lifecycle._base_type(a.atttypid, a.atttypmod) AS type
+        FROM unnest(v_columns) WITH ORDINALITY AS c (name, place)
+        LEFT JOIN pg_attribute AS a
+            ON a.attrelid = target AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY c.place
+    LOOP
+        PERFORM lifecycle._require_key_column(target, v_column.name, v_column.generated::text, v_column.type);
+    END LOOP;
+    RETURN v_columns;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_key_columns(regclass, name[]) IS
+'The columns to capture, by default the primary key; raises 55000, 22023, 42703, 0A000 or 42883 when they will not do.';
+
+-- source: sql/capture/_require_capturable.sql
+-- What statement triggers would not see is refused here, not discovered later by a wrong copy.
+CREATE FUNCTION lifecycle._require_capturable(target regclass, trigger_level text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = target);
+    v_foreign constant text := (SELECT string_agg(t.relid::text, ', ' ORDER BY t.relid::text)
+        FROM pg_partition_tree(target) AS t JOIN pg_class AS c ON c.oid = t.relid WHERE c.relkind = 'f');
+BEGIN
+    IF trigger_level IS NULL OR trigger_level NOT IN ('statement', 'row') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('trigger_level must be statement or row, not %L', trigger_level);
+    ELSIF v_class.relpersistence = 'u' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s is unlogged', target),
+            DETAIL = 'A crash empties it without any trigger.',
+            HINT = format('ALTER TABLE %s SET LOGGED', target);
+    ELSIF EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent
+        WHERE target IN (i.inhrelid, i.inhparent) AND p.relkind <> 'p')
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s is part of a table inheritance', target),
+            DETAIL = 'Statement triggers of one table do not fire for writes that name another one.',
+            HINT = 'Partitioned tables can be captured.';
+    ELSIF v_foreign IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s has partitions on another server: %s', target, v_foreign),
+            DETAIL = 'What is written there is not seen here.';
+    ELSIF v_class.relispartition AND trigger_level = 'statement' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s is a partition: its statement triggers do not fire for writes through %s', target,
+                pg_partition_root(target)),
+            HINT = 'Use trigger_level => ''row'', or capture the root.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_capturable(regclass, text) IS
+'Raises 22023 or 0A000 when a table cannot be captured at this trigger level.';
+
+-- source: sql/capture/_require_no_capture_triggers.sql
+CREATE FUNCTION lifecycle._require_no_capture_triggers(target regclass, consumer name, trigger_level text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_trigger record;
+BEGIN
+    IF coalesce(consumer, '') = '' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'a capture needs a consumer',
+            HINT = 'Name who will read the queue, for example ''search_index''.';
+    END IF;
+    SELECT t.tgname, t.tgrelid::regclass AS relation, t.tgfoid::regproc AS routine INTO v_trigger
+    FROM pg_trigger AS t
+    WHERE t.tgrelid = ANY (target::oid || lifecycle._partitions(target))
+        AND t.tgname = ANY (ARRAY(SELECT lifecycle._capture_trigger_name(consumer, e.event)
+            FROM unnest(lifecycle._capture_events(trigger_level, true)) AS e (event)))
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_object',
+            MESSAGE = format('%s has a trigger %I already', v_trigger.relation, v_trigger.tgname),
+            DETAIL = 'It was left by a capture that this installation does not know.',
+            HINT = format('If so, DROP FUNCTION %s() CASCADE and DROP TABLE %1$s. Else choose another consumer.',
+                v_trigger.routine);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_no_capture_triggers(regclass, name, text) IS
+'Raises 22023 without a consumer, 42710 when its triggers are there already.';
+
+-- source: sql/capture/_own_columns.sql
+-- The two columns of a queue that are not keys come first; they make way for a key of the same name.
+CREATE FUNCTION lifecycle._own_columns(key_columns name[]) RETURNS name[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_own name[] := '{entered_at,all_rows}';
+BEGIN
+    WHILE v_own && key_columns LOOP
+        v_own := ARRAY[v_own[1] || '_', v_own[2] || '_']::name[];
+    END LOOP;
+    RETURN v_own;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._own_columns(name[]) IS
+'The names of the two columns of a queue that hold no key: when it was entered, and whether it means all rows.';
+
+-- source: sql/capture/_capture_function.sql
+-- The trigger function of a queue: static SQL, no EXECUTE, no lookups. It only inserts: what it does not read, no
+-- snapshot of a REPEATABLE READ writer can show it wrongly.
+CREATE FUNCTION lifecycle._capture_body(
+    queue text, own_columns name[], queue_columns name[], key_columns name[], trigger_level text, is_unique boolean
+) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(CASE trigger_level
+        WHEN 'statement' THEN $body$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO %1$s (%2$s) SELECT %7$s%3$s FROM lifecycle_new AS n;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO %1$s (%2$s) SELECT %3$s FROM lifecycle_new AS n UNION SELECT %4$s FROM lifecycle_old AS o;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO %1$s (%2$s) SELECT %7$s%4$s FROM lifecycle_old AS o;
+    ELSE
+        INSERT INTO %1$s (%8$I) VALUES (true);
+    END IF;
+    RETURN NULL;
+END
+$body$
+        ELSE $body$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO %1$s (%8$I) VALUES (true);
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO %1$s (%2$s) VALUES (%5$s);
+    ELSE
+        INSERT INTO %1$s (%2$s) VALUES (%6$s);
+        IF TG_OP = 'UPDATE' THEN
+            -- Bytes are compared: not every type has an equality in pg_catalog.
+            IF ROW(%5$s)::pg_catalog.record *<> ROW(%6$s)::pg_catalog.record THEN
+                INSERT INTO %1$s (%2$s) VALUES (%5$s);
+            END IF;
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$body$
+        END,
+        queue,
+        (SELECT string_agg(quote_ident(c), ', ' ORDER BY p) FROM unnest(queue_columns) WITH ORDINALITY AS u (c, p)),
+        list.new_columns, list.old_columns, list.new_values, list.old_values,
+        CASE WHEN is_unique THEN '' ELSE 'DISTINCT ' END, own_columns[2])
+    FROM (
+        SELECT
+            string_agg(format('n.%I', u.c), ', ' ORDER BY u.p) AS new_columns,
+            string_agg(format('o.%I', u.c), ', ' ORDER BY u.p) AS old_columns,
+            string_agg(format('NEW.%I', u.c), ', ' ORDER BY u.p) AS new_values,
+            string_agg(format('OLD.%I', u.c), ', ' ORDER BY u.p) AS old_values
+        FROM unnest(key_columns) WITH ORDINALITY AS u (c, p)
+    ) AS list
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_body(text, name[], name[], name[], text, boolean) IS
+'The body of the trigger function of a queue.';
+
+CREATE FUNCTION lifecycle._capture_function(
+    queue text,
+    own_columns name[],
+    queue_columns name[],
+    key_columns name[],
+    trigger_level text,
+    is_unique boolean,
+    or_replace boolean DEFAULT false
+) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE %sFUNCTION %s() RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER '
+            || 'SET search_path = pg_catalog, pg_temp AS %L',
+        CASE WHEN or_replace THEN 'OR REPLACE ' ELSE '' END, queue,
+        E'\n-- Generated by pg_lifecycle: queues the keys of changed rows for one consumer.\n'
+        || '-- SECURITY DEFINER because those who write the table have no rights on the queue.'
+        || lifecycle._capture_body(queue, own_columns, queue_columns, key_columns, trigger_level, is_unique))
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_function(text, name[], name[], name[], text, boolean, boolean) IS
+'The statement that makes the trigger function of a queue.';
+
+-- A statement touches a row of a unique key once; other columns repeat.
+CREATE FUNCTION lifecycle._is_unique_key(target regclass, key_columns name[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = target AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND NOT EXISTS (
+                SELECT FROM generate_series(0, i.indnkeyatts - 1) AS g (place)
+                JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = i.indkey[g.place]
+                WHERE a.attname <> ALL (key_columns)
+            )
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_unique_key(regclass, name[]) IS
+'Whether these columns contain a unique key of a table.';
+
+-- source: sql/capture/_capture_trigger.sql
+CREATE FUNCTION lifecycle._capture_trigger_name(consumer name, event text) RETURNS name
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY['capture', consumer::text], event)
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_trigger_name(name, text) IS 'The name of a trigger of a capture.';
+
+-- ONLY, where the trigger is not cloned: before PostgreSQL 16 ALTER TABLE looks for the same name on every partition.
+CREATE FUNCTION lifecycle._enable_trigger(relation text, trigger_name name, event text, enable_always boolean)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER TABLE %s%s ENABLE %sTRIGGER %I', CASE WHEN event = 'change' THEN '' ELSE 'ONLY ' END, relation,
+        CASE WHEN enable_always THEN 'ALWAYS ' ELSE '' END, trigger_name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._enable_trigger(text, name, text, boolean) IS 'The statement that enables a trigger.';
+
+-- A trigger with transition tables has one event, so a table gets four of them.
+CREATE FUNCTION lifecycle._capture_trigger_step(
+    relation text, queue text, consumer name, event text, enable_always boolean
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('create trigger', format('trigger %I on %s', t.name, relation),
+        format('CREATE TRIGGER %I AFTER %s ON %s%s EXECUTE FUNCTION %s()', t.name,
+            CASE event WHEN 'change' THEN 'INSERT OR UPDATE OR DELETE' ELSE upper(event) END, relation,
+            CASE event
+                WHEN 'insert' THEN ' REFERENCING NEW TABLE AS lifecycle_new FOR EACH STATEMENT'
+                WHEN 'update' THEN ' REFERENCING OLD TABLE AS lifecycle_old NEW TABLE AS lifecycle_new'
+                    || ' FOR EACH STATEMENT'
+                WHEN 'delete' THEN ' REFERENCING OLD TABLE AS lifecycle_old FOR EACH STATEMENT'
+                WHEN 'change' THEN ' FOR EACH ROW'
+                ELSE ' FOR EACH STATEMENT'
+            END,
+            queue)
+        || CASE WHEN enable_always THEN '; ' || lifecycle._enable_trigger(relation, t.name, event, true) ELSE '' END,
+        format('DROP TRIGGER %I ON %s', t.name, relation))
+    FROM (SELECT lifecycle._capture_trigger_name(consumer, event) AS name) AS t
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_trigger_step(text, text, name, text, boolean) IS
+'The step that makes one trigger of a capture.';
+
+CREATE FUNCTION lifecycle._capture_events(trigger_level text, is_source boolean) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN trigger_level = 'statement' THEN ARRAY['insert', 'update', 'delete', 'truncate']
+        WHEN is_source THEN ARRAY['change', 'truncate']
+        -- PostgreSQL clones a row trigger to every partition; there is none for TRUNCATE.
+        ELSE ARRAY['truncate']
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_events(text, boolean) IS
+'The triggers that the source, or a partition of it, needs.';
+
+-- source: sql/capture/_capture_triggers.sql
+-- What a capture needs against what is there, whatever made or unmade it.
+CREATE FUNCTION lifecycle._capture_triggers(capture lifecycle.located_capture) RETURNS SETOF lifecycle.capture_trigger
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS (
+        SELECT capture.source::oid AS relation WHERE capture.source IS NOT NULL
+        UNION
+        SELECT t.relid FROM pg_partition_tree(capture.source) AS t
+    ), wanted AS (
+        SELECT m.relation, lifecycle._capture_trigger_name(capture.consumer, e.event) AS trigger_name, e.event
+        FROM member AS m
+        CROSS JOIN unnest(lifecycle._capture_events(capture.trigger_level, m.relation = capture.source)) AS e (event)
+    ), present AS (
+        SELECT t.tgrelid AS relation, t.tgname AS trigger_name, t.tgenabled,
+            CASE WHEN t.tgparentid <> 0 THEN 'change' END AS event
+        FROM pg_trigger AS t WHERE t.tgfoid = capture.routine
+    )
+    SELECT coalesce(w.relation, p.relation)::regclass, coalesce(w.trigger_name, p.trigger_name),
+        coalesce(w.event, p.event),
+        CASE
+            WHEN p.trigger_name IS NULL THEN 'missing'
+            WHEN w.trigger_name IS NULL AND p.event IS NULL THEN 'surplus'
+            WHEN p.tgenabled IN ('D', 'R') THEN 'disabled'
+            WHEN capture.enable_always AND p.tgenabled <> 'A' THEN 'not always'
+            ELSE 'ok'
+        END
+    FROM wanted AS w FULL JOIN present AS p ON p.relation = w.relation AND p.trigger_name = w.trigger_name
+    ORDER BY coalesce(w.relation, p.relation) <> capture.source, 1, 2
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_triggers(lifecycle.located_capture) IS
+'The triggers that a capture needs or has, each with its state.';
+
+CREATE FUNCTION lifecycle._partitions(source regclass) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(SELECT t.relid::oid FROM pg_partition_tree(source) AS t WHERE t.relid <> source ORDER BY t.relid::oid)
+$fn$;
+COMMENT ON FUNCTION lifecycle._partitions(regclass) IS 'The partitions below a table, of every level, in order of oid.';
+
+CREATE FUNCTION lifecycle._partitions_changed(capture lifecycle.located_capture) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN capture.is_here
+        THEN lifecycle._partitions(capture.source) <> capture.partition_oids
+        ELSE ARRAY(SELECT p.oid::regclass::text COLLATE "C"
+            FROM unnest(lifecycle._partitions(capture.source)) AS p (oid) ORDER BY 1)
+            <> ARRAY(SELECT p.name COLLATE "C" FROM unnest(capture.partitions) AS p (name) ORDER BY 1)
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._partitions_changed(lifecycle.located_capture) IS
+'Whether partitions have come or gone since the last look: no trigger fires for ATTACH, DETACH and DROP.';
+
+-- source: sql/capture/_capture_problems.sql
+-- What is wrong with a capture. An error means that changes may have been missed, or that writes fail.
+CREATE FUNCTION lifecycle._capture_problems(capture lifecycle.located_capture) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH owned AS (
+        SELECT
+            (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.source) AS source_owner,
+            (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.queue) AS queue_owner,
+            (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = capture.routine) AS routine_owner,
+            format('SELECT * FROM lifecycle.sync_capture(%L)', capture.source) AS sync,
+            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
+                SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+                WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
+            )) AS undo
+    )
+    SELECT x.severity, 'capture ' || capture.queue_name, x.finding, x.detail, x.remedy
+    FROM owned AS o
+    CROSS JOIN LATERAL (
+        SELECT 'error', 'source gone', 'the source was dropped', o.undo WHERE capture.source IS NULL
+        UNION ALL
+        SELECT 'error', 'queue gone', 'the queue is gone: every write to the source fails', o.undo
+        WHERE capture.queue IS NULL
+        UNION ALL
+        SELECT 'error', 'function gone', 'the trigger function is gone', o.undo WHERE capture.routine IS NULL
+        UNION ALL
+        SELECT 'error', 'is a partition', 'the source is a partition now: statement triggers do not see writes '
+            || 'through its root', o.undo
+        FROM pg_class AS c
+        WHERE c.oid = capture.source AND c.relispartition AND capture.trigger_level = 'statement'
+        UNION ALL
+        SELECT 'error', 'column gone', format('column %I was dropped: every write to the source fails',
+            capture.key_columns[c.place]), o.undo
+        FROM lifecycle._capture_columns(capture) AS c
+        WHERE capture.source IS NOT NULL AND c.column_name IS NULL
+        UNION ALL
+        SELECT 'error', 'column changed', format('column %I %s is now %I %s', c.queue_column, c.queue_type,
+            c.column_name, c.column_type), o.sync
+        FROM lifecycle._capture_columns(capture) AS c
+        WHERE (c.column_name, c.column_type) <> (c.queue_column, c.queue_type)
+        UNION ALL
+        SELECT 'error', 'triggers', format('%s triggers are missing, disabled or on tables that are no partition',
+            count(*)), o.sync
+        FROM lifecycle._capture_triggers(capture) AS t
+        WHERE t.state NOT IN ('ok', 'not always') AND capture.source IS NOT NULL AND capture.routine IS NOT NULL
+        HAVING count(*) > 0
+        UNION ALL
+        SELECT 'error', 'partitions', 'partitions were attached, detached, created or dropped', o.sync
+        WHERE lifecycle._partitions_changed(capture)
+        UNION ALL
+        SELECT 'warning', 'not always', format('%s triggers do not fire under session_replication_role = replica',
+            count(*)), o.sync
+        FROM lifecycle._capture_triggers(capture) AS t WHERE t.state = 'not always'
+        HAVING count(*) > 0
+        UNION ALL
+        SELECT 'warning', 'owner', format('queue and function do not belong to %I, the owner of the source',
+                pg_get_userbyid(o.source_owner)),
+            format('ALTER TABLE %1$s OWNER TO %2$I; ALTER FUNCTION %1$s() OWNER TO %2$I', capture.queue,
+                pg_get_userbyid(o.source_owner))
+        WHERE o.source_owner <> o.queue_owner OR o.source_owner <> o.routine_owner
+    ) AS x (severity, finding, detail, remedy)
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_problems(lifecycle.located_capture) IS
+'What is wrong with a capture, one row a problem (lifecycle.finding), the worst first.';
+
+-- source: sql/capture/_plan_capture.sql
+-- The owner of the table runs the trigger function, so it must be able to look into lifecycle_data. The grant goes with
+-- the last thing that the role owns there; only the moment of the rollback can tell.
+CREATE FUNCTION lifecycle._owner_usage_steps(role_name name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_object constant text := format('privileges of %I', role_name);
+    v_schema_owner constant name := (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace AS n
+        WHERE n.nspname IN ('lifecycle', 'lifecycle_data') ORDER BY n.nspname DESC LIMIT 1);
+BEGIN
+    IF pg_has_role(role_name, v_schema_owner, 'USAGE')
+        OR to_regnamespace('lifecycle_data') IS NOT NULL
+        AND has_schema_privilege(role_name, to_regnamespace('lifecycle_data')::oid, 'USAGE')
+        AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s
+            WHERE s.action = 'grant data schema usage' AND s.object = v_object AND s.status = 'done')
+    THEN
+        RETURN ARRAY[]::lifecycle.plan_step[];
+    ELSIF NOT pg_has_role(current_user, v_schema_owner, 'USAGE') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('role %I, the owner of the table, may not use schema lifecycle_data', role_name),
+            HINT = format('Ask %I to run: SELECT * FROM lifecycle.grant_lifecycle_admin(%L)', v_schema_owner,
+                role_name);
+    END IF;
+    RETURN ARRAY[lifecycle._step(
+        'grant data schema usage', v_object, format('GRANT USAGE ON SCHEMA lifecycle_data TO %I', role_name),
+        format('DO %L', format('BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE '
+            || 'c.relnamespace OPERATOR(pg_catalog.=) %L::pg_catalog.regnamespace '
+            || 'AND c.relowner OPERATOR(pg_catalog.=) %L::pg_catalog.regrole) '
+            || 'THEN REVOKE USAGE ON SCHEMA lifecycle_data FROM %I; END IF; END',
+            'lifecycle_data', quote_ident(role_name), role_name)),
+        note => 'goes again with the last thing the role owns there'
+    )];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._owner_usage_steps(name) IS
+'The step that lets the owner of a table use schema lifecycle_data, when it may not; raises 42501 when the caller cannot
+grant that.';
+
+CREATE FUNCTION lifecycle._queue_name(target regclass, consumer name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('lifecycle_data.%I', n.candidate)
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (VALUES
+        (1, lifecycle._name(ARRAY[c.relname::text, consumer::text], 'queue')),
+        (2, lifecycle._name(ARRAY[c.relnamespace::regnamespace::text, c.relname::text, consumer::text], 'queue')),
+        (3, lifecycle._name(ARRAY[c.relname::text, consumer::text, c.oid::text], 'queue'))
+    ) AS n (place, candidate)
+    WHERE c.oid = target
+        AND NOT EXISTS (SELECT FROM pg_class AS o
+            WHERE o.relnamespace = to_regnamespace('lifecycle_data') AND o.relname = n.candidate)
+        AND NOT EXISTS (SELECT FROM pg_proc AS o
+            WHERE o.pronamespace = to_regnamespace('lifecycle_data') AND o.proname = n.candidate)
+    ORDER BY n.place
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._queue_name(regclass, name) IS
+'A name for a queue and its trigger function that nothing in lifecycle_data has.';
+
+CREATE FUNCTION lifecycle._queue_step(
+    target regclass, queue text, consumer name, own_columns name[], key_columns name[], owner name
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- No index, no constraint, no sequence: each would be paid by every captured row. Of autovacuum's triggers only the
+    -- number of dead entries makes sense for a table that is emptied all the time.
+    SELECT lifecycle._step('create queue', 'table ' || queue,
+        format('CREATE TABLE %s (%I pg_catalog.timestamptz DEFAULT pg_catalog.statement_timestamp(), '
+            || '%I pg_catalog.bool', queue, own_columns[1], own_columns[2])
+        || string_agg(format(', %I %s%s', k.name, lifecycle._base_type(a.atttypid, a.atttypmod),
+            coalesce(' COLLATE ' || l.oid::regcollation, '')), ''
+            ORDER BY k.place)
+        || ') WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)'
+        || format('; ALTER TABLE %s REPLICA IDENTITY FULL', queue)
+        || format('; COMMENT ON TABLE %s IS %L', queue,
+            format('pg_lifecycle: keys of changed rows, filled by triggers and emptied by consumer %s.', consumer))
+        || CASE WHEN owner <> current_user THEN format('; ALTER TABLE %s OWNER TO %I', queue, owner) ELSE '' END,
+        format('DROP TABLE %s', queue))
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = k.name
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND a.attcollation <> t.typcollation
+$fn$;
+COMMENT ON FUNCTION lifecycle._queue_step(regclass, text, name, name[], name[], name) IS
+'The step that makes a queue.';
+
+CREATE FUNCTION lifecycle._capture_row_step(
+    target regclass, queue text, consumer name, key_columns name[], trigger_level text, enable_always boolean
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('register capture', 'capture ' || queue,
+        format('INSERT INTO lifecycle.capture (queue, queue_oid, source, source_oid, consumer, key_columns, '
+            || 'column_numbers, trigger_level, enable_always, partitions, partition_oids) '
+            || 'VALUES (%L, %L::pg_catalog.regclass, %L, %L::pg_catalog.regclass, %L, %L, %L, %L, %L, %L, %L)',
+            queue, queue, target, target, consumer, key_columns,
+            ARRAY(SELECT a.attnum FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+                JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = k.name ORDER BY k.place),
+            trigger_level, enable_always, p.oids::regclass[]::text[], p.oids),
+        format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L', queue))
+    FROM (SELECT lifecycle._partitions(target) AS oids) AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_row_step(regclass, text, name, name[], text, boolean) IS
+'The step that writes down what is captured.';
+
+-- A module that captures as part of its own change takes these steps into its own plan, behind those of
+-- lifecycle._data_schema_steps(), so that one rollback takes back both.
+CREATE FUNCTION lifecycle._plan_capture(
+    target regclass, consumer name, key_columns name[], trigger_level text, enable_always boolean
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns constant name[] := lifecycle._require_key_columns(target, key_columns);
+    v_own constant name[] := lifecycle._own_columns(v_columns);
+    v_queue constant text := lifecycle._queue_name(target, consumer);
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+BEGIN
+    PERFORM lifecycle._require_capturable(target, trigger_level);
+    PERFORM lifecycle._require_no_capture_triggers(target, consumer, trigger_level);
+    RETURN lifecycle._owner_usage_steps(v_owner)
+        || lifecycle._queue_step(target, v_queue, consumer, v_own, v_columns, v_owner)
+        || lifecycle._step('create trigger function', format('function %s()', v_queue),
+            lifecycle._capture_function(v_queue, v_own, v_columns, v_columns, trigger_level,
+                lifecycle._is_unique_key(target, v_columns))
+            || format('; REVOKE ALL ON FUNCTION %s() FROM PUBLIC', v_queue)
+            || CASE WHEN v_owner <> current_user
+                THEN format('; ALTER FUNCTION %s() OWNER TO %I', v_queue, v_owner) ELSE '' END,
+            format('DROP FUNCTION %s()', v_queue))
+        || ARRAY(
+            SELECT lifecycle._capture_trigger_step(m.relation::regclass::text, v_queue, consumer, e.event,
+                enable_always)
+            FROM unnest(target::oid || lifecycle._partitions(target)) WITH ORDINALITY AS m (relation, place)
+            CROSS JOIN unnest(lifecycle._capture_events(trigger_level, m.relation = target)) WITH ORDINALITY
+                AS e (event, place)
+            ORDER BY m.place, e.place
+        )
+        || lifecycle._capture_row_step(target, v_queue, consumer, v_columns, trigger_level, enable_always);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_capture(regclass, name, name[], text, boolean) IS
+'The steps that start a capture, for start_capture and for the plans of other modules; raises as start_capture does.';
+
+-- source: sql/capture/start_capture.sql
+CREATE FUNCTION lifecycle._plan_start_capture(
+    target regclass, consumer name, key_columns name[], trigger_level text, enable_always boolean
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+BEGIN
+    SELECT c.* INTO v_capture FROM lifecycle._captures(target) AS c WHERE c.consumer = _plan_start_capture.consumer;
+    IF NOT FOUND THEN
+        RETURN lifecycle._data_schema_steps()
+            || lifecycle._plan_capture(target, consumer, key_columns, trigger_level, enable_always);
+    ELSIF (v_capture.key_columns, v_capture.trigger_level, v_capture.enable_always) IS DISTINCT FROM
+        (lifecycle._require_key_columns(target, key_columns), trigger_level, enable_always)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is captured for consumer %I in another way', target, consumer),
+            DETAIL = format('Its key columns are %s, trigger_level is %s, enable_always is %s.',
+                v_capture.key_columns, v_capture.trigger_level, v_capture.enable_always),
+            HINT = format('SELECT * FROM lifecycle.drop_capture(%L, %L) first.', target, consumer);
+    END IF;
+    RETURN ARRAY[lifecycle._step('register capture', 'capture ' || v_capture.queue_name, NULL,
+        note => 'stands; lifecycle.sync_capture() mends what is missing')];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_start_capture(regclass, name, name[], text, boolean) IS
+'The plan of start_capture.';
+
+CREATE FUNCTION lifecycle.start_capture(
+    target regclass,
+    consumer name,
+    key_columns name[] DEFAULT NULL,
+    trigger_level text DEFAULT 'statement',
+    enable_always boolean DEFAULT true,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    -- CREATE TRIGGER needs this lock; it also waits for all who write now, so that after the commit nobody is left who
+    -- writes without the triggers.
+    PERFORM lifecycle._lock(target || lifecycle._partitions(target)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('capture', target,
+        lifecycle._plan_start_capture(target, consumer, key_columns, trigger_level, enable_always), dry_run,
+        expected_plan,
+        jsonb_build_object('consumer', consumer, 'key_columns', key_columns, 'trigger_level', trigger_level,
+            'enable_always', enable_always),
+        start_capture.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.start_capture(regclass, name, name[], text, boolean, boolean, text, text) IS
+'Starts to record which rows of a table change: a queue in lifecycle_data for this consumer, filled by triggers with the
+keys of every row written, old and new. Commit before the first copy of the table is read.
+
+Arguments: target - a table, or the root of a partitioned one; consumer - who will empty the queue; each consumer has
+its own; key_columns - the columns to record (default: the primary key); trigger_level - statement (cheapest; partitions
+get triggers of their own, see lifecycle.sync_capture) or row (sees writes to any partition, present and future);
+enable_always - fire under session_replication_role = replica as well; dry_run - only show the plan; expected_plan -
+plan_hash of the reviewed dry run; search_path - for event triggers.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42501 not the owner; 42P01, 42809 not a table of yours; 42703, 42883, 55000 the key columns will not do, or the
+consumer captures in another way; 0A000 a table that triggers cannot watch (unlogged, inheritance, foreign partitions, a
+partition at statement level); 22023 arguments; 42710 triggers of an earlier installation; 55P03 lock.
+Example: SELECT * FROM lifecycle.start_capture(''public.orders'', ''search_index'', dry_run => true);';
+
+-- source: sql/capture/_plan_sync_capture.sql
+-- A renamed column breaks the trigger function, loudly; here queue and function follow it.
+CREATE FUNCTION lifecycle._capture_column_steps(capture lifecycle.located_capture) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH changed AS (
+        SELECT c.* FROM lifecycle._capture_columns(capture) AS c
+        WHERE (c.column_name, c.column_type) <> (c.queue_column, c.queue_type)
+    ), named AS (
+        SELECT array_agg(c.column_name ORDER BY c.place) AS columns FROM lifecycle._capture_columns(capture) AS c
+    )
+    SELECT ARRAY(
+        SELECT lifecycle._step('change queue', 'table ' || capture.queue,
+            format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', capture.queue, c.queue_column, c.column_type))
+        FROM changed AS c WHERE c.column_type <> c.queue_type ORDER BY c.place
+    ) || ARRAY(
+        SELECT lifecycle._step('change queue', 'table ' || capture.queue,
+            format('ALTER TABLE %s RENAME COLUMN %I TO %I', capture.queue, c.queue_column, c.column_name))
+        FROM changed AS c WHERE c.column_name <> c.queue_column ORDER BY c.place
+    ) || ARRAY(
+        SELECT lifecycle._step('replace trigger function', 'function ' || capture.routine,
+            lifecycle._capture_function(capture.queue_name, (
+                    SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute AS a
+                    WHERE a.attrelid = capture.queue AND a.attnum IN (1, 2)
+                ), n.columns, n.columns, capture.trigger_level, lifecycle._is_unique_key(capture.source, n.columns),
+                or_replace => true))
+        FROM named AS n
+        WHERE EXISTS (SELECT FROM changed)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_column_steps(lifecycle.located_capture) IS
+'The steps that bring a queue and its function in line with renamed or altered columns.';
+
+CREATE FUNCTION lifecycle._capture_trigger_steps(capture lifecycle.located_capture) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT CASE t.state
+            WHEN 'missing' THEN lifecycle._capture_trigger_step(t.relation::text, capture.queue_name, capture.consumer,
+                t.event, capture.enable_always)
+            WHEN 'surplus' THEN lifecycle._step('drop trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+                format('DROP TRIGGER %I ON %s', t.trigger_name, t.relation))
+            ELSE lifecycle._step('enable trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+                lifecycle._enable_trigger(t.relation::text, t.trigger_name, t.event, capture.enable_always))
+        END
+        FROM lifecycle._capture_triggers(capture) WITH ORDINALITY AS t (relation, trigger_name, event, state, place)
+        WHERE t.state <> 'ok'
+        ORDER BY t.state <> 'surplus', t.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_trigger_steps(lifecycle.located_capture) IS
+'The steps that make, enable or drop triggers so that a capture has what it needs.';
+
+CREATE FUNCTION lifecycle._capture_sync_row_step(capture lifecycle.located_capture) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('register partitions', 'capture sync ' || capture.queue_name,
+        format('UPDATE lifecycle.capture SET queue_oid = %L::pg_catalog.regclass, source = %L, '
+            || 'source_oid = %L::pg_catalog.regclass, key_columns = %L, column_numbers = %L, partitions = %L, '
+            || 'partition_oids = %L, origin = lifecycle._origin() WHERE queue OPERATOR(pg_catalog.=) %L',
+            capture.queue, capture.source, capture.source, array_agg(c.column_name ORDER BY c.place),
+            array_agg(a.attnum ORDER BY c.place), p.oids::regclass[]::text[], p.oids, capture.queue_name))
+    FROM (SELECT lifecycle._partitions(capture.source) AS oids) AS p
+    CROSS JOIN lifecycle._capture_columns(capture) AS c
+    JOIN pg_attribute AS a ON a.attrelid = capture.source AND a.attname = c.column_name
+    GROUP BY p.oids
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_sync_row_step(lifecycle.located_capture) IS
+'The step that writes down columns and partitions of a capture as they are now.';
+
+-- A registered row is no proof: only a function of the table's owner is ever attached to the table.
+CREATE FUNCTION lifecycle._require_mendable(capture lifecycle.located_capture) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_problem lifecycle.finding;
+BEGIN
+    SELECT p.* INTO v_problem FROM lifecycle._capture_problems(capture) AS p
+    WHERE p.finding IN ('queue gone', 'function gone', 'is a partition', 'column gone', 'owner')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the capture of %s for consumer %I cannot be mended: %s', capture.source,
+                capture.consumer, v_problem.detail),
+            HINT = v_problem.remedy;
+    ELSIF NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = capture.routine AND p.prosecdef
+        AND p.prorettype = 'trigger'::regtype AND p.pronamespace = to_regnamespace('lifecycle_data'))
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is not a trigger function of a capture', capture.routine);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_mendable(lifecycle.located_capture) IS
+'Raises 55000 with the remedy when sync_capture cannot help.';
+
+CREATE FUNCTION lifecycle._plan_sync_capture(capture lifecycle.located_capture) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns lifecycle.plan_step[];
+    v_triggers lifecycle.plan_step[];
+    v_missed boolean;
+BEGIN
+    PERFORM lifecycle._require_mendable(capture);
+    v_columns := lifecycle._capture_column_steps(capture);
+    v_triggers := lifecycle._capture_trigger_steps(capture);
+    v_missed := cardinality(v_triggers) > 0 OR lifecycle._partitions_changed(capture);
+    IF cardinality(v_columns) = 0 AND NOT v_missed AND capture.is_here THEN
+        RETURN ARRAY[lifecycle._step('register partitions', 'capture sync ' || capture.queue_name, NULL,
+            note => 'is in step')];
+    END IF;
+    RETURN v_columns || v_triggers || lifecycle._capture_sync_row_step(capture) || CASE WHEN v_missed THEN
+        ARRAY[lifecycle._step('mark all rows', 'entry of ' || capture.queue_name, (
+            SELECT format('INSERT INTO %s (%I) VALUES (true)', capture.queue, a.attname)
+            FROM pg_attribute AS a WHERE a.attrelid = capture.queue AND a.attnum = 2
+        ), note => 'changes may have been missed: the consumer starts afresh')]
+    ELSE ARRAY[]::lifecycle.plan_step[] END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_sync_capture(lifecycle.located_capture) IS
+'The plan of sync_capture for one capture.';
+
+-- source: sql/capture/sync_capture.sql
+CREATE FUNCTION lifecycle._lock_capture(capture lifecycle.located_capture, dry_run boolean) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._lock(capture.source || lifecycle._partitions(capture.source)::regclass[], 'SHARE ROW EXCLUSIVE',
+        _lock_capture.dry_run, ARRAY(
+            SELECT t.relation FROM lifecycle._capture_triggers(capture) AS t WHERE t.state = 'surplus'
+            UNION
+            SELECT capture.queue FROM lifecycle._capture_columns(capture) AS c
+            WHERE (c.column_name, c.column_type) <> (c.queue_column, c.queue_type)
+        ), 'ACCESS EXCLUSIVE')
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_capture(lifecycle.located_capture, boolean) IS
+'Takes the locks under which a capture is mended.';
+
+CREATE FUNCTION lifecycle.sync_capture(
+    target regclass,
+    consumer name DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+    v_plan lifecycle.plan_step[];
+    v_found boolean := false;
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    FOR v_capture IN
+        SELECT c.* FROM lifecycle._captures(target) AS c
+        WHERE sync_capture.consumer IS NULL OR c.consumer = sync_capture.consumer
+    LOOP
+        v_found := true;
+        v_plan := lifecycle._plan_sync_capture(v_capture);
+        IF v_plan[1].statement IS NOT NULL THEN
+            PERFORM lifecycle._lock_capture(v_capture, dry_run);
+            v_plan := lifecycle._plan_sync_capture(v_capture);
+        END IF;
+        -- One migration a capture: dropping one must not take another one's triggers along.
+        RETURN QUERY SELECT * FROM lifecycle._apply('capture_sync', target, v_plan, dry_run, expected_plan,
+            jsonb_build_object('consumer', v_capture.consumer), sync_capture.search_path);
+    END LOOP;
+    IF NOT v_found THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('%s is not captured%s', target, coalesce(format(' for consumer %I', consumer), '')),
+            HINT = 'SELECT * FROM lifecycle.capture_status() lists what is.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.sync_capture(regclass, name, boolean, text, text) IS
+'Brings the captures of a table in step with what has happened to it: partitions that were attached, detached, created
+or dropped, triggers that were dropped or disabled, key columns that were renamed or have another type, a restore into
+another database. Where changes may have been missed the queue is marked: its consumer starts afresh.
+
+Arguments: target - the captured table; consumer - only this one (default: all); dry_run - only show what is out of
+step; expected_plan - plan_hash of the reviewed dry run, needs a consumer where there are several; search_path - for
+event triggers.
+Returns: one row a step (lifecycle.step_result); skipped: is in step.
+Errors: 42704 not captured; 55000 cannot be mended, the HINT says what to do; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.sync_capture(''public.orders'', dry_run => true);';
+
+-- source: sql/capture/drop_capture.sql
+-- The migrations of a queue, newest first: the one that made it, and those that kept it in step with its partitions.
+CREATE FUNCTION lifecycle._capture_migrations(queue_name text, with_start boolean DEFAULT true) RETURNS bigint[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT s.migration_id FROM lifecycle.migration_step AS s
+        WHERE s.status = 'done'
+            AND (s.object = 'capture sync ' || queue_name OR with_start AND s.object = 'capture ' || queue_name)
+        ORDER BY s.migration_id DESC
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_migrations(text, boolean) IS
+'The migrations that made a queue and kept it in step, newest first; without the first one: with_start => false.';
+
+CREATE FUNCTION lifecycle.drop_capture(
+    target regclass,
+    consumer name,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+    v_migration lifecycle.migration;
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    SELECT c.* INTO v_capture FROM lifecycle._captures(target) AS c WHERE c.consumer = drop_capture.consumer;
+    IF NOT FOUND THEN
+        RAISE NOTICE '% is not captured for consumer %: nothing to drop', target, consumer;
+        RETURN;
+    END IF;
+    SELECT m.* INTO v_migration FROM lifecycle.migration AS m
+    JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+    WHERE s.object = 'capture ' || v_capture.queue_name AND s.status = 'done'
+    ORDER BY m.migration_id DESC
+    LIMIT 1;
+    IF v_migration.feature IS DISTINCT FROM 'capture' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('the capture of %s for consumer %I was not made by start_capture', target, consumer),
+            DETAIL = coalesce(format('It is part of migration %s, %s of %s.', v_migration.migration_id,
+                v_migration.feature, v_migration.target), 'The journal does not know it.'),
+            HINT = coalesce(format('SELECT * FROM lifecycle.rollback_migration(%s)', v_migration.migration_id),
+                format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
+                    'DELETE FROM lifecycle.capture WHERE queue = %2$L', v_capture.queue, v_capture.queue_name));
+    END IF;
+    -- DROP TRIGGER needs this lock; the partitions are not in the locks of a rollback.
+    PERFORM lifecycle._lock(target || ARRAY(
+        SELECT DISTINCT t.relation FROM lifecycle._capture_triggers(v_capture) AS t WHERE t.relation <> target
+    ), 'ACCESS EXCLUSIVE', dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._rollback(lifecycle._capture_migrations(v_capture.queue_name), dry_run,
+        expected_plan, search_path => drop_capture.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.drop_capture(regclass, name, boolean, text, text) IS
+'Ends a capture: takes back start_capture, and what sync_capture added. Entries still in the queue are gone with it.
+
+Arguments: target - the captured table; consumer - whose capture; dry_run - only show the plan (the default);
+expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
+Returns: one row a step (lifecycle.step_result); none, and a NOTICE, when there is no such capture.
+Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, or applied by another role; 55P03 lock.
+Example: SELECT * FROM lifecycle.drop_capture(''public.orders'', ''search_index'', dry_run => false);';
+
+-- source: sql/capture/_capture_partition_steps.sql
+-- Who makes a partition takes these steps into the same transaction, behind ATTACH: then no write can have come in
+-- between, and no consumer has to start afresh.
+CREATE FUNCTION lifecycle._capture_partition_steps(parent regclass, partition_name text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(s.step ORDER BY c.queue_name, s.place), '{}')
+    FROM pg_partition_ancestors(parent) AS a
+    CROSS JOIN LATERAL lifecycle._captures(a.relid) AS c
+    CROSS JOIN LATERAL (
+        SELECT e.place, lifecycle._capture_trigger_step(partition_name, c.queue_name, c.consumer, e.event,
+            c.enable_always)
+        FROM unnest(lifecycle._capture_events(c.trigger_level, false)) WITH ORDINALITY AS e (event, place)
+        UNION ALL
+        SELECT 9, lifecycle._step('register partition', 'capture partition ' || partition_name,
+            format('UPDATE lifecycle.capture AS c SET partitions = c.partitions OPERATOR(pg_catalog.||) %1$L::text, '
+                || 'partition_oids = ARRAY(SELECT p.o FROM pg_catalog.unnest(c.partition_oids '
+                || 'OPERATOR(pg_catalog.||) %1$L::pg_catalog.regclass::pg_catalog.oid) AS p (o) ORDER BY 1) '
+                || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, c.queue_name),
+            format('UPDATE lifecycle.capture AS c SET '
+                || 'partitions = pg_catalog.array_remove(c.partitions, %1$L::text), partition_oids = '
+                || 'pg_catalog.array_remove(c.partition_oids, %1$L::pg_catalog.regclass::pg_catalog.oid) '
+                || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, c.queue_name))
+    ) AS s (place, step)
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_partition_steps(regclass, text) IS
+'The steps that extend every capture of a partitioned table, or of what it is a partition of, to a partition that an
+earlier step of the same stage makes; none when nothing is captured.';
+
+-- source: sql/capture/capture_status.sql
+-- Counted one by one up to a bound; what the caller may not read is taken from the statistics.
+CREATE FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_bound constant bigint := 100000;
+    v_readable constant boolean := has_schema_privilege('lifecycle_data', 'USAGE')
+        AND has_table_privilege(queue, 'SELECT');
+BEGIN
+    entries := 0;
+    IF v_readable THEN
+        EXECUTE (
+            SELECT format('SELECT count(*), min(e.at) FROM (SELECT q.%I FROM %s AS q LIMIT $1) AS e (at)', a.attname,
+                queue)
+            FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum = 1
+        ) INTO entries, oldest USING v_bound;
+    END IF;
+    IF NOT v_readable OR entries = v_bound THEN
+        entries := greatest(entries, pg_stat_get_live_tuples(queue));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_size(regclass) IS
+'How many entries a queue has (exact up to 100,000) and when the oldest was entered.';
+
+CREATE FUNCTION lifecycle.capture_status(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.capture_state
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        n.nspname, s.relname, c.consumer, c.queue_name, c.key_columns, c.trigger_level, t.always, z.entries,
+        pg_stat_get_dead_tuples(c.queue), pg_total_relation_size(c.queue), z.oldest, clock_timestamp() - z.oldest,
+        t.missing, p.problem, p.remedy
+    FROM lifecycle._captures(target) AS c
+    LEFT JOIN pg_class AS s ON s.oid = c.source
+    LEFT JOIN pg_namespace AS n ON n.oid = s.relnamespace
+    LEFT JOIN LATERAL lifecycle._capture_size(c.queue) AS z ON c.queue IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(bool_and(g.state <> 'not always') AND c.enable_always, false) AS always,
+            array_agg(format('%s on %s', g.trigger_name, g.relation)) FILTER (WHERE g.state IN ('missing', 'disabled'))
+                AS missing
+        FROM lifecycle._capture_triggers(c) AS g
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT string_agg(f.detail, '; ') AS problem, (array_agg(f.remedy))[1] AS remedy
+        FROM lifecycle._capture_problems(c) AS f
+    ) AS p
+    ORDER BY n.nspname, s.relname, c.consumer
+$fn$;
+COMMENT ON FUNCTION lifecycle.capture_status(regclass) IS
+'The captures of a table, or all of them, with the size and age of their queues and what is wrong with them.
+
+Arguments: target - the captured table (default: all).
+Returns: one row a capture (lifecycle.capture_state): source_schema, source_name, consumer, queue, key_columns,
+trigger_level, enable_always (whether all its triggers are), entries (exact up to 100,000, beyond that an estimate),
+dead_entries (not yet vacuumed, an estimate), bytes, oldest_entry and lag (NULL when empty, or not readable by the
+caller), missing (triggers that are not there or disabled), problem (NULL: none) and the statement that mends it.
+Errors: none.
+Example: SELECT source_name, consumer, entries, lag, problem, remedy FROM lifecycle.capture_status();';
+
+-- source: sql/capture/_require_drainable.sql
+CREATE FUNCTION lifecycle._require_drainable(max_rows integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_transaction_state',
+            MESSAGE = format('a queue cannot be drained under isolation level %s',
+                current_setting('transaction_isolation')),
+            HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
+    ELSIF max_rows IS NULL OR max_rows < 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('max_rows must be at least 1, not %s', coalesce(max_rows::text, 'NULL'));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS
+'Raises 25000 unless READ COMMITTED, 22023 for a max_rows below 1.';
+
+-- source: sql/capture/_drain.sql
+-- Taking entries out of a queue, so that no change is lost:
+--   1. The lock comes first, in a statement of its own: two drains of one queue could else write in the wrong order.
+--   2. What is deleted is a list of entries that this snapshot sees. Never "up to the newest one": a transaction that
+--      began earlier may commit an older entry later.
+--   3. The caller reads the source in a LATER statement than this call. Whatever commits in between has an entry of its
+--      own and comes in the next round; processing a key means copying or computing its present state.
+-- Entries that were taken come back if the caller rolls back, or dies.
+CREATE FUNCTION lifecycle._drain(queue regclass, max_rows integer DEFAULT 10000) RETURNS lifecycle.drained
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The keys are text for a moment, and must come back as they were.
+SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+    v_columns name[];
+    v_result lifecycle.drained;
+    v_more bigint;
+BEGIN
+    PERFORM lifecycle._require_drainable(max_rows);
+    PERFORM lifecycle._lock_target(queue);
+    SELECT c.* INTO v_capture FROM lifecycle._captures() AS c WHERE c.queue = _drain.queue;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not the queue of a capture', queue),
+            HINT = 'SELECT queue FROM lifecycle.capture_status() lists them.';
+    END IF;
+    v_result.problem := (SELECT string_agg(p.detail, '; ') FROM lifecycle._capture_problems(v_capture) AS p
+        WHERE p.severity = 'error');
+    v_columns := ARRAY(SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum);
+    EXECUTE format(
+        'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
+        'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*) '
+        'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
+        'array_agg(DISTINCT ROW(NULL, NULL, %4$s)::%1$s) FILTER (WHERE t.%3$I IS NULL) FROM taken AS t',
+        queue, v_columns[1], v_columns[2], (SELECT string_agg(format('t.%I', c.name), ', ' ORDER BY c.place)
+            FROM unnest(v_columns[3:]) WITH ORDINALITY AS c (name, place))
+    ) INTO v_result.entries, v_result.all_rows, v_result.keys USING max_rows;
+    IF v_result.all_rows OR v_result.problem IS NOT NULL THEN
+        -- The caller is going to read every row, later than this: the other entries say nothing more.
+        EXECUTE format('DELETE FROM %s', queue);
+        GET DIAGNOSTICS v_more = ROW_COUNT;
+        v_result.entries := v_result.entries + v_more;
+        v_result.all_rows := true;
+        v_result.keys := NULL;
+    END IF;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain(regclass, integer) IS
+'Takes at most max_rows entries out of a queue, the oldest first, and returns the distinct keys. Read the source in a
+later statement of the same transaction. Raises 25000 unless READ COMMITTED, 55P03 while another session drains it.';
+
 -- source: sql/soft_delete/types.sql
 -- Shapes of this module.
 CREATE TYPE lifecycle.key_column AS (
@@ -3395,7 +4646,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_routine(
 CREATE FUNCTION lifecycle._soft_delete_delete_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}. A DELETE that came through the active view, soft_delete() or the RPC marks
+-- Generated by pg_lifecycle. A DELETE that came through the active view, soft_delete() or the RPC marks
 -- the row. SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked
 -- rows would forbid him to mark it.
 DECLARE
@@ -3422,7 +4673,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_delete_template() IS
 CREATE FUNCTION lifecycle._soft_delete_row_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}. Numbers the rows that a statement marks.
+-- Generated by pg_lifecycle. Numbers the rows that a statement marks.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
     v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
@@ -3475,7 +4726,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_row_template() IS
 CREATE FUNCTION lifecycle._soft_delete_statement_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}. One statement is one deletion: begins it and completes its record.
+-- Generated by pg_lifecycle. One statement is one deletion: begins it and completes its record.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
     v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
@@ -3535,7 +4786,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_statement_template() IS
 CREATE FUNCTION lifecycle._soft_delete_view_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}.
+-- Generated by pg_lifecycle.
 DECLARE
     v_really bigint;
 BEGIN
@@ -3910,7 +5161,7 @@ COMMENT ON FUNCTION lifecycle._plan_soft_delete(
 CREATE FUNCTION lifecycle._soft_delete_rpc_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}.
+-- Generated by pg_lifecycle.
 DECLARE
     v_really bigint := 0;
     v_id text;
@@ -3954,7 +5205,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_rpc_template() IS 'The body of soft_d
 CREATE FUNCTION lifecycle._restore_rpc_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle for {table}.
+-- Generated by pg_lifecycle.
 DECLARE
     v_rows bigint;
     v_status text := 'not_found';
@@ -4582,19 +5833,18 @@ BEGIN
     END IF;
     PERFORM set_config('timezone', _range_bound.time_zone, true);
     IF upper(bound) IN ('MINVALUE', 'MAXVALUE') THEN
-        RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric, NULL);
+        RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric,
+            NULL::timestamp);
     END IF;
-    CASE key_type
-        WHEN 'date'::regtype THEN
-            v_date := bound::date;
-            RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
-        WHEN 'timestamp'::regtype THEN
-            v_timestamp := bound::timestamp;
-            RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
-        WHEN 'timestamptz'::regtype THEN
-            v_timestamptz := bound::timestamptz;
-            RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
-    END CASE;
+    IF key_type = 'date'::regtype THEN
+        v_date := bound::date;
+        RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
+    ELSIF key_type = 'timestamp'::regtype THEN
+        v_timestamp := bound::timestamp;
+        RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
+    END IF;
+    v_timestamptz := bound::timestamptz;
+    RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_bound(regtype, text, text) IS
@@ -4614,16 +5864,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND p.partnatts = 1
         WHERE p.partrelid = ANY (parents) AND p.partstrat = 'r'
         OFFSET 0
-    ), rendered AS (
-        SELECT c.*, pg_get_expr(c.relpartbound, c.partition) AS bound FROM chosen AS c
+    ), rendered AS MATERIALIZED (
+        -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time holds no quote itself
+        SELECT c.*, string_to_array(pg_get_expr(c.relpartbound, c.partition), '''') AS bound FROM chosen AS c
     ), ends AS (
-        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = 'DEFAULT' AS is_default, e.side,
-            coalesce(e.found[1], e.found[2]) AS written
+        SELECT r.parent, r.partition, r.relkind, r.type, r.bound[1] = 'DEFAULT' AS is_default, e.side, e.written
         FROM rendered AS r
         CROSS JOIN LATERAL (VALUES
-            ('lower', regexp_match(r.bound, '^FOR VALUES FROM \((?:''([^'']*)''|(M[A-Z]+))\) TO ')),
-            ('upper', regexp_match(r.bound, ' TO \((?:''([^'']*)''|(M[A-Z]+))\)$'))
-        ) AS e (side, found)
+            ('lower', CASE
+                WHEN r.bound[1] LIKE 'FOR VALUES FROM (M%' THEN substr(r.bound[1], 18, 8)
+                ELSE r.bound[2]
+            END),
+            ('upper', CASE
+                WHEN r.bound[cardinality(r.bound)] LIKE '%TO (M%' THEN left(right(r.bound[cardinality(r.bound)], 9), 8)
+                ELSE r.bound[cardinality(r.bound) - 1]
+            END)
+        ) AS e (side, written)
     ), placed AS (
         SELECT e.*, CASE
             WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
@@ -4634,11 +5890,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         END AS place
         FROM ends AS e
     )
-    SELECT ROW(l.parent, l.partition, l.relkind::text, l.is_default, l.written, u.written, l.place, u.place)
+    -- Both ends side by side by aggregation: a join of the two would be a nested loop over a list without statistics.
+    SELECT ROW(p.parent, p.partition, p.relkind::text, p.is_default,
+        max(p.written) FILTER (WHERE p.side = 'lower'), max(p.written) FILTER (WHERE p.side = 'upper'),
+        max(p.place) FILTER (WHERE p.side = 'lower'), max(p.place) FILTER (WHERE p.side = 'upper'))
         ::lifecycle.range_partition
-    FROM placed AS l
-    JOIN placed AS u ON u.partition = l.partition AND u.side = 'upper'
-    WHERE l.side = 'lower'
+    FROM placed AS p
+    GROUP BY p.parent, p.partition, p.relkind, p.is_default
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_partitions(oid[]) IS
 'The partitions of tables that are partitioned by ranges of time, with their bounds; those of the default partition are
@@ -4691,7 +5949,7 @@ BEGIN
     IF v_style.format IS NOT NULL THEN
         RETURN lifecycle._name(ARRAY[v_style.prefix || to_char(v_from, v_style.format)]);
     END IF;
-    SELECT c.relname INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
+    SELECT c.relname::text INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
     RETURN lifecycle._name(ARRAY[v_prefix], to_char(v_from, v_formats[1]));
 END
 $fn$;
@@ -4708,7 +5966,8 @@ DECLARE
     v_name name := coalesce(partition_name, lifecycle._partition_name(parent, lower_end, upper_end, time_zone));
     -- The schema of the siblings when they share one, else the parent's.
     v_schema constant regnamespace := (
-        SELECT CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END
+        SELECT (CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END)
+            ::regnamespace
         FROM pg_class AS p
         LEFT JOIN pg_inherits AS i ON i.inhparent = p.oid
         LEFT JOIN pg_class AS s ON s.oid = i.inhrelid
@@ -5001,41 +6260,48 @@ COMMENT ON FUNCTION lifecycle._require_free_range(
     regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
 ) IS 'Raises 42P17 for an empty range and for one that overlaps a partition.';
 
--- A month that does not begin where its neighbour ends means another time zone, or another interval: rows of the gap
--- would have no partition.
-CREATE FUNCTION lifecycle._require_no_gap(
-    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound,
-    partitions lifecycle.range_partition[]
+-- A month that does not fit to its neighbours means another time zone, or another interval: rows of the gap would have
+-- no partition. Whole months may be missing.
+CREATE FUNCTION lifecycle._require_fitting_month(
+    parent regclass, ends lifecycle.range_bound[], partitions lifecycle.range_partition[], time_zone text
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
 SET timezone = 'UTC' AS $fn$
 DECLARE
-    v_month constant numeric := 27 * 86400;
+    v_shortest_month constant interval := interval '27 days';
+    v_farthest_zone constant interval := interval '16 hours';
     v_found record;
 BEGIN
-    SELECT p.partition::regclass AS partition, g.gap_from, g.gap_to INTO v_found
-    FROM unnest(partitions) AS p
-    CROSS JOIN LATERAL (VALUES (p.upper_place, lower_end.place), (upper_end.place, p.lower_place))
-        AS g (gap_from, gap_to)
-    WHERE g.gap_to - g.gap_from > 0 AND g.gap_to - g.gap_from < v_month
-        -- unless another partition fills it
-        AND NOT EXISTS (SELECT FROM unnest(partitions) AS o
-            WHERE o.lower_place < g.gap_to AND o.upper_place > g.gap_from)
+    SELECT g.*, to_timestamp(g.edge::float8) AT TIME ZONE _require_fitting_month.time_zone AS edge_time INTO v_found
+    FROM (
+        (SELECT p.partition::regclass AS neighbour, p.upper_place AS edge, ends[1].place - p.upper_place AS seconds
+            FROM unnest(partitions) AS p
+            WHERE p.upper_place <= ends[1].place AND p.upper_place > '-Infinity' ORDER BY p.upper_place DESC LIMIT 1)
+        UNION ALL
+        (SELECT p.partition::regclass, p.lower_place, p.lower_place - ends[2].place FROM unnest(partitions) AS p
+            WHERE p.lower_place >= ends[2].place AND p.lower_place < 'Infinity' ORDER BY p.lower_place LIMIT 1)
+    ) AS g
+    CROSS JOIN LATERAL (SELECT to_timestamp(g.edge::float8) AT TIME ZONE _require_fitting_month.time_zone AS edge) AS l
+    CROSS JOIN LATERAL (SELECT l.edge - date_trunc('month', l.edge + v_farthest_zone) AS shift) AS d
+    WHERE g.seconds > 0 AND (g.seconds < extract(epoch FROM v_shortest_month)
+        OR d.shift <> interval '0' AND d.shift BETWEEN - v_farthest_zone AND v_farthest_zone)
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_object_definition',
             MESSAGE = format('the month FROM (%s) TO (%s) would leave a gap between itself and partition %s',
-                lower_end.literal, upper_end.literal, v_found.partition),
-            DETAIL = format('The gap: %s to %s (UTC), too short for a month.', to_timestamp(v_found.gap_from::float8)
-                ::timestamp, to_timestamp(v_found.gap_to::float8)::timestamp),
+                ends[1].literal, ends[2].literal, v_found.neighbour),
+            DETAIL = format('Its bound there is %s in time zone %s, where no month begins.', v_found.edge_time,
+                _require_fitting_month.time_zone),
             HINT = format('Pass the time_zone in which the set was made, or close the gap with '
                 'lifecycle.create_partition(%L, ...).', parent);
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_no_gap(
-    regclass, lifecycle.range_bound, lifecycle.range_bound, lifecycle.range_partition[]
-) IS 'Raises 42P17 when a month would leave a gap shorter than a month beside a partition.';
+COMMENT ON FUNCTION lifecycle._require_fitting_month(
+    regclass, lifecycle.range_bound[], lifecycle.range_partition[], text
+) IS
+'Raises 42P17 when a month would leave a gap shorter than a month beside a partition, or when the neighbour''s bounds
+are months of another time zone.';
 
 -- ATTACH would fail on these rows; what it says does not help to find them.
 CREATE FUNCTION lifecycle._require_empty_default(
@@ -5086,6 +6352,7 @@ CREATE FUNCTION lifecycle._plan_partition(
 DECLARE
     v_partitions constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(
         ARRAY[parent::oid]) AS p);
+    v_zone constant text := CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END;
     v_standing text;
     v_newest lifecycle.range_partition;
     v_note text;
@@ -5103,7 +6370,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_free_range(parent, ends[1], ends[2], v_partitions);
     IF is_month THEN
-        PERFORM lifecycle._require_no_gap(parent, ends[1], ends[2], v_partitions);
+        PERFORM lifecycle._require_fitting_month(parent, ends, v_partitions, v_zone);
     END IF;
     SELECT p.* INTO v_newest FROM unnest(v_partitions) AS p
     WHERE NOT p.is_default AND p.relkind <> 'f' ORDER BY p.upper_place DESC LIMIT 1;
@@ -5114,11 +6381,10 @@ BEGIN
             DETAIL = format('%s is, so a new partition would have to be.', v_newest.partition::regclass),
             HINT = 'Create it and its partitions by hand, or call this for a table whose partitions are plain tables.';
     END IF;
-    v_note := concat_ws('; ', CASE WHEN key.type = 'timestamptz'::regtype THEN 'time zone ' || time_zone END,
+    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone END,
         lifecycle._require_empty_default(parent, key, ends[1], ends[2]));
     RETURN lifecycle._partition_steps(parent, v_newest.partition,
-        lifecycle._partition_identity(parent, ends[1], ends[2],
-            CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END, partition_name),
+        lifecycle._partition_identity(parent, ends[1], ends[2], v_zone, partition_name),
         format('FOR VALUES FROM (%s) TO (%s)', ends[1].literal, ends[2].literal),
         nullif(v_note, ''));
 END
@@ -5413,6 +6679,7 @@ DECLARE
     v_set lifecycle.set_plan;
     v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
     v_plan lifecycle.plan_step[];
+    v_hash text;
     v_row lifecycle.step_result;
     v_failed integer := 0;
 BEGIN
@@ -5451,8 +6718,9 @@ BEGIN
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;
+    v_hash := lifecycle._plan_hash(v_plan);
     FOREACH v_set IN ARRAY v_sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, lifecycle._plan_hash(v_plan),
+        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
             ensure_future_partitions.search_path)
         LOOP
             v_failed := v_failed + (v_row.status = 'failed')::integer;
@@ -5727,7 +6995,6 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_refresh_item', 'use'),
 ('_refresh_row', 'use'),
 ('_lock_refresh_run', 'use'),
-('_warn_of_refreshes', 'use'),
 ('_raise_refresh_failures', 'use'),
 ('_execute', 'use'),
 ('_lock_wait', 'use'),
@@ -5801,7 +7068,8 @@ BEGIN
                 CASE WHEN v_circle THEN 'reads itself through other views: no order is right' END
             )::lifecycle.refresh_item
             FROM unnest(v_next) AS n
-            ORDER BY n::regclass::text
+            JOIN pg_class AS c ON c.oid = n
+            ORDER BY c.relnamespace::regnamespace::text, c.relname
         );
         v_left := ARRAY(SELECT l FROM unnest(v_left) AS l WHERE l <> ALL (v_next));
     END LOOP;
@@ -5903,7 +7171,7 @@ BEGIN
     SELECT CASE WHEN c.relpages > 0 AND c.reltuples >= 0
             THEN round(c.reltuples::numeric / c.relpages * (pg_relation_size(c.oid)
                 / current_setting('block_size')::integer))
-            ELSE nullif(c.reltuples, -1) END::bigint,
+            ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
         pg_total_relation_size(c.oid)
     INTO v_result.row_estimate, v_result.size_bytes
     FROM pg_class AS c WHERE c.oid = view;
@@ -5975,16 +7243,6 @@ COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], boole
 'Refreshes a view unless it reads one that stayed stale; NULL when it is gone by now.';
 
 -- source: sql/matview/refresh_all_materialized_views.sql
-CREATE FUNCTION lifecycle._warn_of_refreshes(failed integer, skipped integer) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF failed > 0 THEN
-        RAISE WARNING '% materialized views failed, % were skipped because of them', failed, skipped;
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._warn_of_refreshes(integer, integer) IS 'Says aloud what a caller may not read.';
-
 CREATE FUNCTION lifecycle.refresh_all_materialized_views(
     schemas name[] DEFAULT NULL,
     concurrent boolean DEFAULT NULL,
@@ -6010,7 +7268,11 @@ BEGIN
         END IF;
         RETURN NEXT v_result;
     END LOOP;
-    PERFORM lifecycle._warn_of_refreshes(v_failed, cardinality(v_stale) - v_failed);
+    -- A caller may not read the rows.
+    IF v_failed > 0 THEN
+        RAISE WARNING '% materialized views failed, % were skipped because of them', v_failed,
+            cardinality(v_stale) - v_failed;
+    END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, text) IS

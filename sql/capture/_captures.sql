@@ -1,0 +1,35 @@
+-- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
+CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        c.queue, q.oid::regclass, s.oid::regclass, to_regprocedure(c.queue || '()'), c.consumer, c.key_columns,
+        c.column_numbers, c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+    CROSS JOIN lifecycle.capture AS c
+    LEFT JOIN pg_class AS q
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE to_regclass(c.queue)::oid END
+    LEFT JOIN pg_class AS s
+        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE to_regclass(c.source)::oid END
+    WHERE _captures.target IS NULL OR s.oid = _captures.target
+    ORDER BY c.source, c.consumer
+$fn$;
+COMMENT ON FUNCTION lifecycle._captures(regclass) IS
+'The captures of a table, or all of them, as they are found today.';
+
+CREATE FUNCTION lifecycle._capture_queue(source regclass, consumer name) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+BEGIN
+    SELECT c.* INTO v_capture FROM lifecycle._captures(source) AS c WHERE c.consumer = _capture_queue.consumer;
+    IF v_capture.queue IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('%s is not captured for consumer %I', source, consumer),
+            HINT = format('SELECT * FROM lifecycle.start_capture(%L, %L)', source, consumer);
+    END IF;
+    RETURN v_capture.queue;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._capture_queue(regclass, name) IS
+'The queue of a source and consumer; raises 42704 when there is none.';

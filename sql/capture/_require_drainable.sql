@@ -1,0 +1,18 @@
+CREATE FUNCTION lifecycle._require_drainable(max_rows integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_transaction_state',
+            MESSAGE = format('a queue cannot be drained under isolation level %s',
+                current_setting('transaction_isolation')),
+            HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
+    ELSIF max_rows IS NULL OR max_rows < 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('max_rows must be at least 1, not %s', coalesce(max_rows::text, 'NULL'));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS
+'Raises 25000 unless READ COMMITTED, 22023 for a max_rows below 1.';
