@@ -559,6 +559,21 @@ def test_rollback_refuses_while_it_would_bring_deleted_rows_back(coaching: Syste
     assert "deleted_rows" in (refused.value.diag.message_hint or "")
 
 
+def test_without_the_extension_no_soft_delete_becomes_a_real_one(coaching: System) -> None:
+    rows = coaching.value("SELECT count(*) FROM professional_packages")
+    live = coaching.value("SELECT count(*) FROM active_professional_packages")
+    key = coaching.some("professional_packages")
+    coaching.database.execute("DROP EXTENSION pg_lifecycle CASCADE")
+    with coaching.connect("service") as service:
+        answer = one(service, "SELECT soft_delete_professional_package(package_id => %s)", [key])
+        assert answer["status"] == "deleted"
+        assert one(service, "SELECT count(*) FROM active_professional_packages") == live - 1
+        run(service, "UPDATE professional_packages SET deleted_at = NULL WHERE id = %s", [key])
+        assert one(service, "SELECT count(*) FROM active_professional_packages") == live
+        run(service, "DELETE FROM active_professional_packages WHERE id = %s", [key])
+        assert one(service, "SELECT count(*) FROM professional_packages") == rows
+
+
 def test_drop_leaves_an_empty_database(at: Callable[..., System]) -> None:
     whole = at("whole")
     whole.run("09_rollback", "10_drop")
