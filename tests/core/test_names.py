@@ -13,7 +13,7 @@ from harness.calls import rows
 LETTERS = st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))
 NAME = st.text(LETTERS, min_size=1, max_size=63).filter(lambda s: 0 < len(s.encode()) <= 63)
 HOSTILE = st.one_of(NAME, st.sampled_from(["'", '"', "$$", "$fn$", "\\", "; DROP TABLE x --", "/*", "*/", "\x01", "\x02", "\x011\x02", "a.b", "select", " ", "ü" * 31]))
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -1,0 +1,121 @@
+"""Names as people and attackers choose them: nothing breaks, nothing is injected, all is taken back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from harness.calls import rows
+
+LETTERS = st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))
+EVIL = ['x"; DROP TABLE public.canary; --', "x'; DROP TABLE public.canary; --", "$fn$; DROP TABLE public.canary; $fn$", "$$", "select", "user", "table",
+        "CamelCase", "with space", "semi;colon", "quo\"te", "apo'strophe", "back\\slash", "dot.ted", "%s", "%I", "%%", "ü" * 31, "x" * 63,
+        "日本語テーブル", "\u202e", "a\nb", "\x01", "--", "/*", "*/", "a on b", "new", "old", "id", "t", "(x)", "tg_op", "v_id", "1", "{}", "a,b", "public.t",
+        "{table}", "{deleted_at}", "{table_literal}", "{same_key}", "a\r; DROP TABLE public.canary; --", "a\n; DROP TABLE public.canary; --"]
+NAME = st.one_of(st.sampled_from(EVIL), st.text(LETTERS, min_size=1, max_size=63).filter(lambda s: len(s.encode()) <= 63))
+
+SNAPSHOT = """
+SELECT 'class', c.relnamespace::regnamespace::text, c.relname, c.relkind::text FROM pg_class AS c WHERE c.relnamespace >= 16384 AND c.relkind <> 't'
+    AND c.relnamespace <> 'lifecycle'::regnamespace
+UNION ALL
+SELECT 'function', p.pronamespace::regnamespace::text, p.proname, p.prosrc FROM pg_proc AS p WHERE p.pronamespace >= 16384
+    AND p.pronamespace <> 'lifecycle'::regnamespace
+UNION ALL
+SELECT 'public', c.relname, '', '' FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'column', a.attrelid::regclass::text, a.attname, '' FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+    WHERE c.relnamespace >= 16384 AND c.relnamespace <> 'lifecycle'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'trigger', t.tgrelid::regclass::text, t.tgname, '' FROM pg_trigger AS t WHERE NOT t.tgisinternal
+UNION ALL
+SELECT 'schema', n.nspname, '', '' FROM pg_namespace AS n WHERE n.oid >= 16384
+ORDER BY 1, 2, 3, 4
+"""
+
+
+def ident(connection, *names):
+    return sql.Identifier(*names).as_string(connection)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(schema=NAME.filter(lambda n: not n.startswith("pg_")), table=NAME, column=NAME, other=NAME, view=NAME)
+@example(schema="x" * 63, table="y" * 63, column="z" * 63, other="z" * 62 + "a", view="v" * 63)
+@example(schema=EVIL[0], table=EVIL[1], column=EVIL[2], other=EVIL[0], view=EVIL[1])
+@example(schema=EVIL[-1], table=EVIL[-1], column=EVIL[-2], other=EVIL[-1], view=EVIL[-2])
+@example(schema="{deleted_at}", table="{deleted_at}", column="{table_literal}", other="{same_key}", view="{table}")
+@example(schema="select", table="table", column="user", other="column", view="order")
+@example(schema="s", table="id", column="id", other="deleted_at", view="active_id")
+@example(schema="public.t", table="public.t", column="public.t", other="t", view="t.public")
+def test_changes_of_hostile_names(hostile, schema, table, column, other, view):
+    connection = hostile
+    if column == other or table == view or {"id", "deletion_id"} & {column, other} or {column, other} & {"at"}:
+        column, other, view = column + "1" if len(column.encode()) < 62 else "c", "o", view if view != table else "v"
+    q, part = ident(connection, schema, table), ident(connection, schema, "p " + table[:15])
+    c = ident(connection, column)
+    partitioned = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, "p " + table[:15]])[0][0]
+    name = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, table])[0][0]
+    try:
+        connection.execute(f"CREATE SCHEMA {ident(connection, schema)}")
+        connection.execute(f"CREATE TABLE {q} ({c} bigint PRIMARY KEY, note text)")
+        connection.execute(f"CREATE TABLE {part} ({c} date NOT NULL) PARTITION BY RANGE ({c})")
+        connection.execute(f"INSERT INTO {q} VALUES (1)")
+        before = rows(connection, SNAPSHOT)
+        calls = [
+            ("apply_migration(%s, ARRAY[%s], ARRAY[%s])", ["m" + table, f"ALTER TABLE {q} ADD COLUMN extra int", f"ALTER TABLE {q} DROP COLUMN extra"]),
+            ("create_rollback_function(%s, %s)", ["m" + table, schema]),
+            ("expose(%s, ARRAY['setting', 'rollback_migration'])", [schema]),
+            ("enable_soft_delete(%s::regclass, %s, %s)", [name, other, view]),
+            ("start_capture(%s::regclass, %s)", [name, column]),
+            ("start_capture(%s::regclass, %s, ARRAY[%s]::name[], 'row')", [name, other, column]),
+            ("create_partition(%s::regclass, '2024-01-01', '2024-01-05', %s)", [partitioned, view + "2" if len(view.encode()) < 62 else "part"]),
+            ("create_monthly_partition(%s::regclass, 2024, 2)", [partitioned]),
+            ("ensure_future_partitions(2, %s::regclass)", [partitioned]),
+        ]
+        for call, params in calls:
+            shown = rows(connection, f"SELECT statement FROM lifecycle.{call[:-1]}, dry_run => true)", params)
+            ran = rows(connection, f"SELECT statement, status FROM lifecycle.{call}", params)
+            assert [r[0] for r in ran] == [r[0] for r in shown]
+            assert {r[1] for r in ran} <= {"done", "skipped", "pending"}
+        connection.execute(f"INSERT INTO {q} VALUES (2); UPDATE {q} SET note = 'x' WHERE {c} = 1")
+        rows(connection, "SELECT lifecycle.soft_delete(%s::regclass, '1')", [name])
+        assert rows(connection, f"SELECT {c} FROM {ident(connection, schema, view)}") == [(2,)]
+        rows(connection, "SELECT lifecycle.restore(%s::regclass, '1')", [name])
+        rows(connection, f"DELETE FROM {ident(connection, schema, view)} WHERE {c} = 2")
+        rows(connection, "SELECT lifecycle.restore(%s::regclass, '2')", [name])
+        found = rows(connection, "SELECT * FROM lifecycle.verify_migrations() WHERE severity <> 'ok'")
+        assert found == []
+        rows(connection, "SELECT * FROM lifecycle.rollback_all_migrations('I_UNDERSTAND_THIS_IS_DESTRUCTIVE', dry_run => false)")
+        assert rows(connection, SNAPSHOT) == before
+        assert rows(connection, f"SELECT {c} FROM {q} ORDER BY 1") == [(1,), (2,)]
+    finally:
+        connection.rollback()
+
+
+@pytest.fixture
+def hostile(database):
+    database.execute("CREATE TABLE public.canary (id int)")
+    connection = database.connect(autocommit=False)
+    connection.execute("SET plan_cache_mode = auto")
+    connection.commit()
+    yield connection
+    connection.rollback()
+    assert database.value("SELECT to_regclass('public.canary')::text") == "canary"
+
+
+@pytest.mark.parametrize("name", EVIL[:16])
+def test_roles_with_hostile_names(database, server, name):
+    role = sql.Identifier(name + "_r")
+    server.execute(sql.SQL("CREATE ROLE {}").format(role))
+    try:
+        before = database.dump(schema_only=True)
+        for function in ("grant_lifecycle_admin", "grant_lifecycle_use"):
+            rows(database, f"SELECT * FROM lifecycle.{function}(%s)", [name + "_r"])
+        rows(database, "SELECT * FROM lifecycle.expose('public', ARRAY['setting'], ARRAY[%s]::name[])", [name + "_r"])
+        rows(database, "SELECT * FROM lifecycle.prepare_uninstall(dry_run => false)")
+        assert database.dump(schema_only=True) == before
+    finally:
+        database.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        database.close()
+        server.execute(sql.SQL("DROP ROLE {}").format(role))

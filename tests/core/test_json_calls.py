@@ -1,0 +1,144 @@
+"""Every public function can be called with JSON arguments, the way PostgREST calls."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+
+from harness.calls import rows
+
+SETUP = """
+CREATE TABLE public.t (id bigint PRIMARY KEY, name text, deleted_at timestamptz);
+INSERT INTO public.t VALUES (1, 'x'), (2, 'y'), (3, 'z');
+CREATE TABLE public.u (id bigint PRIMARY KEY);
+CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
+CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
+SELECT lifecycle.enable_soft_delete('public.t');
+SELECT lifecycle.soft_delete('public.t', '3');
+SELECT lifecycle.start_capture('public.u', 'reader');
+SELECT lifecycle.apply_migration('m', ARRAY['SELECT 1', 'CREATE INDEX CONCURRENTLY i ON public.u (id)'], ARRAY[NULL, 'DROP INDEX public.i']);
+"""
+
+T = {"target": "public.t"}
+P = {"parent": "public.p"}
+
+# The JSON object of each call; a list where there are overloads, or several ways worth trying.
+CALLS: dict[str, list[dict[str, object]]] = {
+    "apply_migration": [{"migration_name": "n", "up": ["CREATE TABLE public.n ()"], "down": ["DROP TABLE public.n"], "dry_run": True},
+                        {"migration_name": "n", "up": ["SELECT 1"], "down": [None], "search_path": "public"}],
+    "begin_migration": [{"migration_name": "g"}],
+    "capture_status": [{}, {"target": "public.u"}],
+    "check_mv_freshness": [{}, {"max_age": "2 days"}],
+    "check_partition_sizes": [{}, {"target": "public.p", "alert_bytes": 5}],
+    "confirm_step": [{"migration_id": "{migration}", "step": 2}],
+    "create_monthly_partition": [{**P, "year": 2024, "month": 2}, {**P, "month_start": "2024-03-01", "dry_run": True}],
+    "create_partition": [{**P, "lower_bound": "2024-01-01", "upper_bound": "2024-01-02", "partition_name": "p1"}],
+    "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
+    "drop_capture": [{"target": "public.u", "consumer": "reader"}],
+    "enable_soft_delete": [{"target": "public.u", "column_name": "gone"}],
+    "end_migration": [{}],
+    "ensure_future_partitions": [{"months": 1, "target": "public.p"}],
+    "expose": [{"into_schema": "public", "names": ["setting"], "grant_to": ["{role}"], "as_owner": True}],
+    "grant_lifecycle_admin": [{"role_name": "{role}"}],
+    "grant_lifecycle_use": [{"role_name": "{role}", "dry_run": True}],
+    "pending_steps": [{}, {"migration_id": 1}],
+    "prepare_uninstall": [{}, {"options": {"deleted_rows": "keep"}, "dry_run": True}],
+    "refresh_all_materialized_views": [{}, {"schemas": ["public"]}],
+    "refresh_materialized_view": [{"target": "public.m"}],
+    "restore": [{"deletion_id": "{deletion}"}, {**T, "key": "3"}, {**T, "key_json": {"id": 3}}],
+    "rollback_all_migrations": [{}, {"confirmation": "x", "options": {"deleted_rows": "restore"}}],
+    "rollback_migration": [{"migration_id": "{migration}", "options": {}}, {"migration_name": "m", "cascade": True}],
+    "rollback_soft_delete": [{**T, "deleted_rows": "restore"}],
+    "rollback_to": [{"migration_name": "m"}],
+    "run_pending_stage": [{}, {"migration_id": 1}],
+    "set_setting": [{"setting_name": "lock_timeout", "setting_value": "300"}],
+    "setting": [{"setting_name": "lock_timeout"}],
+    "soft_delete": [{**T, "key": "1", "reason": "r"}, {**T, "key_json": {"id": 2}, "strict": True}],
+    "soft_delete_stats": [{}, T],
+    "start_capture": [{"target": "public.u", "consumer": "other", "key_columns": ["id"], "trigger_level": "row"}],
+    "sync_capture": [{"target": "public.u", "dry_run": True}],
+    "verify_migrations": [{}],
+}
+
+# Signatures (argument names) that no JSON object can call, and why.
+UNREACHABLE = {
+    "restore(target, key_value, strict, search_path)": "anyelement; key and key_json are its JSON forms",
+    "soft_delete(target, key_value, reason, strict, search_path)": "anyelement; key and key_json are its JSON forms",
+}
+
+SIGNATURES = """
+SELECT p.proname, coalesce(p.proargnames[:p.pronargs], '{}'), ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) AS t),
+    p.pronargs - p.pronargdefaults
+FROM pg_proc AS p
+WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.prokind = 'f' AND p.proname !~ '^_'
+"""
+
+
+@pytest.fixture
+def scene(database, roles):
+    role = roles("grantee")
+    database.execute(SETUP)
+    connection = database.connect(autocommit=False)
+    ((migration,),) = rows(connection, "SELECT migration_id FROM lifecycle.migration WHERE name = 'm'")
+    ((deletion,),) = rows(connection, "SELECT max(deletion_id) FROM lifecycle.deletion")
+    return connection, {"{role}": role, "{migration}": migration, "{deletion}": deletion}
+
+
+def filled(value, scene):
+    if isinstance(value, str):
+        return scene.get(value, value)
+    if isinstance(value, list):
+        return [filled(v, scene) for v in value]
+    return value
+
+
+def test_every_function_is_called_with_json(scene):
+    connection, values = scene
+    rows(connection, "SELECT lifecycle.begin_migration('open')")  # for end_migration
+    missing, unused = [], {name: list(range(len(calls))) for name, calls in CALLS.items()}
+    for name, arguments, types, required in rows(connection, SIGNATURES):
+        of_type = dict(zip(arguments, types, strict=True))
+        reached = False
+        for number, call in enumerate(CALLS.get(name, [])):
+            if not (set(call) <= set(arguments) and set(arguments[:required]) <= set(call)):
+                continue
+            reached = True
+            if number in unused[name]:
+                unused[name].remove(number)
+            named = ", ".join(f'{key} => (x)."{key}"' for key in call)
+            columns = ", ".join(f'"{key}" {of_type[key]}' for key in call)
+            source = f" FROM json_to_record(%s) AS x ({columns}), LATERAL lifecycle.{name}({named}) AS f" if call else f" FROM lifecycle.{name}() AS f"
+            body = [json.dumps({key: filled(value, values) for key, value in call.items()})] if call else []
+            try:
+                with connection.transaction(force_rollback=True):
+                    if name == "begin_migration":
+                        rows(connection, "SELECT lifecycle.end_migration()")
+                    rows(connection, "SELECT to_json(f)" + source, body)
+            except psycopg.Error as error:
+                pytest.fail(f"{name} {call}: {error.sqlstate} {error}")
+        if not reached:
+            missing.append(f"{name}({', '.join(arguments)})")
+    assert [m for m in missing if m not in UNREACHABLE] == []
+    assert {name: left for name, left in unused.items() if left} == {}
+
+
+def test_unreachable_list_is_no_longer_than_needed(database):
+    found = {f"{name}({', '.join(arguments)})" for name, arguments, _, _ in database.execute(SIGNATURES)}
+    assert UNREACHABLE.keys() - found == set()
+
+
+def test_no_two_overloads_share_their_argument_names(database):
+    seen: dict[tuple[str, frozenset[str]], int] = {}
+    for name, arguments, _, _ in database.execute(SIGNATURES):
+        key = (name, frozenset(arguments))
+        seen[key] = seen.get(key, 0) + 1
+    assert {key for key, count in seen.items() if count > 1} == set()
+
+
+def test_no_argument_needs_quotes(database):
+    found = database.execute(
+        "SELECT p.oid::regprocedure::text, a FROM pg_proc AS p CROSS JOIN unnest(p.proargnames) AS a "
+        "JOIN pg_get_keywords() AS k ON k.word = a WHERE p.pronamespace = 'lifecycle'::regnamespace AND k.catcode IN ('R', 'T', 'C')")
+    assert found == []
