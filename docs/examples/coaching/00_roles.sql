@@ -1,4 +1,5 @@
--- The three roles of the system. Roles belong to the whole cluster, so their names are settings, and what exists is kept:
+-- The three roles of the system.
+-- Roles belong to the whole cluster, so their names are settings, and what exists is kept:
 --     SET coaching.service_role = 'service_role';   -- as Supabase calls it
 -- Run by somebody who may create roles; everything after this file runs as the owner, who is no superuser.
 DO $do$

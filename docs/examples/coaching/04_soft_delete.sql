@@ -20,7 +20,8 @@ FROM lifecycle.enable_soft_delete(
 SELECT r.step, r.action, r.object, r.status
 FROM lifecycle.enable_soft_delete(
     'public.professional_package_subscriptions',
-    rpc_name => 'soft_delete_professional_package_subscription', restore_rpc_name => 'restore_professional_package_subscription',
+    rpc_name => 'soft_delete_professional_package_subscription',
+    restore_rpc_name => 'restore_professional_package_subscription',
     rpc_argument => 'subscription_id'
 ) AS r;
 

@@ -1,6 +1,6 @@
 -- Unqualified calls for a service role that owns nothing.
 -- Wrappers in public for four functions of pg_lifecycle, and one function of the system's own. REFRESH and ATTACH
--- PARTITION need the owner, so they run with the rights of the owner of the tables; only the service role may call them.
+-- PARTITION need the owner, so they run with the rights of the owner of the tables; only the service may call them.
 DO $do$
 DECLARE
     v_service text := coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service');

@@ -9,7 +9,9 @@ SET search_path = pg_catalog, pg_temp
 AS $fn$
 DECLARE
     -- the newest month that holds entries, and somebody who wrote some
-    v_month date := (SELECT date_trunc('month', max(h.last_metric_date)) FROM public.mv_user_health_metrics_summary AS h);
+    v_month date := (
+        SELECT date_trunc('month', max(h.last_metric_date)) FROM public.mv_user_health_metrics_summary AS h
+    );
     v_person uuid := (
         SELECT dm.user_id FROM public.daily_metrics AS dm
         WHERE dm.recorded_date >= v_month AND dm.recorded_date < v_month + interval '1 month' LIMIT 1

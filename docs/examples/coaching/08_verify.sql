@@ -44,7 +44,8 @@ person AS (
             SELECT round(avg(w.calories), 1)
             FROM (
                 SELECT sum(m.calories_burned) AS calories FROM public.daily_metrics AS m
-                WHERE m.user_id = u.id GROUP BY extract(ISOYEAR FROM m.recorded_date), extract(WEEK FROM m.recorded_date)
+                WHERE m.user_id = u.id
+                GROUP BY extract(ISOYEAR FROM m.recorded_date), extract(WEEK FROM m.recorded_date)
             ) AS w
         ),
         (SELECT round(avg(w.duration_minutes), 1) FROM public.active_user_workouts AS w WHERE w.user_id = u.id),
@@ -130,7 +131,10 @@ verdict (check_name, expected, found) AS (
     UNION ALL
     SELECT
         'a month''s query reads one partition', '1',
-        (SELECT b.partitions_read::text FROM public.benchmark_key_queries() AS b WHERE b.query_name = 'one person, one month')
+        (
+            SELECT b.partitions_read::text FROM public.benchmark_key_queries() AS b
+            WHERE b.query_name = 'one person, one month'
+        )
     UNION ALL
     SELECT
         'rows of mv_coach_performance_stats that differ from a recount', '0',

@@ -29,7 +29,9 @@ FROM public.active_professional_packages AS p
 WHERE p.id = current_setting('coaching.package')::uuid;
 
 --: The service role, which owns nothing, deletes it by the application's call
-SELECT set_config('role', coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service'), false);
+SELECT set_config(
+    'role', coalesce(nullif(current_setting('coaching.service_role', true), ''), 'coaching_service'), false
+);
 SELECT soft_delete_professional_package(package_id => current_setting('coaching.package')::uuid);
 SELECT
     (SELECT count(*) FROM active_professional_packages AS a WHERE a.id = p.id) AS in_the_active_view,
@@ -50,7 +52,8 @@ SELECT * FROM benchmark_key_queries();
 SELECT r.view_name, r.refresh_time_ms, r.mode, r.status, r.row_estimate FROM refresh_all_materialized_views() AS r;
 
 --: The weekly round: next month's partition, sizes, alert above 10 GB
-SELECT count(*) AS partitions, sum(w.row_estimate) AS row_estimate, max(w.size_gb) AS largest_gb, bool_or(w.alert) AS alert
+SELECT
+    count(*) AS partitions, sum(w.row_estimate) AS row_estimate, max(w.size_gb) AS largest_gb, bool_or(w.alert) AS alert
 FROM weekly_partition_maintenance() AS w;
 
 --: The monthly round: what it looked at, and what needs attention
