@@ -1,13 +1,3 @@
-CREATE FUNCTION lifecycle._warn_of_refreshes(failed integer, skipped integer) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF failed > 0 THEN
-        RAISE WARNING '% materialized views failed, % were skipped because of them', failed, skipped;
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._warn_of_refreshes(integer, integer) IS 'Says aloud what a caller may not read.';
-
 CREATE FUNCTION lifecycle.refresh_all_materialized_views(
     schemas name[] DEFAULT NULL,
     concurrent boolean DEFAULT NULL,
@@ -33,7 +23,11 @@ BEGIN
         END IF;
         RETURN NEXT v_result;
     END LOOP;
-    PERFORM lifecycle._warn_of_refreshes(v_failed, cardinality(v_stale) - v_failed);
+    -- A caller may not read the rows.
+    IF v_failed > 0 THEN
+        RAISE WARNING '% materialized views failed, % were skipped because of them', v_failed,
+            cardinality(v_stale) - v_failed;
+    END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, text) IS

@@ -58,7 +58,6 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_refresh_item', 'use'),
 ('_refresh_row', 'use'),
 ('_lock_refresh_run', 'use'),
-('_warn_of_refreshes', 'use'),
 ('_raise_refresh_failures', 'use'),
 ('_execute', 'use'),
 ('_lock_wait', 'use'),

@@ -44,7 +44,7 @@ BEGIN
     IF v_style.format IS NOT NULL THEN
         RETURN lifecycle._name(ARRAY[v_style.prefix || to_char(v_from, v_style.format)]);
     END IF;
-    SELECT c.relname INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
+    SELECT c.relname::text INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
     RETURN lifecycle._name(ARRAY[v_prefix], to_char(v_from, v_formats[1]));
 END
 $fn$;
@@ -61,7 +61,8 @@ DECLARE
     v_name name := coalesce(partition_name, lifecycle._partition_name(parent, lower_end, upper_end, time_zone));
     -- The schema of the siblings when they share one, else the parent's.
     v_schema constant regnamespace := (
-        SELECT CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END
+        SELECT (CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END)
+            ::regnamespace
         FROM pg_class AS p
         LEFT JOIN pg_inherits AS i ON i.inhparent = p.oid
         LEFT JOIN pg_class AS s ON s.oid = i.inhrelid

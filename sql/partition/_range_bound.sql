@@ -17,17 +17,15 @@ BEGIN
         RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric,
             NULL::timestamp);
     END IF;
-    CASE key_type
-        WHEN 'date'::regtype THEN
-            v_date := bound::date;
-            RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
-        WHEN 'timestamp'::regtype THEN
-            v_timestamp := bound::timestamp;
-            RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
-        WHEN 'timestamptz'::regtype THEN
-            v_timestamptz := bound::timestamptz;
-            RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
-    END CASE;
+    IF key_type = 'date'::regtype THEN
+        v_date := bound::date;
+        RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
+    ELSIF key_type = 'timestamp'::regtype THEN
+        v_timestamp := bound::timestamp;
+        RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
+    END IF;
+    v_timestamptz := bound::timestamptz;
+    RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_bound(regtype, text, text) IS
