@@ -4740,11 +4740,15 @@ BEGIN
         v_logged := coalesce(has_any_column_privilege(to_regclass('lifecycle.deletion'), 'INSERT'), false);
     END IF;
     IF TG_WHEN = 'BEFORE' THEN
-        -- A number that somebody has planted is not of this transaction.
-        IF NOT (v_within AND v_id IS NOT NULL AND v_logged AND EXISTS (
-            SELECT FROM lifecycle.deletion AS d
-            WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id() AND d.table_oid = {oid}
-        )) THEN
+        v_within := v_within AND v_id IS NOT NULL;
+        IF v_within AND v_logged THEN
+            -- A number that somebody has planted is not of this transaction.
+            v_within := EXISTS (
+                SELECT FROM lifecycle.deletion AS d
+                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id() AND d.table_oid = {oid}
+            );
+        END IF;
+        IF NOT v_within THEN
             PERFORM set_config('lifecycle.deletion', '', true), set_config('lifecycle.restored', '', true),
                 set_config('lifecycle.last_deletion', '', true),
                 set_config('lifecycle.deletion_scope', CASE TG_OP WHEN 'DELETE' THEN {table_literal} ELSE '' END, true);
