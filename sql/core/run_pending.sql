@@ -32,7 +32,7 @@ BEGIN
     v_failed := coalesce(substring(v_message FROM '^step ([0-9]+), ')::integer, step.step);
     UPDATE lifecycle.migration_step AS s
     SET status = 'failed', sqlstate = v_sqlstate, message = v_message, run_at = clock_timestamp()
-    WHERE s.migration_id = _try_stage.step.migration_id AND s.step = v_failed;
+    WHERE s.migration_id = _try_stage.step.migration_id AND s.step = v_failed AND s.status IN ('pending', 'failed');
     RETURN format('migration %s, %s (%s)', step.migration_id, v_message, v_sqlstate);
 END
 $fn$;
@@ -49,6 +49,8 @@ BEGIN
     IF v_target IS NOT NULL THEN
         PERFORM lifecycle._lock_target(v_target);
     END IF;
+    -- Another call may be at this migration; when it is done, there is nothing left to run.
+    PERFORM FROM lifecycle.migration AS m WHERE m.migration_id = _run_stage.step.migration_id FOR UPDATE;
     PERFORM lifecycle._run_journaled(step.migration_id, step.stage);
     PERFORM lifecycle._settle_group(m.part_of) FROM lifecycle.migration AS m
     WHERE m.migration_id = _run_stage.step.migration_id AND m.part_of IS NOT NULL;
