@@ -917,7 +917,45 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_once(regclass[], text[], boolean[]) IS
 'Locks relations in the order of their oids: the first under lock_timeout, the others NOWAIT.';
 
--- Lock first, plan afterwards: a plan made before the lock can miss what another session has just committed.
+-- Lock first, plan afterwards: a plan made before the lock can miss what another session has just committed. A set that
+-- is not free is let go whole and tried again.
+CREATE FUNCTION lifecycle._lock_all(
+    target regclass, relations regclass[], modes text[], required boolean[], dry_run boolean
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_attempts integer;
+    v_holders text;
+BEGIN
+    IF dry_run THEN
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_read_committed();
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._lock_target(target);
+    END IF;
+    v_attempts := lifecycle.setting('lock_attempts')::integer;
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            PERFORM lifecycle._lock_once(relations, modes, required);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            v_holders := lifecycle._lock_holders(relations::oid[]);
+        END;
+        IF v_attempt < v_attempts THEN
+            PERFORM lifecycle._pause();
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION USING
+        ERRCODE = 'lock_not_available',
+        MESSAGE = format('could not lock %s in %s tries', array_to_string(relations, ', '), v_attempts),
+        DETAIL = coalesce(v_holders, 'Its holder has gone by now.'),
+        HINT = 'Nothing was changed. End the long transaction, or raise lifecycle.lock_attempts, and try again.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_all(regclass, regclass[], text[], boolean[], boolean) IS
+'Takes every lock of a change, each in its mode, before it is planned, with retries; does nothing in a dry run. Raises
+55P03 naming object and holder, 25000 under an isolation level other than READ COMMITTED.';
+
 CREATE FUNCTION lifecycle._lock(
     relations regclass[],
     mode text,
@@ -928,43 +966,19 @@ CREATE FUNCTION lifecycle._lock(
 DECLARE
     v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n
         WHERE n <> ALL (relations));
-    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
-    v_holders text;
 BEGIN
-    IF dry_run THEN
-        RETURN;
-    END IF;
-    PERFORM lifecycle._require_read_committed();
-    IF cardinality(relations) > 0 THEN
-        PERFORM lifecycle._lock_target(relations[1]);
-    END IF;
-    FOR v_attempt IN 1..v_attempts LOOP
-        BEGIN
-            PERFORM lifecycle._lock_once(
-                relations || v_neighbours,
-                array_fill(mode, ARRAY[cardinality(relations)])
-                    || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
-                array_fill(true, ARRAY[cardinality(relations)])
-                    || array_fill(false, ARRAY[cardinality(v_neighbours)])
-            );
-            RETURN;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            v_holders := lifecycle._lock_holders((relations || v_neighbours)::oid[]);
-        END;
-        IF v_attempt < v_attempts THEN
-            PERFORM lifecycle._pause();
-        END IF;
-    END LOOP;
-    RAISE EXCEPTION USING
-        ERRCODE = 'lock_not_available',
-        MESSAGE = format('could not lock %s in %s tries', array_to_string(relations || v_neighbours, ', '), v_attempts),
-        DETAIL = coalesce(v_holders, 'Its holder has gone by now.'),
-        HINT = 'Nothing was changed. End the long transaction, or raise lifecycle.lock_attempts, and try again.';
+    PERFORM lifecycle._lock_all(
+        relations[1],
+        relations || v_neighbours,
+        array_fill(mode, ARRAY[cardinality(relations)])
+            || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
+        array_fill(true, ARRAY[cardinality(relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)]),
+        dry_run
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock(regclass[], text, boolean, regclass[], text) IS
-'Takes every lock of a change before it is planned, with retries; does nothing in a dry run. Raises 55P03 naming
-object and holder, 25000 under an isolation level other than READ COMMITTED.';
+'Takes the locks of a change on the first of these relations: one mode for them, one for their neighbours.';
 
 -- source: sql/core/_run_step.sql
 -- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it
@@ -2741,7 +2755,7 @@ BEGIN
     v_failed := coalesce(substring(v_message FROM '^step ([0-9]+), ')::integer, step.step);
     UPDATE lifecycle.migration_step AS s
     SET status = 'failed', sqlstate = v_sqlstate, message = v_message, run_at = clock_timestamp()
-    WHERE s.migration_id = _try_stage.step.migration_id AND s.step = v_failed;
+    WHERE s.migration_id = _try_stage.step.migration_id AND s.step = v_failed AND s.status IN ('pending', 'failed');
     RETURN format('migration %s, %s (%s)', step.migration_id, v_message, v_sqlstate);
 END
 $fn$;
@@ -2758,6 +2772,8 @@ BEGIN
     IF v_target IS NOT NULL THEN
         PERFORM lifecycle._lock_target(v_target);
     END IF;
+    -- Another call may be at this migration; when it is done, there is nothing left to run.
+    PERFORM FROM lifecycle.migration AS m WHERE m.migration_id = _run_stage.step.migration_id FOR UPDATE;
     PERFORM lifecycle._run_journaled(step.migration_id, step.stage);
     PERFORM lifecycle._settle_group(m.part_of) FROM lifecycle.migration AS m
     WHERE m.migration_id = _run_stage.step.migration_id AND m.part_of IS NOT NULL;
@@ -6189,14 +6205,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_relations regclass[];
     v_modes text[];
-    v_holders text;
-    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
 BEGIN
-    IF dry_run THEN
-        RETURN;
-    END IF;
-    PERFORM lifecycle._require_read_committed();
-    PERFORM lifecycle._lock_target(parent);
     SELECT array_agg(l.relation ORDER BY l.relation), array_agg(l.mode ORDER BY l.relation) INTO v_relations, v_modes
     FROM (
         SELECT parent AS relation, 'SHARE UPDATE EXCLUSIVE' AS mode
@@ -6211,22 +6220,8 @@ BEGIN
             AND NOT EXISTS (SELECT FROM pg_constraint AS u
                 WHERE u.oid = k.conparentid AND parent IN (u.conrelid, u.confrelid))
     ) AS l;
-    FOR v_attempt IN 1..v_attempts LOOP
-        BEGIN
-            PERFORM lifecycle._lock_once(v_relations, v_modes, ARRAY(SELECT r = parent FROM unnest(v_relations) AS r));
-            RETURN;
-        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            v_holders := lifecycle._lock_holders(v_relations::oid[]);
-        END;
-        IF v_attempt < v_attempts THEN
-            PERFORM lifecycle._pause();
-        END IF;
-    END LOOP;
-    RAISE EXCEPTION USING
-        ERRCODE = 'lock_not_available',
-        MESSAGE = format('could not lock %s in %s tries', array_to_string(v_relations, ', '), v_attempts),
-        DETAIL = coalesce(v_holders, 'Its holder has gone by now.'),
-        HINT = 'Nothing was changed. End the long transaction, or raise lifecycle.lock_attempts, and try again.';
+    PERFORM lifecycle._lock_all(parent, v_relations, v_modes, ARRAY(SELECT r = parent FROM unnest(v_relations) AS r),
+        dry_run);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
