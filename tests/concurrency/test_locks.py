@@ -8,14 +8,18 @@ import pytest
 
 from harness.calls import call, refused
 
-STEP = ("ARRAY[lifecycle._step('add column', 'column public.a.c', 'ALTER TABLE public.a ADD COLUMN c int', "
-        "'ALTER TABLE public.a DROP COLUMN c')]")
+STEP = (
+    "ARRAY[lifecycle._step('add column', 'column public.a.c', 'ALTER TABLE public.a ADD COLUMN c int', "
+    "'ALTER TABLE public.a DROP COLUMN c')]"
+)
 
 
 def change(relations="ARRAY['public.a'::regclass]", plan=STEP):
     """What every change function does: lock, plan, run."""
-    return (f"SELECT lifecycle._lock({relations}, 'ACCESS EXCLUSIVE', false); "
-            f"SELECT * FROM lifecycle._apply('test', 'public.a', {plan}, false, NULL)")
+    return (
+        f"SELECT lifecycle._lock({relations}, 'ACCESS EXCLUSIVE', false); "
+        f"SELECT * FROM lifecycle._apply('test', 'public.a', {plan}, false, NULL)"
+    )
 
 
 @pytest.fixture
@@ -25,8 +29,10 @@ def two(database):
 
 
 def patient(session, timeout="100", attempts="3", delay="20"):
-    session.run(f"SET lifecycle.lock_timeout = '{timeout}'; SET lifecycle.lock_attempts = '{attempts}'; "
-                f"SET lifecycle.lock_retry_delay = '{delay}'")
+    session.run(
+        f"SET lifecycle.lock_timeout = '{timeout}'; SET lifecycle.lock_attempts = '{attempts}'; "
+        f"SET lifecycle.lock_retry_delay = '{delay}'"
+    )
     return session
 
 
@@ -34,7 +40,12 @@ def test_waits_retries_and_gives_up_naming_object_and_holder(two, session):
     app, ours = session(two, name="app"), patient(session(two, name="ours"))
     app.run("BEGIN; SELECT * FROM public.a")
     begun = time.monotonic()
-    with refused("55P03", "could not lock public.a in 3 tries", f"process {app.pid} holds AccessShareLock on public.a", "lock_attempts"):
+    with refused(
+        "55P03",
+        "could not lock public.a in 3 tries",
+        f"process {app.pid} holds AccessShareLock on public.a",
+        "lock_attempts",
+    ):
         ours.run(change())
     assert 0.25 < time.monotonic() - begun < 3
     assert two.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.a'::regclass AND attname = 'c'") == 0
@@ -52,7 +63,11 @@ def test_goes_on_when_the_lock_is_free(two, session, observer):
 
 def test_nobody_queues_longer_than_one_try(two, session):
     """A reader that comes after us is let through between two tries."""
-    app, ours, reader = session(two, name="app"), patient(session(two, name="ours"), timeout="200", attempts="1000"), session(two, name="reader")
+    app, ours, reader = (
+        session(two, name="app"),
+        patient(session(two, name="ours"), timeout="200", attempts="1000"),
+        session(two, name="reader"),
+    )
     app.run("BEGIN; SELECT * FROM public.a")
     ours.start(change())
     for _ in range(5):
@@ -64,7 +79,9 @@ def test_nobody_queues_longer_than_one_try(two, session):
     ours.result()
 
 
-@pytest.mark.parametrize("order", ["ARRAY['public.a'::regclass, 'public.b']", "ARRAY['public.b'::regclass, 'public.a']"])
+@pytest.mark.parametrize(
+    "order", ["ARRAY['public.a'::regclass, 'public.b']", "ARRAY['public.b'::regclass, 'public.a']"]
+)
 def test_never_a_deadlock_in_the_application(two, session, order):
     """The application holds one and wants the other, while we want both."""
     app, ours = session(two, name="app"), patient(session(two, name="ours"), attempts="1000")
@@ -105,8 +122,10 @@ def test_step_with_empty_hands_is_retried(two, session, observer):
     two.execute("CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one")
     app, ours = session(two, name="app"), patient(session(two, name="ours"), attempts="1000")
     app.run("BEGIN; SELECT * FROM public.m")
-    ours.start("SELECT * FROM lifecycle._apply('test', NULL, ARRAY[lifecycle._step('x', 'materialized view public.m', "
-               "'ALTER MATERIALIZED VIEW public.m RENAME one TO two')], false, NULL)")
+    ours.start(
+        "SELECT * FROM lifecycle._apply('test', NULL, ARRAY[lifecycle._step('x', 'materialized view public.m', "
+        "'ALTER MATERIALIZED VIEW public.m RENAME one TO two')], false, NULL)"
+    )
     assert observer.settle(ours, [app]) == "blocked"
     app.run("COMMIT")
     assert ours.result()[0][6] == "done"
@@ -156,9 +175,13 @@ def test_lock_timeout_and_path_are_put_back(two, session):
 def test_plan_sees_what_was_committed_while_we_waited(two, session, observer):
     """Lock, then plan: the second change of the same thing finds that it stands."""
     app, ours = session(two, name="app"), patient(session(two, name="ours"), timeout="400", attempts="100")
-    two.execute("CREATE FUNCTION public.planned() RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE AS $$SELECT ARRAY[lifecycle._step('add column', "
-                "'column public.a.c', CASE WHEN NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.a'::regclass AND attname = 'c') "
-                "THEN 'ALTER TABLE public.a ADD c int' END)]$$")
+    two.execute(
+        "CREATE FUNCTION public.planned() RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE AS $$SELECT "
+        "ARRAY[lifecycle._step('add column', "
+        "'column public.a.c', CASE WHEN NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
+        "'public.a'::regclass AND attname = 'c') "
+        "THEN 'ALTER TABLE public.a ADD c int' END)]$$"
+    )
     app.run("BEGIN; ALTER TABLE public.a ADD c int")
     ours.start(change(plan="public.planned()"))
     assert observer.settle(ours, [app]) == "blocked"
@@ -182,6 +205,8 @@ def test_neighbours_without_the_right_to_lock_them(two, roles):
     two.execute(f"ALTER TABLE public.a OWNER TO {alice}; GRANT REFERENCES ON public.b TO {alice}")
     call(two, "grant_lifecycle_admin", role_name=alice)
     connection = two.connect(alice)
-    connection.execute("SELECT lifecycle._lock(ARRAY['public.a'::regclass], 'SHARE ROW EXCLUSIVE', false, ARRAY['public.b'::regclass])")
+    connection.execute(
+        "SELECT lifecycle._lock(ARRAY['public.a'::regclass], 'SHARE ROW EXCLUSIVE', false, ARRAY['public.b'::regclass])"
+    )
     with refused("42501"):
         connection.execute("SELECT lifecycle._lock(ARRAY['public.b'::regclass], 'SHARE ROW EXCLUSIVE', false)")

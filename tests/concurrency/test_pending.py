@@ -14,19 +14,28 @@ def table(name, stage, slow=False):
 
 
 def states(database):
-    return [row[0] for row in database.execute("SELECT status FROM lifecycle.migration_step ORDER BY migration_id, step")]
+    return [
+        row[0] for row in database.execute("SELECT status FROM lifecycle.migration_step ORDER BY migration_id, step")
+    ]
 
 
 def held(name, stage):
     """A stage that waits for advisory lock 42 in its middle."""
-    return (f"'create', 'table public.{name}', 'CREATE TABLE public.{name} (); SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(42)', "
-            f"'DROP TABLE public.{name}', {stage}")
+    return (
+        f"'create', 'table public.{name}', 'CREATE TABLE public.{name} (); SET LOCAL lock_timeout = 0; "
+        f"SELECT pg_advisory_xact_lock(42)', "
+        f"'DROP TABLE public.{name}', {stage}"
+    )
 
 
 def test_two_at_once_run_each_stage_once(database, session, observer):
     database.execute("CREATE TABLE public.t ()")
     plan(database, table("a", 1), held("b", 2), table("c", 3), target="public.t")
-    gate, first, second = session(database, name="gate"), session(database, name="first"), session(database, name="second")
+    gate, first, second = (
+        session(database, name="gate"),
+        session(database, name="first"),
+        session(database, name="second"),
+    )
     gate.run("BEGIN; SELECT pg_advisory_xact_lock(42)")
     first.start("CALL lifecycle.run_pending()")
     assert observer.settle(first, [gate]) == "blocked"
@@ -39,7 +48,11 @@ def test_two_at_once_run_each_stage_once(database, session, observer):
 
 def test_two_at_once_without_a_target(database, session, observer):
     plan(database, table("a", 1), held("b", 2), table("c", 3))
-    gate, first, second = session(database, name="gate"), session(database, name="first"), session(database, name="second")
+    gate, first, second = (
+        session(database, name="gate"),
+        session(database, name="first"),
+        session(database, name="second"),
+    )
     gate.run("BEGIN; SELECT pg_advisory_xact_lock(42)")
     first.start("CALL lifecycle.run_pending()")
     assert observer.settle(first, [gate]) == "blocked"

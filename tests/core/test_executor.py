@@ -126,12 +126,18 @@ def test_isolation_levels(database):
 
 
 def test_isolation_level_of_pending_stages(database):
-    plan(database, "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
-         "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2")
+    plan(
+        database,
+        "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
+        "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2",
+    )
     connection = database.connect()
     connection.execute("SET default_transaction_isolation = 'repeatable read'")
-    for statement in ("CALL lifecycle.run_pending()", "SELECT * FROM lifecycle.run_pending_stage()",
-                      "SELECT * FROM lifecycle.rollback_migration(1, dry_run => false)"):
+    for statement in (
+        "CALL lifecycle.run_pending()",
+        "SELECT * FROM lifecycle.run_pending_stage()",
+        "SELECT * FROM lifecycle.rollback_migration(1, dry_run => false)",
+    ):
         with refused("25000"):
             connection.execute(statement)
     assert database.value("SELECT to_regclass('public.b')") is None
@@ -149,8 +155,11 @@ def test_steps_are_journaled_with_the_object_they_made(database):
 
 def test_made_is_false_for_what_stood_before(database):
     database.execute("CREATE TABLE public.t (id int)")
-    plan(database, "'set option', 'table public.t', 'ALTER TABLE public.t SET (fillfactor = 50)', "
-                   "'ALTER TABLE public.t RESET (fillfactor)'")
+    plan(
+        database,
+        "'set option', 'table public.t', 'ALTER TABLE public.t SET (fillfactor = 50)', "
+        "'ALTER TABLE public.t RESET (fillfactor)'",
+    )
     assert database.execute("SELECT made FROM lifecycle.migration_step") == [(False,)]
 
 
@@ -166,7 +175,13 @@ def test_migration_names(database):
 
 
 def test_up_and_down_must_match(database):
-    for up, down in (("'{}'", "'{}'"), ("'{a}'", "'{a,b}'"), ("'{NULL}'", "'{a}'"), ("NULL", "NULL"), ("'{a}'", "NULL")):
+    for up, down in (
+        ("'{}'", "'{}'"),
+        ("'{a}'", "'{a,b}'"),
+        ("'{NULL}'", "'{a}'"),
+        ("NULL", "NULL"),
+        ("'{a}'", "NULL"),
+    ):
         with refused("22023", "up has"):
             database.execute(f"SELECT lifecycle.apply_migration('m', {up}, {down})")
 
@@ -177,7 +192,10 @@ def test_statement_that_changes_the_role_is_refused(database, roles):
     for statement in (f"SET ROLE {alice}", f"SET SESSION AUTHORIZATION {alice}", f"SET LOCAL ROLE {alice}"):
         with refused("22023", "role"):
             apply(connection, "m", (statement, None), ("SELECT 1", None))
-        assert connection.execute("SELECT current_user = session_user, session_user <> %s", [alice]).fetchone() == (True, True)
+        assert connection.execute("SELECT current_user = session_user, session_user <> %s", [alice]).fetchone() == (
+            True,
+            True,
+        )
 
 
 def test_settings_of_the_session_are_put_back(database):
@@ -199,7 +217,9 @@ def test_history(database):
     apply(database, "m", TABLE)
     rollback(database, "m")
     plan(database, "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'", target=None)
-    history = database.execute("SELECT name, feature, state, steps, steps_pending FROM lifecycle.migration_history ORDER BY 1")
+    history = database.execute(
+        "SELECT name, feature, state, steps, steps_pending FROM lifecycle.migration_history ORDER BY 1"
+    )
     assert history == [("m", "user", "rolled_back", 1, 0), ("test #2", "test", "applied", 1, 0)]
 
 

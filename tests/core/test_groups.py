@@ -19,7 +19,10 @@ def group(database, name: str, *parts: str) -> None:
 
 
 def tables(database) -> list[str]:
-    return [r[0] for r in database.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")]
+    return [
+        r[0]
+        for r in database.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+    ]
 
 
 def states(database) -> dict[str, str]:
@@ -30,7 +33,10 @@ def test_group_rolls_back_as_one(database):
     before = database.dump(schema_only=True)
     group(database, "001", "a", "b")
     assert states(database) == {"001": "applied", "001.a": "applied", "001.b": "applied"}
-    assert [s.statement for s in rollback(database, "001", dry_run=True)] == ["DROP TABLE public.b", "DROP TABLE public.a"]
+    assert [s.statement for s in rollback(database, "001", dry_run=True)] == [
+        "DROP TABLE public.b",
+        "DROP TABLE public.a",
+    ]
     assert tables(database) == ["a", "b"]
     rollback(database, "001")
     assert database.dump(schema_only=True) == before
@@ -92,8 +98,11 @@ def test_name_of_a_group_is_taken(database):
 def test_group_is_pending_as_long_as_a_part_is(database):
     connection = database.connect(autocommit=False)
     rows(connection, "SELECT lifecycle.begin_migration('001')")
-    plan(connection, "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
-         "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2")
+    plan(
+        connection,
+        "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
+        "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2",
+    )
     rows(connection, "SELECT lifecycle.end_migration()")
     connection.commit()
     assert states(database)["001"] == "pending"

@@ -18,7 +18,8 @@ CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.enable_soft_delete('public.t');
 SELECT lifecycle.soft_delete('public.t', '3');
 SELECT lifecycle.start_capture('public.u', 'reader');
-SELECT lifecycle.apply_migration('m', ARRAY['SELECT 1', 'CREATE INDEX CONCURRENTLY i ON public.u (id)'], ARRAY[NULL, 'DROP INDEX public.i']);
+SELECT lifecycle.apply_migration('m', ARRAY['SELECT 1', 'CREATE INDEX CONCURRENTLY i ON public.u (id)'],
+    ARRAY[NULL, 'DROP INDEX public.i']);
 """
 
 T = {"target": "public.t"}
@@ -26,8 +27,10 @@ P = {"parent": "public.p"}
 
 # The JSON object of each call; a list where there are overloads, or several ways worth trying.
 CALLS: dict[str, list[dict[str, object]]] = {
-    "apply_migration": [{"migration_name": "n", "up": ["CREATE TABLE public.n ()"], "down": ["DROP TABLE public.n"], "dry_run": True},
-                        {"migration_name": "n", "up": ["SELECT 1"], "down": [None], "search_path": "public"}],
+    "apply_migration": [
+        {"migration_name": "n", "up": ["CREATE TABLE public.n ()"], "down": ["DROP TABLE public.n"], "dry_run": True},
+        {"migration_name": "n", "up": ["SELECT 1"], "down": [None], "search_path": "public"},
+    ],
     "begin_migration": [{"migration_name": "g"}],
     "capture_status": [{}, {"target": "public.u"}],
     "check_mv_freshness": [{}, {"max_age": "2 days"}],
@@ -69,7 +72,8 @@ UNREACHABLE = {
 }
 
 SIGNATURES = """
-SELECT p.proname, coalesce(p.proargnames[:p.pronargs], '{}'), ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) AS t),
+SELECT p.proname, coalesce(p.proargnames[:p.pronargs], '{}'), ARRAY(SELECT format_type(t, NULL) FROM
+    unnest(p.proargtypes) AS t),
     p.pronargs - p.pronargdefaults
 FROM pg_proc AS p
 WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.prokind = 'f' AND p.proname !~ '^_'
@@ -109,7 +113,11 @@ def test_every_function_is_called_with_json(scene):
                 unused[name].remove(number)
             named = ", ".join(f'{key} => (x)."{key}"' for key in call)
             columns = ", ".join(f'"{key}" {of_type[key]}' for key in call)
-            source = f" FROM json_to_record(%s) AS x ({columns}), LATERAL lifecycle.{name}({named}) AS f" if call else f" FROM lifecycle.{name}() AS f"
+            source = (
+                f" FROM json_to_record(%s) AS x ({columns}), LATERAL lifecycle.{name}({named}) AS f"
+                if call
+                else f" FROM lifecycle.{name}() AS f"
+            )
             body = [json.dumps({key: filled(value, values) for key, value in call.items()})] if call else []
             try:
                 with connection.transaction(force_rollback=True):
@@ -140,5 +148,7 @@ def test_no_two_overloads_share_their_argument_names(database):
 def test_no_argument_needs_quotes(database):
     found = database.execute(
         "SELECT p.oid::regprocedure::text, a FROM pg_proc AS p CROSS JOIN unnest(p.proargnames) AS a "
-        "JOIN pg_get_keywords() AS k ON k.word = a WHERE p.pronamespace = 'lifecycle'::regnamespace AND k.catcode IN ('R', 'T', 'C')")
+        "JOIN pg_get_keywords() AS k ON k.word = a WHERE p.pronamespace = 'lifecycle'::regnamespace AND "
+        "k.catcode IN ('R', 'T', 'C')"
+    )
     assert found == []

@@ -1,4 +1,4 @@
-"""For every change function: a dry run changes nothing, what it shows is what runs, and a rollback brings the schema back.
+"""For every change function: a dry run changes nothing, what it shows is what runs, a rollback brings the schema back.
 
 A module joins by adding rows to CHANGES: an id, the SQL that sets the scene, and the call without its dry_run argument.
 """
@@ -9,34 +9,82 @@ import pytest
 
 from harness.calls import Step, rows
 
-TABLE = "CREATE TABLE public.t (id bigint PRIMARY KEY, name text, deleted_at timestamp); INSERT INTO public.t VALUES (1, 'x', NULL);"
-PARENT = ("CREATE TABLE public.p (at date NOT NULL, id bigint, note text DEFAULT 'x', PRIMARY KEY (at, id)) PARTITION BY RANGE (at);"
-          "CREATE TABLE public.p_2024_01 PARTITION OF public.p FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');"
-          "INSERT INTO public.p VALUES ('2024-01-05', 1); CREATE INDEX ON public.p (note); GRANT SELECT ON public.p TO {alice};"
-          "COMMENT ON TABLE public.p IS 'a parent';")
+TABLE = (
+    "CREATE TABLE public.t (id bigint PRIMARY KEY, name text, deleted_at timestamp); INSERT INTO "
+    "public.t VALUES (1, 'x', NULL);"
+)
+PARENT = (
+    "CREATE TABLE public.p (at date NOT NULL, id bigint, note text DEFAULT 'x', PRIMARY KEY (at, id)) "
+    "PARTITION BY RANGE (at);"
+    "CREATE TABLE public.p_2024_01 PARTITION OF public.p FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');"
+    "INSERT INTO public.p VALUES ('2024-01-05', 1); CREATE INDEX ON public.p (note); GRANT SELECT ON "
+    "public.p TO {alice};"
+    "COMMENT ON TABLE public.p IS 'a parent';"
+)
 APPLIED = "SELECT lifecycle.apply_migration('m', ARRAY['CREATE TABLE public.x ()'], ARRAY['DROP TABLE public.x']);"
 CAPTURED = TABLE + "SELECT lifecycle.start_capture('public.t', 'reader');"
 
 CHANGES = [
-    ("apply", "", "lifecycle.apply_migration('m', ARRAY['CREATE TABLE public.x ()', 'SELECT 1'], ARRAY['DROP TABLE public.x', NULL]"),
+    (
+        "apply",
+        "",
+        (
+            "lifecycle.apply_migration('m', ARRAY['CREATE TABLE public.x ()', 'SELECT 1'], ARRAY['DROP TABLE "
+            "public.x', NULL]"
+        ),
+    ),
     ("rollback function", APPLIED, "lifecycle.create_rollback_function('m'"),
-    ("expose", "CREATE SCHEMA api;", "lifecycle.expose('api', ARRAY['verify_migrations', 'rollback_migration', 'run_pending'], ARRAY['{alice}']"),
-    ("expose as owner", "", "lifecycle.expose('public', ARRAY['verify_migrations', 'ensure_future_partitions'], ARRAY['{alice}'], as_owner => true"),
+    (
+        "expose",
+        "CREATE SCHEMA api;",
+        "lifecycle.expose('api', ARRAY['verify_migrations', 'rollback_migration', 'run_pending'], ARRAY['{alice}']",
+    ),
+    (
+        "expose as owner",
+        "",
+        (
+            "lifecycle.expose('public', ARRAY['verify_migrations', 'ensure_future_partitions'], "
+            "ARRAY['{alice}'], as_owner => true"
+        ),
+    ),
     ("grant admin", "", "lifecycle.grant_lifecycle_admin('{alice}'"),
-    ("grant admin, data schema stands", TABLE + "SELECT lifecycle.start_capture('public.t', 'reader');", "lifecycle.grant_lifecycle_admin('{alice}'"),
+    (
+        "grant admin, data schema stands",
+        TABLE + "SELECT lifecycle.start_capture('public.t', 'reader');",
+        "lifecycle.grant_lifecycle_admin('{alice}'",
+    ),
     ("grant use", "", "lifecycle.grant_lifecycle_use('{alice}'"),
     ("capture", TABLE, "lifecycle.start_capture('public.t', 'reader'"),
-    ("capture by row", TABLE, "lifecycle.start_capture('public.t', 'reader', trigger_level => 'row', enable_always => false"),
+    (
+        "capture by row",
+        TABLE,
+        "lifecycle.start_capture('public.t', 'reader', trigger_level => 'row', enable_always => false",
+    ),
     ("second capture", CAPTURED, "lifecycle.start_capture('public.t', 'other'"),
     ("soft delete", TABLE, "lifecycle.enable_soft_delete('public.t'"),
-    ("soft delete, new column", TABLE, "lifecycle.enable_soft_delete('public.t', column_name => 'gone at', view_name => 'Living'"),
-    ("soft delete, callable", TABLE, "lifecycle.enable_soft_delete('public.t', rpc_name => 'remove_t', restore_rpc_name => 'bring_back_t', rpc_argument => 't_id'"),
+    (
+        "soft delete, new column",
+        TABLE,
+        "lifecycle.enable_soft_delete('public.t', column_name => 'gone at', view_name => 'Living'",
+    ),
+    (
+        "soft delete, callable",
+        TABLE,
+        (
+            "lifecycle.enable_soft_delete('public.t', rpc_name => 'remove_t', restore_rpc_name => "
+            "'bring_back_t', rpc_argument => 't_id'"
+        ),
+    ),
     ("month by year and month", PARENT, "lifecycle.create_monthly_partition('public.p', 2024, 2"),
     ("month by date", PARENT, "lifecycle.create_monthly_partition('public.p', date '2024-03-01'"),
     ("partition", PARENT, "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15'"),
     ("named partition", PARENT, "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15', 'Half a month'"),
     ("future partitions", PARENT, "lifecycle.ensure_future_partitions(3, 'public.p'"),
-    ("first partition", "CREATE TABLE public.p (at timestamptz NOT NULL) PARTITION BY RANGE (at);", "lifecycle.create_monthly_partition('public.p', 2024, 2"),
+    (
+        "first partition",
+        "CREATE TABLE public.p (at timestamptz NOT NULL) PARTITION BY RANGE (at);",
+        "lifecycle.create_monthly_partition('public.p', 2024, 2",
+    ),
 ]
 
 # Change functions without a row, and why.
@@ -73,15 +121,20 @@ def test_plan_equality(database, roles, setup, change):
 
     (migration,) = {s.migration_id for s in done if s.migration_id is not None}
     planned = [Step(*row) for row in rows(database, "SELECT * FROM lifecycle.rollback_migration(%s)", [migration])]
-    undone = [Step(*row) for row in rows(database, "SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)", [migration])]
+    undone = [
+        Step(*row)
+        for row in rows(database, "SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)", [migration])
+    ]
     assert [s[1:6] for s in undone] == [s[1:6] for s in planned]
     assert database.dump(schema_only=True) == schema_before
 
 
 def test_every_change_function_has_a_row(database):
     found = database.execute(
-        "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'lifecycle'::regnamespace AND 'expected_plan' = ANY (proargnames) "
-        r"AND proname !~ '^(_|rollback_|prepare_)'")
+        "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'lifecycle'::regnamespace AND "
+        "'expected_plan' = ANY (proargnames) "
+        r"AND proname !~ '^(_|rollback_|prepare_)'"
+    )
     covered = {change.removeprefix("lifecycle.").partition("(")[0] for _, _, change in CHANGES}
     assert {name for (name,) in found} - covered - ELSEWHERE.keys() == set()
     assert (covered | ELSEWHERE.keys()) - {name for (name,) in found} == set(), "a row for what is no longer there"
@@ -91,15 +144,21 @@ def test_every_change_function_ends_alike(database):
     """dry_run, expected_plan, search_path: the last three parameters of every change function."""
     found = database.execute(
         "SELECT p.oid::regprocedure::text, p.proargnames[p.pronargs - 2:p.pronargs] FROM pg_proc AS p "
-        "WHERE p.pronamespace = 'lifecycle'::regnamespace AND 'expected_plan' = ANY (p.proargnames) AND p.proname !~ '^_'")
+        "WHERE p.pronamespace = 'lifecycle'::regnamespace AND 'expected_plan' = ANY (p.proargnames) AND "
+        "p.proname !~ '^_'"
+    )
     assert {name: ends for name, ends in found if ends != ["dry_run", "expected_plan", "search_path"]} == {}
 
 
 def test_dry_run_by_default_where_something_is_taken_away(database):
     found = database.execute(
         "SELECT p.oid::regprocedure::text, pg_get_function_arguments(p.oid) FROM pg_proc AS p "
-        "WHERE p.pronamespace = 'lifecycle'::regnamespace AND 'dry_run' = ANY (p.proargnames) AND p.proname !~ '^_'")
+        "WHERE p.pronamespace = 'lifecycle'::regnamespace AND 'dry_run' = ANY (p.proargnames) AND p.proname !~ '^_'"
+    )
     taking = ("rollback_", "drop_", "purge_", "erase", "finish_", "archive_", "detach_", "prepare_")
-    wrong = {name for name, arguments in found
-             if ("dry_run boolean DEFAULT true" in arguments) != name.removeprefix("lifecycle.").startswith(taking)}
+    wrong = {
+        name
+        for name, arguments in found
+        if ("dry_run boolean DEFAULT true" in arguments) != name.removeprefix("lifecycle.").startswith(taking)
+    }
     assert wrong == set()

@@ -13,7 +13,10 @@ from harness.calls import apply, call, plan, refused, rollback, statuses
 
 def made(kind: str, name: str, statement: str, inverse: str | None, **more: object) -> str:
     """Arguments of lifecycle._step."""
-    quoted = [f"$q${part}$q$" if part is not None else "NULL" for part in (f"make {kind}", f"{kind} {name}", statement, inverse)]
+    quoted = [
+        f"$q${part}$q$" if part is not None else "NULL"
+        for part in (f"make {kind}", f"{kind} {name}", statement, inverse)
+    ]
     return ", ".join([*quoted, *(f"{key} => {value}" for key, value in more.items())])
 
 
@@ -24,26 +27,50 @@ def t(database):
 
 
 def column(name="d", relation="public.t"):
-    return made("column", f"{relation}.{name}", f"ALTER TABLE {relation} ADD COLUMN {name} int",
-                f"ALTER TABLE {relation} DROP COLUMN {name}")
+    return made(
+        "column",
+        f"{relation}.{name}",
+        f"ALTER TABLE {relation} ADD COLUMN {name} int",
+        f"ALTER TABLE {relation} DROP COLUMN {name}",
+    )
 
 
 def index(name="i", on="a"):
     return made("index", f"public.{name}", f"CREATE INDEX {name} ON public.t ({on})", f"DROP INDEX public.{name}")
 
 
-FUNCTION = made("function", "public.f(bigint)", "CREATE FUNCTION public.f(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1'",
-                "DROP FUNCTION public.f(bigint)")
-TRIGGER_FUNCTION = made("function", "public.tf()", "CREATE FUNCTION public.tf() RETURNS trigger LANGUAGE plpgsql AS "
-                        "$$BEGIN RETURN new; END$$", "DROP FUNCTION public.tf()")
-TRIGGER = made("trigger", "trg on public.t", "CREATE TRIGGER trg BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.tf()",
-               "DROP TRIGGER trg ON public.t")
-CONSTRAINT = made("table constraint", "c on public.t", "ALTER TABLE public.t ADD CONSTRAINT c CHECK (a > 0)",
-                  "ALTER TABLE public.t DROP CONSTRAINT c")
+FUNCTION = made(
+    "function",
+    "public.f(bigint)",
+    "CREATE FUNCTION public.f(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1'",
+    "DROP FUNCTION public.f(bigint)",
+)
+TRIGGER_FUNCTION = made(
+    "function",
+    "public.tf()",
+    "CREATE FUNCTION public.tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN new; END$$",
+    "DROP FUNCTION public.tf()",
+)
+TRIGGER = made(
+    "trigger",
+    "trg on public.t",
+    "CREATE TRIGGER trg BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION public.tf()",
+    "DROP TRIGGER trg ON public.t",
+)
+CONSTRAINT = made(
+    "table constraint",
+    "c on public.t",
+    "ALTER TABLE public.t ADD CONSTRAINT c CHECK (a > 0)",
+    "ALTER TABLE public.t DROP CONSTRAINT c",
+)
 POLICY = made("policy", "p on public.t", "CREATE POLICY p ON public.t USING (true)", "DROP POLICY p ON public.t")
 VIEW = made("view", "public.v", "CREATE VIEW public.v AS SELECT id FROM public.t", "DROP VIEW public.v")
-MATVIEW = made("materialized view", "public.m", "CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one",
-               "DROP MATERIALIZED VIEW public.m")
+MATVIEW = made(
+    "materialized view",
+    "public.m",
+    "CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one",
+    "DROP MATERIALIZED VIEW public.m",
+)
 SEQUENCE = made("sequence", "public.s", "CREATE SEQUENCE public.s", "DROP SEQUENCE public.s")
 SCHEMA = made("schema", "app", "CREATE SCHEMA app", "DROP SCHEMA app")
 TYPE = made("type", "public.e", "CREATE TYPE public.e AS ENUM ('a')", "DROP TYPE public.e")
@@ -52,8 +79,16 @@ KINDS = {
     "column": ([column()], "ALTER TABLE public.t RENAME COLUMN d TO renamed", "ALTER TABLE public.t DROP COLUMN d"),
     "index": ([index()], "ALTER INDEX public.i RENAME TO renamed", "DROP INDEX public.i"),
     "function": ([FUNCTION], "ALTER FUNCTION public.f(bigint) RENAME TO renamed", "DROP FUNCTION public.f(bigint)"),
-    "trigger": ([TRIGGER_FUNCTION, TRIGGER], "ALTER TRIGGER trg ON public.t RENAME TO renamed", "DROP TRIGGER trg ON public.t"),
-    "constraint": ([CONSTRAINT], "ALTER TABLE public.t RENAME CONSTRAINT c TO renamed", "ALTER TABLE public.t DROP CONSTRAINT c"),
+    "trigger": (
+        [TRIGGER_FUNCTION, TRIGGER],
+        "ALTER TRIGGER trg ON public.t RENAME TO renamed",
+        "DROP TRIGGER trg ON public.t",
+    ),
+    "constraint": (
+        [CONSTRAINT],
+        "ALTER TABLE public.t RENAME CONSTRAINT c TO renamed",
+        "ALTER TABLE public.t DROP CONSTRAINT c",
+    ),
     "policy": ([POLICY], "ALTER POLICY p ON public.t RENAME TO renamed", "DROP POLICY p ON public.t"),
     "view": ([VIEW], "ALTER VIEW public.v RENAME TO renamed", "DROP VIEW public.v"),
     "matview": ([MATVIEW], "ALTER MATERIALIZED VIEW public.m RENAME TO renamed", "DROP MATERIALIZED VIEW public.m"),
@@ -114,8 +149,9 @@ def test_renamed_table_and_schema(t):
     t.execute("ALTER TABLE public.t RENAME TO u; CREATE SCHEMA app; ALTER TABLE public.u SET SCHEMA app")
     done = rollback(t, 1)
     assert set(statuses(done)) == {"done"}
-    assert t.execute("SELECT attname FROM pg_attribute WHERE attrelid = 'app.u'::regclass AND attnum > 0 AND NOT attisdropped") == [
-        ("id",), ("a",)]
+    assert t.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'app.u'::regclass AND attnum > 0 AND NOT attisdropped"
+    ) == [("id",), ("a",)]
     assert t.execute("SELECT FROM pg_trigger WHERE tgrelid = 'app.u'::regclass") == []
 
 
@@ -125,7 +161,10 @@ def test_swapped_tables_are_told_apart(t):
     plan(t, column("d2", "public.u"), target="public.u")
     t.execute("ALTER TABLE public.t RENAME TO x; ALTER TABLE public.u RENAME TO t; ALTER TABLE public.x RENAME TO u")
     rollback(t, 1)
-    names = "SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+    names = (
+        "SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = "
+        "%s::regclass AND attnum > 0 AND NOT attisdropped"
+    )
     assert t.value(names, ["public.u"]) == ["id", "a"]
     assert t.value(names, ["public.t"]) == ["id", "a", "d2"]
     rollback(t, 2)
@@ -139,7 +178,10 @@ def test_new_table_under_the_old_name(t):
     plan(t, column(), target="public.t")
     t.execute("INSERT INTO public.t VALUES (1, 1, 1); INSERT INTO public.t_old VALUES (2, 2, 2)")
     shown = call(t, "rollback_all_migrations")
-    assert [s.statement for s in shown] == ["ALTER TABLE public.t DROP COLUMN d", "ALTER TABLE public.t_old DROP COLUMN d"]
+    assert [s.statement for s in shown] == [
+        "ALTER TABLE public.t DROP COLUMN d",
+        "ALTER TABLE public.t_old DROP COLUMN d",
+    ]
     call(t, "rollback_all_migrations", confirmation="I_UNDERSTAND_THIS_IS_DESTRUCTIVE", dry_run=False)
     assert t.execute("SELECT * FROM public.t") == [(1, 1)]
     assert t.execute("SELECT * FROM public.t_old") == [(2, 2)]
@@ -147,28 +189,42 @@ def test_new_table_under_the_old_name(t):
 
 def test_two_columns_swapped(t):
     plan(t, column("one"), column("two"))
-    t.execute("ALTER TABLE public.t RENAME one TO x; ALTER TABLE public.t RENAME two TO one; ALTER TABLE public.t RENAME x TO two")
+    t.execute(
+        "ALTER TABLE public.t RENAME one TO x; ALTER TABLE public.t RENAME two TO one; ALTER TABLE "
+        "public.t RENAME x TO two"
+    )
     rollback(t, 1)
     assert "one" not in t.dump("-t", "public.t")
 
 
 def test_rename_does_not_reach_into_literals(t):
-    plan(t, made("table", "public.n", "CREATE TABLE public.n ()", "COMMENT ON TABLE public.n IS 'n was public.n'; DROP TABLE public.n"))
+    plan(
+        t,
+        made(
+            "table",
+            "public.n",
+            "CREATE TABLE public.n ()",
+            "COMMENT ON TABLE public.n IS 'n was public.n'; DROP TABLE public.n",
+        ),
+    )
     t.execute("ALTER TABLE public.n RENAME TO n2")
     rollback(t, 1)
     assert t.value("SELECT to_regclass('public.n2')") is None
 
 
-@pytest.mark.parametrize("inverse", [
-    "SELECT 'public.t'::regclass",
-    "SELECT pg_catalog.concat('public.t', ' ', 'public.t')",
-    "DO $do$BEGIN PERFORM 'public.t'::regclass; END$do$",
-    "DO $do$BEGIN EXECUTE 'SELECT ''public.t''::regclass'; END$do$",
-    "SELECT 1 -- public.t",
-    "/* public.t */ SELECT 1",
-    "SELECT E'public.t'::regclass",
-    "SELECT U&'public.t'::regclass",
-])
+@pytest.mark.parametrize(
+    "inverse",
+    [
+        "SELECT 'public.t'::regclass",
+        "SELECT pg_catalog.concat('public.t', ' ', 'public.t')",
+        "DO $do$BEGIN PERFORM 'public.t'::regclass; END$do$",
+        "DO $do$BEGIN EXECUTE 'SELECT ''public.t''::regclass'; END$do$",
+        "SELECT 1 -- public.t",
+        "/* public.t */ SELECT 1",
+        "SELECT E'public.t'::regclass",
+        "SELECT U&'public.t'::regclass",
+    ],
+)
 def test_name_of_a_renamed_table_is_no_code(t, inverse):
     """The owner of a table chooses its name; it must not become SQL of the one who rolls back."""
     plan(t, made("table", "public.t", "ALTER TABLE public.t SET (fillfactor = 70)", inverse), target="public.t")
@@ -176,9 +232,9 @@ def test_name_of_a_renamed_table_is_no_code(t, inverse):
     for quote in ("'", "''", "$do$", "$$", "\n", "*/", "\\'", "'::regclass"):
         name = f"x{quote}; CREATE TABLE public.planted (); SELECT 1 -- "
         connection.execute(sql.SQL("ALTER TABLE public.t RENAME TO {}").format(sql.Identifier(name)))
-        with contextlib.suppress(psycopg.Error):  # a refusal is fine, code of the name's owner is not
-            with connection.transaction():
-                rollback(connection, 1)
+        # A refusal is fine, code of the name's owner is not.
+        with contextlib.suppress(psycopg.Error), connection.transaction():
+            rollback(connection, 1)
         assert connection.execute("SELECT to_regclass('public.planted')").fetchone() == (None,), quote
         connection.rollback()
 

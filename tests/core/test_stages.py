@@ -7,7 +7,9 @@ from harness.skips import requires
 
 
 def table(name: str, stage: int = 1) -> str:
-    return f"'create', 'table public.{name}', 'CREATE TABLE public.{name} (id int)', 'DROP TABLE public.{name}', {stage}"
+    return (
+        f"'create', 'table public.{name}', 'CREATE TABLE public.{name} (id int)', 'DROP TABLE public.{name}', {stage}"
+    )
 
 
 def state(database, migration_id=1):
@@ -25,7 +27,9 @@ def test_first_stage_runs_the_rest_is_pending(database):
     assert state(database) == "pending"
     assert any("2 steps are pending: CALL lifecycle.run_pending(1)" in notice for notice in database.notices)
     assert [s.statement for s in call(database, "pending_steps")] == [
-        "CREATE TABLE public.c (id int)", "CREATE TABLE public.d (id int)"]
+        "CREATE TABLE public.c (id int)",
+        "CREATE TABLE public.d (id int)",
+    ]
     database.execute("CALL lifecycle.run_pending()")
     assert step_states(database) == ["done"] * 4
     assert state(database) == "applied"
@@ -38,7 +42,8 @@ def test_stages_commit_one_by_one(database):
     plan(database, table("a"), table("b", 2), table("c", 3))
     database.execute("CALL lifecycle.run_pending(1)")
     ((a,), (b,), (c,)) = database.execute(
-        "SELECT xmin::text FROM pg_class WHERE relname IN ('a', 'b', 'c') ORDER BY relname")
+        "SELECT xmin::text FROM pg_class WHERE relname IN ('a', 'b', 'c') ORDER BY relname"
+    )
     top = "SELECT count(DISTINCT date_trunc('microsecond', run_at)) FROM lifecycle.migration_step"
     assert len({a, b, c}) == 3
     assert database.value(top) == 3
@@ -71,7 +76,9 @@ def test_failing_stage_resumes_and_others_go_on(database):
     database.execute("DROP TABLE public.c")
     database.execute("CALL lifecycle.run_pending()")
     assert step_states(database, 1) == ["done"] * 4
-    assert database.execute("SELECT FROM lifecycle.migration_step WHERE sqlstate IS NOT NULL OR message IS NOT NULL") == []
+    assert (
+        database.execute("SELECT FROM lifecycle.migration_step WHERE sqlstate IS NOT NULL OR message IS NOT NULL") == []
+    )
     assert state(database) == "applied"
 
 
@@ -111,8 +118,11 @@ def test_path_of_a_pending_stage_is_the_callers(database):
     database.execute("CREATE SCHEMA app")
     connection = database.connect()
     connection.execute("SET search_path = app")
-    plan(connection, "'a', 'table app.a', 'CREATE TABLE a ()', 'DROP TABLE a'",
-         "'b', 'table app.b', 'CREATE TABLE b ()', 'DROP TABLE b', stage => 2")
+    plan(
+        connection,
+        "'a', 'table app.a', 'CREATE TABLE a ()', 'DROP TABLE a'",
+        "'b', 'table app.b', 'CREATE TABLE b ()', 'DROP TABLE b', stage => 2",
+    )
     database.execute("CALL lifecycle.run_pending()")
     assert database.value("SELECT to_regclass('app.b')::text") == "app.b"
     rollback(database, 1)
@@ -152,8 +162,11 @@ def test_confirm_step(database):
 
 def test_index_made_by_hand_is_recognised(database):
     database.execute("CREATE TABLE public.t (id int)")
-    plan(database, f"'index', 'index public.i', '{CONCURRENTLY[0]}', '{CONCURRENTLY[1]}', top_level => true",
-         "'comment', 'index public.i', 'COMMENT ON INDEX public.i IS ''x''', NULL, stage => 2")
+    plan(
+        database,
+        f"'index', 'index public.i', '{CONCURRENTLY[0]}', '{CONCURRENTLY[1]}', top_level => true",
+        "'comment', 'index public.i', 'COMMENT ON INDEX public.i IS ''x''', NULL, stage => 2",
+    )
     assert state(database) == "pending"
     database.execute(CONCURRENTLY[0])
     database.execute("CALL lifecycle.run_pending()")
@@ -211,15 +224,33 @@ def test_missing_dblink_says_so(database):
 
 def test_top_level_statements_are_recognised(database):
     top = [
-        "create index concurrently i on t (a)", "CREATE  UNIQUE\nINDEX CONCURRENTLY ON t (a)", "DROP INDEX CONCURRENTLY i",
-        "REINDEX TABLE CONCURRENTLY t", "REINDEX (VERBOSE) INDEX CONCURRENTLY i", "VACUUM t", "vacuum;", "ALTER SYSTEM SET x = 1",
-        "-- a comment\nVACUUM t", "/* one */ /* two */ VACUUM", "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
-        "CREATE DATABASE d", "DROP SUBSCRIPTION s", "REINDEX DATABASE d", "REINDEX SYSTEM", "ALTER DATABASE d SET TABLESPACE x",
+        "create index concurrently i on t (a)",
+        "CREATE  UNIQUE\nINDEX CONCURRENTLY ON t (a)",
+        "DROP INDEX CONCURRENTLY i",
+        "REINDEX TABLE CONCURRENTLY t",
+        "REINDEX (VERBOSE) INDEX CONCURRENTLY i",
+        "VACUUM t",
+        "vacuum;",
+        "ALTER SYSTEM SET x = 1",
+        "-- a comment\nVACUUM t",
+        "/* one */ /* two */ VACUUM",
+        "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+        "CREATE DATABASE d",
+        "DROP SUBSCRIPTION s",
+        "REINDEX DATABASE d",
+        "REINDEX SYSTEM",
+        "ALTER DATABASE d SET TABLESPACE x",
     ]
     plain = [
-        "CREATE INDEX i ON t (a)", "CREATE TABLE vacuumed ()", "SELECT 'vacuum'", "-- VACUUM t\nSELECT 1",
-        "CREATE TABLE concurrently (a int)", "COMMENT ON TABLE t IS 'create index concurrently'", "REINDEX TABLE t",
-        "REFRESH MATERIALIZED VIEW CONCURRENTLY m", "ALTER DATABASE d SET work_mem = '1GB'",
+        "CREATE INDEX i ON t (a)",
+        "CREATE TABLE vacuumed ()",
+        "SELECT 'vacuum'",
+        "-- VACUUM t\nSELECT 1",
+        "CREATE TABLE concurrently (a int)",
+        "COMMENT ON TABLE t IS 'create index concurrently'",
+        "REINDEX TABLE t",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "ALTER DATABASE d SET work_mem = '1GB'",
     ]
     wrong = [s for s in top + plain if rows(database, "SELECT lifecycle._is_top_level(%s)", [s]) != [(s in top,)]]
     assert wrong == []

@@ -7,7 +7,8 @@ import pytest
 from harness.calls import apply, call, plan, refused, rows, statuses
 
 OBJECTS = """
-SELECT classid::regclass::text, (pg_identify_object(classid, objid, 0)).type, (pg_identify_object(classid, objid, 0)).identity
+SELECT classid::regclass::text, (pg_identify_object(classid, objid, 0)).type, (pg_identify_object(classid,
+    objid, 0)).identity
 FROM (
     SELECT 'pg_class'::regclass AS classid, oid AS objid FROM pg_class
     UNION ALL SELECT 'pg_proc'::regclass, oid FROM pg_proc
@@ -38,12 +39,17 @@ def owner(database, roles, server):
 def test_install_by_an_ordinary_role(owner):
     database, connection, name = owner
     connection.execute("CREATE EXTENSION pg_lifecycle")
-    assert database.execute("SELECT DISTINCT extowner::regrole::text FROM pg_extension WHERE extname = 'pg_lifecycle'") == [(name,)]
+    assert database.execute(
+        "SELECT DISTINCT extowner::regrole::text FROM pg_extension WHERE extname = 'pg_lifecycle'"
+    ) == [(name,)]
     assert database.execute("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'lifecycle'") == [(name,)]
     connection.execute("CREATE SCHEMA app; SET search_path = app")
     assert statuses(apply(connection, "m", ("CREATE TABLE t (id int)", "DROP TABLE t"))) == ["done"]
-    plan(connection, "'a', 'table app.a', 'CREATE TABLE app.a ()', 'DROP TABLE app.a'",
-         "'b', 'table app.b', 'CREATE TABLE app.b ()', 'DROP TABLE app.b', stage => 2")
+    plan(
+        connection,
+        "'a', 'table app.a', 'CREATE TABLE app.a ()', 'DROP TABLE app.a'",
+        "'b', 'table app.b', 'CREATE TABLE app.b ()', 'DROP TABLE app.b', stage => 2",
+    )
     connection.execute("CALL lifecycle.run_pending()")
     call(connection, "prepare_uninstall", dry_run=False)
     connection.execute("DROP EXTENSION pg_lifecycle")
@@ -52,10 +58,14 @@ def test_install_by_an_ordinary_role(owner):
 
 def test_everything_belongs_to_the_extension(database):
     stray = database.execute(
-        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relkind IN ('r', 'v', 'S') "
-        "AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') "
+        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'lifecycle'::regnamespace AND "
+        "c.relkind IN ('r', 'v', 'S') "
+        "AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = "
+        "c.oid AND d.deptype = 'e') "
         "UNION ALL SELECT p.proname FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace "
-        "AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')")
+        "AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = "
+        "p.oid AND d.deptype = 'e')"
+    )
     assert [s for s in stray if not s[0].endswith("_seq")] == []
 
 
@@ -73,16 +83,23 @@ def test_schema_made_beforehand_is_refused(owner, roles, server):
 def test_objects_on_the_path_do_not_get_into_the_installation(owner):
     database, _, _ = owner
     database.execute(
-        "CREATE SCHEMA evil; CREATE FUNCTION evil.format(text, VARIADIC \"any\") RETURNS text LANGUAGE internal AS 'text_format';"
+        'CREATE SCHEMA evil; CREATE FUNCTION evil.format(text, VARIADIC "any") RETURNS text LANGUAGE '
+        "internal AS 'text_format';"
         "CREATE FUNCTION evil.hit() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE 'hit'; END$$;"
         "CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE 'hit'; END$$;"
-        "CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text)")
+        "CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text)"
+    )
     connection = database.connect()
     connection.execute("SET search_path = evil, pg_catalog, public")
     connection.execute("CREATE EXTENSION pg_lifecycle")
-    assert database.execute(
-        "SELECT d.objid FROM pg_depend AS d JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid "
-        "WHERE p.pronamespace = 'evil'::regnamespace AND d.classid NOT IN ('pg_operator'::regclass)") == []
+    assert (
+        database.execute(
+            "SELECT d.objid FROM pg_depend AS d JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass "
+            "AND d.refobjid = p.oid "
+            "WHERE p.pronamespace = 'evil'::regnamespace AND d.classid NOT IN ('pg_operator'::regclass)"
+        )
+        == []
+    )
 
 
 def test_removal_leaves_nothing(database, roles):
@@ -126,6 +143,11 @@ def test_tables_go_on_working_without_the_extension(database, roles):
     connection.execute("DELETE FROM public.active_t WHERE id = 1")
     connection.execute("INSERT INTO public.t VALUES (4)")
     connection.execute("UPDATE public.t SET deleted_at = now() WHERE id = 2")
-    assert database.execute("SELECT id, deleted_at IS NULL FROM public.t ORDER BY 1") == [(1, False), (2, False), (3, True), (4, True)]
+    assert database.execute("SELECT id, deleted_at IS NULL FROM public.t ORDER BY 1") == [
+        (1, False),
+        (2, False),
+        (3, True),
+        (4, True),
+    ]
     assert rows(connection, "SELECT id FROM public.active_t ORDER BY 1") == [(3,), (4,)]
     database.execute("CREATE EXTENSION pg_lifecycle")

@@ -10,10 +10,17 @@ from harness.calls import apply, call, plan, refused, rollback, rows, statuses
 @pytest.fixture
 def source(database):
     """Two tables with changes on both, and a group."""
-    database.execute("CREATE SCHEMA app; CREATE TABLE app.t1 (id int); CREATE TABLE app.t2 (id int); SELECT lifecycle.set_setting('lock_timeout', '222')")
+    database.execute(
+        "CREATE SCHEMA app; CREATE TABLE app.t1 (id int); CREATE TABLE app.t2 (id int); SELECT "
+        "lifecycle.set_setting('lock_timeout', '222')"
+    )
     for table in ("t1", "t2"):
-        plan(database, f"'add', 'column app.{table}.c', 'ALTER TABLE app.{table} ADD c int', 'ALTER TABLE app.{table} DROP c'",
-             f"'index', 'index app.{table}_c', 'CREATE INDEX {table}_c ON app.{table} (c)', 'DROP INDEX app.{table}_c'", target=f"app.{table}")
+        plan(
+            database,
+            f"'add', 'column app.{table}.c', 'ALTER TABLE app.{table} ADD c int', 'ALTER TABLE app.{table} DROP c'",
+            f"'index', 'index app.{table}_c', 'CREATE INDEX {table}_c ON app.{table} (c)', 'DROP INDEX app.{table}_c'",
+            target=f"app.{table}",
+        )
     connection = database.connect(autocommit=False)
     rows(connection, "SELECT lifecycle.begin_migration('group')")
     apply(connection, "part", ("CREATE TABLE app.t3 ()", "DROP TABLE app.t3"))
@@ -32,7 +39,9 @@ def restored(source, *options, setup=""):
 
 
 def journal(database):
-    return database.execute("SELECT migration_id, name, feature, target, state, applied_by FROM lifecycle.migration ORDER BY 1")
+    return database.execute(
+        "SELECT migration_id, name, feature, target, state, applied_by FROM lifecycle.migration ORDER BY 1"
+    )
 
 
 def test_whole_database(source):
@@ -43,7 +52,10 @@ def test_whole_database(source):
     assert copy.execute("SELECT DISTINCT severity FROM lifecycle.verify_migrations()") == [("ok",)]
     for what in ("group", 2, 1):
         assert set(statuses(rollback(copy, what))) == {"done"}
-    assert copy.execute("SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace ORDER BY 1") == [("t1",), ("t2",)]
+    assert copy.execute("SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace ORDER BY 1") == [
+        ("t1",),
+        ("t2",),
+    ]
     apply(copy, "after", ("SELECT 1", None))
     assert copy.value("SELECT migration_id FROM lifecycle.migration WHERE name = 'after'") == 5, "the sequence goes on"
 
@@ -83,14 +95,22 @@ def test_changes_of_both_origins(source):
     copy.execute("ALTER TABLE app.t1 RENAME TO renamed")
     assert set(statuses(rollback(copy, copy.value("SELECT max(migration_id) FROM lifecycle.migration")))) == {"done"}
     undone = {step.object: step.status for step in rollback(copy, 1)}
-    assert undone == {"index app.t1_c": "done", "column app.t1.c": "skipped"}, "of a restored row only the name is known"
-    assert copy.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'app.renamed'::regclass AND attname = 'c'") == 1
+    assert undone == {"index app.t1_c": "done", "column app.t1.c": "skipped"}, (
+        "of a restored row only the name is known"
+    )
+    assert (
+        copy.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'app.renamed'::regclass AND attname = 'c'") == 1
+    )
 
 
 def test_pending_stages_resume_after_a_restore(database):
     database.execute("CREATE TABLE public.t (id int)")
-    plan(database, "'a', 'column public.t.a', 'ALTER TABLE public.t ADD a int', 'ALTER TABLE public.t DROP a'",
-         "'b', 'column public.t.b', 'ALTER TABLE public.t ADD b int', 'ALTER TABLE public.t DROP b', stage => 2", target="public.t")
+    plan(
+        database,
+        "'a', 'column public.t.a', 'ALTER TABLE public.t ADD a int', 'ALTER TABLE public.t DROP a'",
+        "'b', 'column public.t.b', 'ALTER TABLE public.t ADD b int', 'ALTER TABLE public.t DROP b', stage => 2",
+        target="public.t",
+    )
     copy = restored(database)
     copy.execute("CALL lifecycle.run_pending()")
     assert copy.value("SELECT state FROM lifecycle.migration") == "applied"

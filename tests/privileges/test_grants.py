@@ -23,20 +23,28 @@ def admin(database, roles):
 
 def test_public_may_execute_nothing(database):
     found = database.execute(
-        "SELECT p.oid::regprocedure::text FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a "
-        "WHERE p.pronamespace IN ('lifecycle'::regnamespace, to_regnamespace('lifecycle_data')) AND a.grantee = 0")
+        "SELECT p.oid::regprocedure::text FROM pg_proc AS p CROSS JOIN LATERAL "
+        "aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a "
+        "WHERE p.pronamespace IN ('lifecycle'::regnamespace, to_regnamespace('lifecycle_data')) AND a.grantee = 0"
+    )
     assert {row[0] for row in found} == PUBLIC
 
 
 def test_public_has_no_other_rights(database, roles):
     nobody = database.connect(roles("nobody"))
-    for statement in ("SELECT * FROM lifecycle.migration", "SELECT * FROM lifecycle.settings", "SELECT lifecycle.setting('lock_timeout')",
-                      "CALL lifecycle.run_pending()", "SELECT NULL::lifecycle.plan_step"):
+    for statement in (
+        "SELECT * FROM lifecycle.migration",
+        "SELECT * FROM lifecycle.settings",
+        "SELECT lifecycle.setting('lock_timeout')",
+        "CALL lifecycle.run_pending()",
+        "SELECT NULL::lifecycle.plan_step",
+    ):
         with refused("42501"):
             rows(nobody, statement)
     granted = database.execute(
         "SELECT c.relname, a.privilege_type FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a "
-        "WHERE c.relnamespace = 'lifecycle'::regnamespace AND a.grantee = 0")
+        "WHERE c.relnamespace = 'lifecycle'::regnamespace AND a.grantee = 0"
+    )
     assert granted == []
 
 
@@ -45,28 +53,38 @@ def test_every_routine_pins_its_path(database):
     found = database.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace "
         "AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false) "
-        r"AND NOT (p.prokind = 'p' AND p.prosrc ~ '\mCOMMIT;')")
+        r"AND NOT (p.prokind = 'p' AND p.prosrc ~ '\mCOMMIT;')"
+    )
     assert found == []
 
 
 def test_no_routine_runs_with_its_owners_rights(database):
-    found = database.execute("SELECT p.oid::regprocedure::text FROM pg_proc AS p "
-                             "WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.prosecdef")
+    found = database.execute(
+        "SELECT p.oid::regprocedure::text FROM pg_proc AS p "
+        "WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.prosecdef"
+    )
     assert found == []
 
 
 def test_views_use_the_callers_rights(database):
-    found = database.execute("SELECT relname FROM pg_class WHERE relnamespace = 'lifecycle'::regnamespace AND relkind = 'v' "
-                             "AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)")
+    found = database.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'lifecycle'::regnamespace AND relkind = 'v' "
+        "AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)"
+    )
     assert found == []
 
 
 def test_admin_changes_what_it_owns(database, admin):
     connection = database.connect(admin)
     assert statuses(apply(connection, "m", TABLE)) == ["done"]
-    assert database.execute("SELECT applied_by, session_by FROM lifecycle.migration WHERE name = 'm'") == [(admin, admin)]
-    plan(connection, "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
-         "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2")
+    assert database.execute("SELECT applied_by, session_by FROM lifecycle.migration WHERE name = 'm'") == [
+        (admin, admin)
+    ]
+    plan(
+        connection,
+        "'a', 'table public.a', 'CREATE TABLE public.a ()', 'DROP TABLE public.a'",
+        "'b', 'table public.b', 'CREATE TABLE public.b ()', 'DROP TABLE public.b', stage => 2",
+    )
     connection.execute("CALL lifecycle.run_pending()")
     assert statuses(rollback(connection, "m")) == ["done"]
     assert rows(connection, "SELECT lifecycle.set_setting('lock_timeout', '300')") == [("300",)]
@@ -98,10 +116,15 @@ def test_use_reads_and_no_more(database, roles):
     connection = database.connect(use)
     assert rows(connection, "SELECT lifecycle.setting('lock_timeout')") == [("500",)]
     assert rows(connection, "SELECT count(*) FROM lifecycle.migration_history") == [(1,)]
-    for statement in ("SELECT lifecycle.set_setting('lock_timeout', '1')", "SELECT * FROM lifecycle.rollback_migration(1)",
-                      "INSERT INTO lifecycle.setting_value VALUES ('lock_timeout', '1')", "CALL lifecycle.run_pending()",
-                      "INSERT INTO lifecycle.migration (feature, search_path, plan_hash) VALUES ('x', '', '')",
-                      "DELETE FROM lifecycle.migration", "UPDATE lifecycle.migration SET state = 'pending'"):
+    for statement in (
+        "SELECT lifecycle.set_setting('lock_timeout', '1')",
+        "SELECT * FROM lifecycle.rollback_migration(1)",
+        "INSERT INTO lifecycle.setting_value VALUES ('lock_timeout', '1')",
+        "CALL lifecycle.run_pending()",
+        "INSERT INTO lifecycle.migration (feature, search_path, plan_hash) VALUES ('x', '', '')",
+        "DELETE FROM lifecycle.migration",
+        "UPDATE lifecycle.migration SET state = 'pending'",
+    ):
         with refused("42501"):
             rows(connection, statement)
 
