@@ -60,8 +60,14 @@ def rollback(place: Place, what: str | int | None, **more: object) -> list[Step]
     return call(place, "rollback_migration", **({key: what, "dry_run": False} | more))
 
 
-def plan(place: Place, *steps: str, feature: str = "test", target: str | None = None, at_once: bool = False,
-         dry_run: bool = False) -> list[Step]:
+def plan(
+    place: Place,
+    *steps: str,
+    feature: str = "test",
+    target: str | None = None,
+    at_once: bool = False,
+    dry_run: bool = False,
+) -> list[Step]:
     """Runs a plan made of `lifecycle._step(…)` expressions, or of their arguments, through the executor."""
     made = ", ".join(s if s.startswith("lifecycle.") else f"lifecycle._step({s})" for s in steps)
     statement = (
