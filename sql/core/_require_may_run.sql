@@ -1,7 +1,8 @@
-CREATE FUNCTION lifecycle._require_may_run(migration_id bigint, applied_by name, session_by name) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_may_run(
+    migration_id bigint, applied_by name, session_by name, writer text
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF lifecycle._may_run(applied_by, session_by) THEN
+    IF lifecycle._may_run(applied_by, session_by, writer) THEN
         RETURN;
     END IF;
     RAISE EXCEPTION USING
@@ -14,5 +15,5 @@ BEGIN
             CASE WHEN applied_by = session_by THEN '' ELSE format(' and SET ROLE %I', applied_by) END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name) IS
+COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name, text) IS
 'Raises 42501 with the role to connect as, unless the caller may run what that role has stored.';

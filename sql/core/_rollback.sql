@@ -30,6 +30,9 @@ BEGIN
         RAISE NOTICE 'dry run: nothing was changed, % migrations would be rolled back in % steps',
             cardinality(v_ids), cardinality(v_plan);
     ELSE
+        PERFORM lifecycle._require_may_run(s.migration_id, s.applied_by, s.session_by, s.writer)
+        FROM lifecycle.migration_step AS s
+        WHERE s.migration_id = ANY (v_ids) AND s.inverse IS NOT NULL AND s.status <> 'rolled_back';
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
         PERFORM lifecycle._run_inverses(v_ids, v_plan, v_ids_of_steps, _rollback.search_path);
     END IF;

@@ -1,3 +1,24 @@
+-- An inverse that makes an object anew gives it another oid: the steps that stand and name it are pointed to that one.
+CREATE FUNCTION lifecycle._follow_remade(object text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_address constant lifecycle.object_address := lifecycle._address(object);
+BEGIN
+    IF v_address IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE lifecycle.migration_step AS s
+    SET address = v_address
+    FROM lifecycle.migration AS m
+    WHERE s.object = _follow_remade.object AND s.status = 'done' AND s.address <> v_address
+        AND m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
+        AND s.applied_by = current_user
+        AND lifecycle._identity(s.address) IS NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_remade(text) IS
+'Points the journaled steps of an object that has been made anew to it, as far as the caller wrote them.';
+
 CREATE FUNCTION lifecycle._run_inverses(
     migration_ids bigint[], plan lifecycle.plan_step[], ids_of_steps bigint[], search_path text
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -13,6 +34,7 @@ BEGIN
             PERFORM lifecycle._run_step(v_step,
                 coalesce(_run_inverses.search_path, v_paths ->> ids_of_steps[v_step.step]::text));
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM lifecycle._follow_remade(v_step.object);
         END IF;
     END LOOP;
     UPDATE lifecycle.migration_step AS s

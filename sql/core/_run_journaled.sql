@@ -14,7 +14,8 @@ BEGIN
             AND s.stage <= last_stage AND NOT s.top_level
         ORDER BY s.step
     LOOP
-        PERFORM lifecycle._require_may_run(_run_journaled.migration_id, v_step.applied_by, v_step.session_by);
+        PERFORM lifecycle._require_may_run(_run_journaled.migration_id, v_step.applied_by, v_step.session_by,
+            v_step.writer);
         v_made := lifecycle._address(v_step.object) IS NULL;
         PERFORM lifecycle._run_step(
             ROW(v_step.step, v_step.stage, v_step.action, v_step.object, v_step.statement, v_step.inverse,

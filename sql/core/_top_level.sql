@@ -29,7 +29,7 @@ DECLARE
     v_connection text := lifecycle.setting('dblink_connection');
     v_path text;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
         RETURN false;
     END IF;
@@ -107,7 +107,7 @@ DECLARE
     v_sent constant boolean := lifecycle.setting('top_level_runner') = 'dblink';
     v_error text;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     IF v_sent THEN
         v_error := lifecycle._top_level_result(step);
     END IF;

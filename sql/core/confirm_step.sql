@@ -12,7 +12,7 @@ BEGIN
             MESSAGE = format('migration %s has no pending top-level step %s', migration_id, step),
             HINT = 'SELECT migration_id, step, statement FROM lifecycle.pending_steps() lists them.';
     END IF;
-    PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by);
+    PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
     PERFORM lifecycle._settle(v_step.migration_id, v_step.step, true);
     PERFORM lifecycle._run_journaled(v_step.migration_id, 0);
 END

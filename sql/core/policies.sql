@@ -14,7 +14,7 @@ WITH CHECK (
     ))
 );
 CREATE POLICY migration_change ON lifecycle.migration FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by))
+USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (
     (applied_by = current_user OR state = 'rolled_back')
     AND (rolled_back_by IS NULL OR rolled_back_by = current_user)
@@ -33,7 +33,7 @@ WITH CHECK (
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by))
+USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
 -- Where dblink connects to decides where a superuser's statements go: only the owner of the extension says that.
@@ -46,3 +46,7 @@ WITH CHECK (name <> 'dblink_connection' AND changed_by = current_user);
 ALTER TABLE lifecycle.migration ALTER COLUMN origin SET DEFAULT lifecycle._origin();
 ALTER TABLE lifecycle.migration ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration_step ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
+ALTER TABLE lifecycle.migration
+ALTER COLUMN writer SET DEFAULT lifecycle._writer(current_user, lifecycle._session_role());
+ALTER TABLE lifecycle.migration_step
+ALTER COLUMN writer SET DEFAULT lifecycle._writer(current_user, lifecycle._session_role());

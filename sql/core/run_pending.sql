@@ -7,7 +7,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         AND s.migration_id <> ALL (passed_over)
         AND (_next_pending.migration_id IS NULL OR s.migration_id = _next_pending.migration_id)
         -- What a superuser has left pending is for superusers.
-        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by)
+        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by, s.writer)
             AND (s.applied_by = current_user OR lifecycle._is_superuser(current_user))))
     ORDER BY s.migration_id, s.step
     LIMIT 1
@@ -22,7 +22,7 @@ DECLARE
     v_message text;
     v_failed integer;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     BEGIN
         PERFORM lifecycle._run_stage(step);
         RETURN NULL;

@@ -7,7 +7,7 @@ BEGIN
     PERFORM lifecycle._require_admin();
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
-        PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by);
+        PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
         IF NOT v_step.top_level THEN
             PERFORM lifecycle._run_stage(v_step);
         ELSIF lifecycle._top_level_stands(v_step.object) THEN

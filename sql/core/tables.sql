@@ -16,6 +16,7 @@ CREATE TABLE lifecycle.migration (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL,
+    writer text NOT NULL,
     rolled_back_at timestamptz,
     rolled_back_by name,
     CONSTRAINT migration_pkey PRIMARY KEY (migration_id),
@@ -54,6 +55,7 @@ CREATE TABLE lifecycle.migration_step (
     run_at timestamptz,
     applied_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL,
+    writer text NOT NULL,
     CONSTRAINT migration_step_pkey PRIMARY KEY (migration_id, step),
     CONSTRAINT migration_step_migration_id_fkey
     FOREIGN KEY (migration_id) REFERENCES lifecycle.migration (migration_id) ON DELETE CASCADE,
@@ -100,7 +102,7 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 'Which routines are for applications (use: granted by lifecycle.grant_lifecycle_use) and which for everybody (public).
 A routine that is not listed is for administrators.';
 
--- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+-- Column grants leave out applied_by, session_by, writer, applied_at and origin: nobody writes in another's name.
 CREATE TABLE lifecycle.admin_privilege (
     relation name NOT NULL,
     privileges text NOT NULL,
@@ -134,7 +136,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),
-('_is_superuser', 'use');
+('_is_superuser', 'use'),
+('_writer', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;

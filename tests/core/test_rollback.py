@@ -323,3 +323,39 @@ def test_fingerprint_of_a_changed_object_does_not_stop_a_rollback(t):
     plan(t, VIEW)
     t.execute("CREATE OR REPLACE VIEW public.v AS SELECT id, a FROM public.t")
     assert statuses(rollback(t, 1)) == ["done"]
+
+
+REPLACED = (
+    "CREATE VIEW public.shown AS SELECT 1 AS one",
+    "DROP VIEW public.shown",
+    "DROP VIEW public.shown; CREATE VIEW public.shown AS SELECT 2 AS two",
+    "DROP VIEW public.shown; CREATE VIEW public.shown AS SELECT 1 AS one",
+)
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_an_object_that_an_inverse_makes_anew_is_followed(database, cascade):
+    """The first change knows the view by an oid that the rollback of the second one replaces."""
+    plan(database, f"'make', 'view public.shown', '{REPLACED[0]}', '{REPLACED[1]}'")
+    plan(database, f"'replace', 'view public.shown', '{REPLACED[2]}', '{REPLACED[3]}'")
+    first, second = (row[0] for row in database.execute("SELECT migration_id FROM lifecycle.migration ORDER BY 1"))
+    if cascade:
+        database.execute(
+            "SELECT * FROM lifecycle.rollback_all_migrations('I_UNDERSTAND_THIS_IS_DESTRUCTIVE', dry_run => false)"
+        )
+    else:
+        rollback(database, second)
+        assert database.execute("SELECT one FROM public.shown") == [(1,)]
+        rollback(database, first)
+    assert database.value("SELECT to_regclass('public.shown') IS NULL")
+
+
+def test_the_plan_of_anothers_rollback_may_be_read_but_not_run(database, roles):
+    alice = roles("alice")
+    database.execute("SELECT * FROM lifecycle.grant_lifecycle_admin(%s)", [alice])
+    database.execute(f"GRANT CREATE ON SCHEMA public TO {alice}")
+    apply(database.connect(alice), "m", ("CREATE TABLE public.hers ()", "DROP TABLE public.hers"))
+    statement = "SELECT status, statement FROM lifecycle.rollback_migration(migration_name => 'm', dry_run => %s)"
+    assert database.execute(statement, [True]) == [("planned", "DROP TABLE public.hers")]
+    with refused("42501", f"applied by role {alice}"):
+        database.execute(statement, [False])

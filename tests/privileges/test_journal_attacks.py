@@ -256,7 +256,6 @@ def test_owner_role_without_login(database, server, roles, alice):
     rollback(connection, "m")
 
 
-@pytest.mark.xfail(strict=True, reason="the journal knows its writers by name alone")
 def test_role_that_took_the_name_of_a_dropped_one(database, server, mallory):
     """Steps of a role that is gone are nobody's, even if a superuser is given that name later."""
     server.execute("CREATE ROLE jane LOGIN")
