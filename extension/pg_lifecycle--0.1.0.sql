@@ -93,6 +93,7 @@ CREATE TABLE lifecycle.migration (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL,
+    writer text NOT NULL,
     rolled_back_at timestamptz,
     rolled_back_by name,
     CONSTRAINT migration_pkey PRIMARY KEY (migration_id),
@@ -131,6 +132,7 @@ CREATE TABLE lifecycle.migration_step (
     run_at timestamptz,
     applied_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL,
+    writer text NOT NULL,
     CONSTRAINT migration_step_pkey PRIMARY KEY (migration_id, step),
     CONSTRAINT migration_step_migration_id_fkey
     FOREIGN KEY (migration_id) REFERENCES lifecycle.migration (migration_id) ON DELETE CASCADE,
@@ -177,7 +179,7 @@ COMMENT ON TABLE lifecycle.routine_purpose IS
 'Which routines are for applications (use: granted by lifecycle.grant_lifecycle_use) and which for everybody (public).
 A routine that is not listed is for administrators.';
 
--- Column grants leave out applied_by, session_by, applied_at and origin: nobody writes in another's name.
+-- Column grants leave out applied_by, session_by, writer, applied_at and origin: nobody writes in another's name.
 CREATE TABLE lifecycle.admin_privilege (
     relation name NOT NULL,
     privileges text NOT NULL,
@@ -211,7 +213,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),
-('_is_superuser', 'use');
+('_is_superuser', 'use'),
+('_writer', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
@@ -233,28 +236,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_superuser(name) IS 'Whether a role of that name exists and is a superuser.';
 
--- source: sql/core/_may_run.sql
--- The role that RESET ROLE would lead to. A SECURITY DEFINER function cannot leave its owner's role, so there the owner
--- stands for the session: he may have written what it runs, and the session's role has not.
-CREATE FUNCTION lifecycle._session_role() RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
-        WHEN current_user = coalesce(nullif(current_setting('role'), 'none'), session_user) THEN session_user
-        ELSE current_user
-    END
-$fn$;
-COMMENT ON FUNCTION lifecycle._session_role() IS
-'The role of the session, or inside a SECURITY DEFINER function the owner of that function.';
-
--- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is
--- no barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
-CREATE FUNCTION lifecycle._may_run(applied_by name, session_by name) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT (_may_run.applied_by = current_user OR lifecycle._is_superuser(_may_run.applied_by))
-        AND (_may_run.session_by = lifecycle._session_role() OR lifecycle._is_superuser(_may_run.session_by))
-$fn$;
-COMMENT ON FUNCTION lifecycle._may_run(name, name) IS
-'Whether the caller may run a step that this role, in a session of that role, has stored.';
-
 -- source: sql/core/_origin.sql
 -- The database in which an oid means what it meant: a restored journal comes with oids of another one.
 CREATE FUNCTION lifecycle._origin() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -267,6 +248,42 @@ CREATE FUNCTION lifecycle._origin() RETURNS text LANGUAGE sql STABLE SET search_
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._origin() IS 'Identifies the database that the oids in a journal row belong to.';
+
+-- source: sql/core/_may_run.sql
+-- The role that RESET ROLE would lead to. A SECURITY DEFINER function cannot leave its owner's role, so there the owner
+-- stands for the session: he may have written what it runs, and the session's role has not.
+CREATE FUNCTION lifecycle._session_role() RETURNS name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN current_user = coalesce(nullif(current_setting('role'), 'none'), session_user) THEN session_user
+        ELSE current_user
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._session_role() IS
+'The role of the session, or inside a SECURITY DEFINER function the owner of that function.';
+
+-- Names say who wrote a step, also after a restore into another cluster. In the database of their origin the oids must
+-- agree as well: a role that took the name of a dropped one is another role.
+CREATE FUNCTION lifecycle._writer(applied_by name, session_by name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('%s %s %s', lifecycle._origin(), to_regrole(quote_ident(applied_by))::oid,
+        to_regrole(quote_ident(session_by))::oid)
+$fn$;
+COMMENT ON FUNCTION lifecycle._writer(name, name) IS
+'Two roles by oid, together with the database in which the oids mean them.';
+
+-- A stored step may do whatever its writer could do, never more: the writer is the caller, or a superuser. SET ROLE is
+-- no barrier (a step may say RESET ROLE), so the session's role must be the writer's as well.
+CREATE FUNCTION lifecycle._may_run(applied_by name, session_by name, writer text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT (_may_run.applied_by = current_user OR lifecycle._is_superuser(_may_run.applied_by))
+        AND (_may_run.session_by = lifecycle._session_role() OR lifecycle._is_superuser(_may_run.session_by))
+        AND (
+            NOT starts_with(_may_run.writer, lifecycle._origin() || ' ')
+            OR _may_run.writer = lifecycle._writer(_may_run.applied_by, _may_run.session_by)
+        )
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_run(name, name, text) IS
+'Whether the caller may run a step that this role, in a session of that role, has stored.';
 
 -- source: sql/core/policies.sql
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
@@ -285,7 +302,7 @@ WITH CHECK (
     ))
 );
 CREATE POLICY migration_change ON lifecycle.migration FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by))
+USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (
     (applied_by = current_user OR state = 'rolled_back')
     AND (rolled_back_by IS NULL OR rolled_back_by = current_user)
@@ -304,7 +321,7 @@ WITH CHECK (
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by))
+USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
 -- Where dblink connects to decides where a superuser's statements go: only the owner of the extension says that.
@@ -317,6 +334,10 @@ WITH CHECK (name <> 'dblink_connection' AND changed_by = current_user);
 ALTER TABLE lifecycle.migration ALTER COLUMN origin SET DEFAULT lifecycle._origin();
 ALTER TABLE lifecycle.migration ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration_step ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
+ALTER TABLE lifecycle.migration
+ALTER COLUMN writer SET DEFAULT lifecycle._writer(current_user, lifecycle._session_role());
+ALTER TABLE lifecycle.migration_step
+ALTER COLUMN writer SET DEFAULT lifecycle._writer(current_user, lifecycle._session_role());
 
 -- source: sql/core/_step.sql
 -- The one way to write a plan step, so that the shape can grow without touching the planners.
@@ -761,10 +782,11 @@ COMMENT ON FUNCTION lifecycle._require_admin() IS
 'Raises 42501 with the grant that is missing unless the caller may write the journal.';
 
 -- source: sql/core/_require_may_run.sql
-CREATE FUNCTION lifecycle._require_may_run(migration_id bigint, applied_by name, session_by name) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_may_run(
+    migration_id bigint, applied_by name, session_by name, writer text
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF lifecycle._may_run(applied_by, session_by) THEN
+    IF lifecycle._may_run(applied_by, session_by, writer) THEN
         RETURN;
     END IF;
     RAISE EXCEPTION USING
@@ -777,7 +799,7 @@ BEGIN
             CASE WHEN applied_by = session_by THEN '' ELSE format(' and SET ROLE %I', applied_by) END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name) IS
+COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name, text) IS
 'Raises 42501 with the role to connect as, unless the caller may run what that role has stored.';
 
 -- source: sql/core/_execute.sql
@@ -1158,7 +1180,8 @@ BEGIN
             AND s.stage <= last_stage AND NOT s.top_level
         ORDER BY s.step
     LOOP
-        PERFORM lifecycle._require_may_run(_run_journaled.migration_id, v_step.applied_by, v_step.session_by);
+        PERFORM lifecycle._require_may_run(_run_journaled.migration_id, v_step.applied_by, v_step.session_by,
+            v_step.writer);
         v_made := lifecycle._address(v_step.object) IS NULL;
         PERFORM lifecycle._run_step(
             ROW(v_step.step, v_step.stage, v_step.action, v_step.object, v_step.statement, v_step.inverse,
@@ -1917,16 +1940,27 @@ COMMENT ON FUNCTION lifecycle._rollback_set(bigint[], boolean) IS
 
 -- source: sql/core/_plan_rollback.sql
 -- The inverse of one journaled step under today's names, or a skipped step when there is nothing left to undo.
-CREATE FUNCTION lifecycle._inverse_step(step lifecycle.migration_step, origin text, relation_renames jsonb)
-RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._inverse_step(
+    step lifecycle.migration_step, origin text, relation_renames jsonb, migration_ids bigint[]
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_now lifecycle.object_address := lifecycle._locate(step.object, step.address, origin);
+    v_named lifecycle.object_address;
     v_renames jsonb := relation_renames;
     v_object text := step.object;
     v_note text;
 BEGIN
     IF step.address IS NOT NULL AND v_now IS NULL THEN
-        IF lifecycle._address(step.object) IS NOT NULL THEN
+        v_named := lifecycle._address(step.object);
+        -- What a later change in the same rollback replaced is made anew by its inverse, before this one's turn.
+        IF v_named IS NOT NULL AND EXISTS (
+            SELECT FROM lifecycle.migration_step AS o
+            WHERE o.migration_id = ANY (migration_ids) AND o.status = 'done' AND o.object = step.object
+                AND o.address = v_named AND (o.migration_id, o.step) > (step.migration_id, step.step)
+        ) THEN
+            RETURN lifecycle._step('undo ' || step.action, step.object, step.inverse, step.statement,
+                note => step.note);
+        ELSIF v_named IS NOT NULL THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'object_not_in_prerequisite_state',
                 MESSAGE = format('%s is not the object that migration %s made', step.object, step.migration_id),
@@ -1944,7 +1978,7 @@ BEGIN
         step.statement, note => concat_ws('; ', step.note, v_note));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._inverse_step(lifecycle.migration_step, text, jsonb) IS
+COMMENT ON FUNCTION lifecycle._inverse_step(lifecycle.migration_step, text, jsonb, bigint[]) IS
 'The plan step that undoes a journaled step; raises 55000 when the name stands for another object by now.';
 
 -- A module may have the last word on its own rollback: to refuse where rows would be lost, or to add what saves them.
@@ -1964,8 +1998,7 @@ BEGIN
             AND (s.status = 'done' OR (s.top_level AND lifecycle._address(s.object) IS NOT NULL))
         ORDER BY s.step DESC
     LOOP
-        PERFORM lifecycle._require_may_run(v_migration.migration_id, v_step.applied_by, v_step.session_by);
-        v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames);
+        v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames, migration_ids);
     END LOOP;
     v_hook := to_regprocedure(format('lifecycle.%I(bigint, lifecycle.plan_step[], jsonb)',
         '_rollback_plan_' || v_migration.feature));
@@ -2017,6 +2050,27 @@ COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS
 'Takes the locks of a rollback; does nothing in a dry run.';
 
 -- source: sql/core/_run_inverses.sql
+-- An inverse that makes an object anew gives it another oid: the steps that stand and name it are pointed to that one.
+CREATE FUNCTION lifecycle._follow_remade(object text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_address constant lifecycle.object_address := lifecycle._address(object);
+BEGIN
+    IF v_address IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE lifecycle.migration_step AS s
+    SET address = v_address
+    FROM lifecycle.migration AS m
+    WHERE s.object = _follow_remade.object AND s.status = 'done' AND s.address <> v_address
+        AND m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
+        AND s.applied_by = current_user
+        AND lifecycle._identity(s.address) IS NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_remade(text) IS
+'Points the journaled steps of an object that has been made anew to it, as far as the caller wrote them.';
+
 CREATE FUNCTION lifecycle._run_inverses(
     migration_ids bigint[], plan lifecycle.plan_step[], ids_of_steps bigint[], search_path text
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -2032,6 +2086,7 @@ BEGIN
             PERFORM lifecycle._run_step(v_step,
                 coalesce(_run_inverses.search_path, v_paths ->> ids_of_steps[v_step.step]::text));
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM lifecycle._follow_remade(v_step.object);
         END IF;
     END LOOP;
     UPDATE lifecycle.migration_step AS s
@@ -2079,6 +2134,9 @@ BEGIN
         RAISE NOTICE 'dry run: nothing was changed, % migrations would be rolled back in % steps',
             cardinality(v_ids), cardinality(v_plan);
     ELSE
+        PERFORM lifecycle._require_may_run(s.migration_id, s.applied_by, s.session_by, s.writer)
+        FROM lifecycle.migration_step AS s
+        WHERE s.migration_id = ANY (v_ids) AND s.inverse IS NOT NULL AND s.status <> 'rolled_back';
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
         PERFORM lifecycle._run_inverses(v_ids, v_plan, v_ids_of_steps, _rollback.search_path);
     END IF;
@@ -2605,7 +2663,7 @@ DECLARE
     v_connection text := lifecycle.setting('dblink_connection');
     v_path text;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
         RETURN false;
     END IF;
@@ -2683,7 +2741,7 @@ DECLARE
     v_sent constant boolean := lifecycle.setting('top_level_runner') = 'dblink';
     v_error text;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     IF v_sent THEN
         v_error := lifecycle._top_level_result(step);
     END IF;
@@ -2730,7 +2788,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         AND s.migration_id <> ALL (passed_over)
         AND (_next_pending.migration_id IS NULL OR s.migration_id = _next_pending.migration_id)
         -- What a superuser has left pending is for superusers.
-        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by)
+        AND (_next_pending.migration_id IS NOT NULL OR (lifecycle._may_run(s.applied_by, s.session_by, s.writer)
             AND (s.applied_by = current_user OR lifecycle._is_superuser(current_user))))
     ORDER BY s.migration_id, s.step
     LIMIT 1
@@ -2745,7 +2803,7 @@ DECLARE
     v_message text;
     v_failed integer;
 BEGIN
-    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by);
+    PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
     BEGIN
         PERFORM lifecycle._run_stage(step);
         RETURN NULL;
@@ -2838,7 +2896,7 @@ BEGIN
     PERFORM lifecycle._require_admin();
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
-        PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by);
+        PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
         IF NOT v_step.top_level THEN
             PERFORM lifecycle._run_stage(v_step);
         ELSIF lifecycle._top_level_stands(v_step.object) THEN
@@ -2873,7 +2931,7 @@ BEGIN
             MESSAGE = format('migration %s has no pending top-level step %s', migration_id, step),
             HINT = 'SELECT migration_id, step, statement FROM lifecycle.pending_steps() lists them.';
     END IF;
-    PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by);
+    PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
     PERFORM lifecycle._settle(v_step.migration_id, v_step.step, true);
     PERFORM lifecycle._run_journaled(v_step.migration_id, 0);
 END
