@@ -1,7 +1,7 @@
 """Paired timing: two ways of doing the same work, in turns, in one run.
 
-A single timing on a shared machine says little; the ratio of two that took turns says much. Nothing here asserts: figures
-are for people, a test that depends on time would only be switched off one day.
+A single timing on a shared machine says little; the ratio of two that took turns says much. Nothing here asserts:
+figures are for people, a test that depends on time would only be switched off one day.
 """
 
 from __future__ import annotations

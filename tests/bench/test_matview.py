@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bench.paired import paired
+
 from harness.databases import Database
 
 VIEWS = 50
 
 
 def test_refresh_of_many_views(database: Database) -> None:
-    """50 materialized views over 300,000 rows: refresh_all_materialized_views() against 50 REFRESH statements in one transaction."""
-    database.execute("CREATE TABLE public.reading AS SELECT i AS id, i % 1000 AS k FROM generate_series(1, 300000) AS i")
+    """50 materialized views over 300,000 rows, against 50 REFRESH statements in one transaction."""
+    database.execute(
+        "CREATE TABLE public.reading AS SELECT i AS id, i % 1000 AS k FROM generate_series(1, 300000) AS i"
+    )
     for number in range(VIEWS):
         database.execute(
             f"CREATE MATERIALIZED VIEW public.m{number} AS "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bench.paired import paired
+
 from harness.databases import Database
 
 PARENTS, MONTHS = 50, 36
