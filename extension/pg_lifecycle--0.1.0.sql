@@ -3302,13 +3302,13 @@ COMMENT ON TYPE lifecycle.capture_state IS 'One row of lifecycle.capture_status.
 CREATE TYPE lifecycle.drained AS (
     entries bigint,
     all_rows boolean,
-    keys text,
+    keys text [],
     problem text
 );
 COMMENT ON TYPE lifecycle.drained IS
 'What lifecycle._drain took. entries: how many, 0 when the queue was empty; all_rows: every row of the source may have
-changed, keys is then NULL; keys: the distinct keys as the literal of an array of the row type of the queue; problem:
-why the capture cannot be relied on.';
+changed, keys is then NULL; keys: the distinct keys, an array literal for each key column, which
+lifecycle._drained_keys(queue, keys) makes a table of; problem: why the capture cannot be relied on.';
 
 -- source: sql/capture/tables.sql
 -- What ought to be captured. What is captured, the triggers say; lifecycle.capture_status() compares the two.
@@ -3348,6 +3348,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('capture_status', 'use'),
 ('_captures', 'use'),
+('_named_relation', 'use'),
 ('_capture_columns', 'use'),
 ('_capture_problems', 'use'),
 ('_capture_triggers', 'use'),
@@ -3357,12 +3358,21 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_partitions', 'use'),
 ('_partitions_changed', 'use'),
 ('_base_type', 'use'),
-('_name', 'use'),
-('_origin', 'use');
+('_name', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.capture ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
+
+-- source: sql/capture/_named_relation.sql
+-- By name, but without asking whether the caller may look into the schema: a status is for everybody.
+CREATE FUNCTION lifecycle._named_relation(relation_name text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE (n.nspname, c.relname) = ((parse_ident(relation_name))[1], (parse_ident(relation_name))[2])
+$fn$;
+COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualified name, or NULL.';
 
 -- source: sql/capture/_may_capture.sql
 -- A row says which function lifecycle.sync_capture attaches to a table: only who has the rights of the table's owner
@@ -3373,7 +3383,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_class AS c
     WHERE c.oid = CASE
         WHEN _may_capture.origin = lifecycle._origin() THEN _may_capture.source_oid
-        ELSE to_regclass(_may_capture.source)::oid
+        ELSE lifecycle._named_relation(_may_capture.source)
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_capture(oid, text, text) IS
@@ -3393,14 +3403,17 @@ USING (lifecycle._may_capture(source_oid, source, origin));
 CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT
-        c.queue, q.oid::regclass, s.oid::regclass, to_regprocedure(c.queue || '()'), c.consumer, c.key_columns,
-        c.column_numbers, c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
+        c.queue, q.oid::regclass, s.oid::regclass, p.oid::regprocedure, c.consumer, c.key_columns, c.column_numbers,
+        c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.capture AS c
     LEFT JOIN pg_class AS q
-        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE to_regclass(c.queue)::oid END
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
     LEFT JOIN pg_class AS s
-        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE to_regclass(c.source)::oid END
+        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE lifecycle._named_relation(c.source) END
+    LEFT JOIN pg_proc AS p
+        ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
+            AND p.pronamespace = to_regnamespace('lifecycle_data')
     WHERE _captures.target IS NULL OR s.oid = _captures.target
     ORDER BY c.source, c.consumer
 $fn$;
@@ -3725,11 +3738,13 @@ RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn
 $fn$;
 COMMENT ON FUNCTION lifecycle._enable_trigger(text, name, text, boolean) IS 'The statement that enables a trigger.';
 
--- A trigger with transition tables has one event, so a table gets four of them.
+-- A trigger with transition tables has one event, so a table gets four of them. They have no inverse and no address of
+-- their own: tables and triggers are renamed, dropped and made again, partitions come and go. What undoes them all,
+-- wherever they are by then, is DROP FUNCTION ... CASCADE; what verifies them is lifecycle.capture_status().
 CREATE FUNCTION lifecycle._capture_trigger_step(
     relation text, queue text, consumer name, event text, enable_always boolean
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step('create trigger', format('trigger %I on %s', t.name, relation),
+    SELECT lifecycle._step('create trigger', format('capture trigger %I on %s', t.name, relation),
         format('CREATE TRIGGER %I AFTER %s ON %s%s EXECUTE FUNCTION %s()', t.name,
             CASE event WHEN 'change' THEN 'INSERT OR UPDATE OR DELETE' ELSE upper(event) END, relation,
             CASE event
@@ -3741,8 +3756,7 @@ CREATE FUNCTION lifecycle._capture_trigger_step(
                 ELSE ' FOR EACH STATEMENT'
             END,
             queue)
-        || CASE WHEN enable_always THEN '; ' || lifecycle._enable_trigger(relation, t.name, event, true) ELSE '' END,
-        format('DROP TRIGGER %I ON %s', t.name, relation))
+        || CASE WHEN enable_always THEN '; ' || lifecycle._enable_trigger(relation, t.name, event, true) ELSE '' END)
     FROM (SELECT lifecycle._capture_trigger_name(consumer, event) AS name) AS t
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_trigger_step(text, text, name, text, boolean) IS
@@ -3996,7 +4010,7 @@ BEGIN
             || format('; REVOKE ALL ON FUNCTION %s() FROM PUBLIC', v_queue)
             || CASE WHEN v_owner <> current_user
                 THEN format('; ALTER FUNCTION %s() OWNER TO %I', v_queue, v_owner) ELSE '' END,
-            format('DROP FUNCTION %s()', v_queue))
+            format('DROP FUNCTION %s() CASCADE', v_queue), note => 'undone together with every trigger that calls it')
         || ARRAY(
             SELECT lifecycle._capture_trigger_step(m.relation::regclass::text, v_queue, consumer, e.event,
                 enable_always)
@@ -4052,6 +4066,7 @@ CREATE FUNCTION lifecycle.start_capture(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_capturable(target, trigger_level);
     -- CREATE TRIGGER needs this lock; it also waits for all who write now, so that after the commit nobody is left who
     -- writes without the triggers.
     PERFORM lifecycle._lock(target || lifecycle._partitions(target)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);
@@ -4116,9 +4131,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT CASE t.state
             WHEN 'missing' THEN lifecycle._capture_trigger_step(t.relation::text, capture.queue_name, capture.consumer,
                 t.event, capture.enable_always)
-            WHEN 'surplus' THEN lifecycle._step('drop trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+            WHEN 'surplus' THEN lifecycle._step('drop trigger',
+                format('capture trigger %I on %s', t.trigger_name, t.relation),
                 format('DROP TRIGGER %I ON %s', t.trigger_name, t.relation))
-            ELSE lifecycle._step('enable trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+            ELSE lifecycle._step('enable trigger', format('capture trigger %I on %s', t.trigger_name, t.relation),
                 lifecycle._enable_trigger(t.relation::text, t.trigger_name, t.event, capture.enable_always))
         END
         FROM lifecycle._capture_triggers(capture) WITH ORDINALITY AS t (relation, trigger_name, event, state, place)
@@ -4243,7 +4259,7 @@ BEGIN
     IF NOT v_found THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_object',
-            MESSAGE = format('%s is not captured%s', target, coalesce(format(' for consumer %I', consumer), '')),
+            MESSAGE = format('%s is not captured%s', target, ' for consumer ' || quote_ident(consumer)),
             HINT = 'SELECT * FROM lifecycle.capture_status() lists what is.';
     END IF;
 END
@@ -4301,11 +4317,13 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = format('the capture of %s for consumer %I was not made by start_capture', target, consumer),
-            DETAIL = coalesce(format('It is part of migration %s, %s of %s.', v_migration.migration_id,
-                v_migration.feature, v_migration.target), 'The journal does not know it.'),
-            HINT = coalesce(format('SELECT * FROM lifecycle.rollback_migration(%s)', v_migration.migration_id),
-                format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
-                    'DELETE FROM lifecycle.capture WHERE queue = %2$L', v_capture.queue, v_capture.queue_name));
+            DETAIL = CASE WHEN v_migration.migration_id IS NULL THEN 'The journal does not know it.'
+                ELSE format('It is part of migration %s, %s of %s.', v_migration.migration_id, v_migration.feature,
+                    v_migration.target) END,
+            HINT = CASE WHEN v_migration.migration_id IS NULL
+                THEN format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
+                    'DELETE FROM lifecycle.capture WHERE queue = %2$L', v_capture.queue, v_capture.queue_name)
+                ELSE format('SELECT * FROM lifecycle.rollback_migration(%s)', v_migration.migration_id) END;
     END IF;
     -- DROP TRIGGER needs this lock; the partitions are not in the locks of a rollback.
     PERFORM lifecycle._lock(target || ARRAY(
@@ -4431,6 +4449,50 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS
 'Raises 25000 unless READ COMMITTED, 22023 for a max_rows below 1.';
 
+-- source: sql/capture/_drain_statement.sql
+-- Arrays, not records, carry the keys: to write 50,000 records as text and to read them back takes most of a second.
+-- Arrays of arrays, and unnest() of composites, would be something else: such keys travel as text.
+CREATE FUNCTION lifecycle._drain_statement(queue regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(
+        'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
+        'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*), '
+        'key AS (SELECT DISTINCT %4$s FROM taken AS t WHERE t.%3$I IS NULL ORDER BY %4$s) '
+        'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
+        '(SELECT ARRAY[%5$s] FROM key AS k HAVING count(*) > 0) FROM taken AS t',
+        queue,
+        min(a.attname::text) FILTER (WHERE a.attnum = 1),
+        min(a.attname::text) FILTER (WHERE a.attnum = 2),
+        string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum > 2),
+        string_agg(
+            format('array_agg(k.%I%s)::text', a.attname,
+                CASE WHEN t.typcategory IN ('A', 'C') THEN '::text' ELSE '' END),
+            ', ' ORDER BY a.attnum
+        ) FILTER (WHERE a.attnum > 2)
+    )
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_statement(regclass) IS
+'The statement that takes $1 entries out of a queue: their number, whether one means all rows, and the keys.';
+
+CREATE FUNCTION lifecycle._drained_keys(queue regclass, keys text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- Literals, so that the planner counts them.
+    SELECT format('(SELECT %s FROM unnest(%s) AS u (%s)) AS k',
+        string_agg(CASE WHEN t.typcategory IN ('A', 'C')
+            THEN format('u.%1$I::%2$s AS %1$I', a.attname, format_type(a.atttypid, a.atttypmod))
+            ELSE format('u.%I', a.attname) END, ', ' ORDER BY a.attnum),
+        string_agg(format('%L::%s[]', keys[a.attnum - 2],
+            CASE WHEN t.typcategory IN ('A', 'C') THEN 'text' ELSE format_type(a.atttypid, a.atttypmod) END),
+            ', ' ORDER BY a.attnum),
+        string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped
+$fn$;
+COMMENT ON FUNCTION lifecycle._drained_keys(regclass, text[]) IS
+'Drained keys as text for FROM: a table k with the key columns. For one column, keys[1] with a cast does for = ANY.';
+
 -- source: sql/capture/_drain.sql
 -- Taking entries out of a queue, so that no change is lost:
 --   1. The lock comes first, in a statement of its own: two drains of one queue could else write in the wrong order.
@@ -4445,7 +4507,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
     v_capture lifecycle.located_capture;
-    v_columns name[];
     v_result lifecycle.drained;
     v_more bigint;
 BEGIN
@@ -4458,16 +4519,7 @@ BEGIN
     END IF;
     v_result.problem := (SELECT string_agg(p.detail, '; ') FROM lifecycle._capture_problems(v_capture) AS p
         WHERE p.severity = 'error');
-    v_columns := ARRAY(SELECT a.attname FROM pg_attribute AS a
-        WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum);
-    EXECUTE format(
-        'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
-        'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*) '
-        'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
-        'array_agg(DISTINCT ROW(NULL, NULL, %4$s)::%1$s) FILTER (WHERE t.%3$I IS NULL) FROM taken AS t',
-        queue, v_columns[1], v_columns[2], (SELECT string_agg(format('t.%I', c.name), ', ' ORDER BY c.place)
-            FROM unnest(v_columns[3:]) WITH ORDINALITY AS c (name, place))
-    ) INTO v_result.entries, v_result.all_rows, v_result.keys USING max_rows;
+    EXECUTE lifecycle._drain_statement(queue) INTO v_result.entries, v_result.all_rows, v_result.keys USING max_rows;
     IF v_result.all_rows OR v_result.problem IS NOT NULL THEN
         -- The caller is going to read every row, later than this: the other entries say nothing more.
         EXECUTE format('DELETE FROM %s', queue);

@@ -137,6 +137,7 @@ ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.capture_column;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.capture_state;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.drained;
 ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.capture;
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._named_relation(relation_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._may_capture(source_oid oid, source text, origin text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._captures(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_queue(source regclass, consumer name);
@@ -178,6 +179,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_partition_steps(par
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.capture_status(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_drainable(max_rows integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_statement(queue regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drained_keys(queue regclass, keys text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain(queue regclass, max_rows integer);
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.key_column;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.soft_delete_stat;

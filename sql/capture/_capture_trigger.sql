@@ -12,11 +12,13 @@ RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn
 $fn$;
 COMMENT ON FUNCTION lifecycle._enable_trigger(text, name, text, boolean) IS 'The statement that enables a trigger.';
 
--- A trigger with transition tables has one event, so a table gets four of them.
+-- A trigger with transition tables has one event, so a table gets four of them. They have no inverse and no address of
+-- their own: tables and triggers are renamed, dropped and made again, partitions come and go. What undoes them all,
+-- wherever they are by then, is DROP FUNCTION ... CASCADE; what verifies them is lifecycle.capture_status().
 CREATE FUNCTION lifecycle._capture_trigger_step(
     relation text, queue text, consumer name, event text, enable_always boolean
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step('create trigger', format('trigger %I on %s', t.name, relation),
+    SELECT lifecycle._step('create trigger', format('capture trigger %I on %s', t.name, relation),
         format('CREATE TRIGGER %I AFTER %s ON %s%s EXECUTE FUNCTION %s()', t.name,
             CASE event WHEN 'change' THEN 'INSERT OR UPDATE OR DELETE' ELSE upper(event) END, relation,
             CASE event
@@ -28,8 +30,7 @@ CREATE FUNCTION lifecycle._capture_trigger_step(
                 ELSE ' FOR EACH STATEMENT'
             END,
             queue)
-        || CASE WHEN enable_always THEN '; ' || lifecycle._enable_trigger(relation, t.name, event, true) ELSE '' END,
-        format('DROP TRIGGER %I ON %s', t.name, relation))
+        || CASE WHEN enable_always THEN '; ' || lifecycle._enable_trigger(relation, t.name, event, true) ELSE '' END)
     FROM (SELECT lifecycle._capture_trigger_name(consumer, event) AS name) AS t
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_trigger_step(text, text, name, text, boolean) IS

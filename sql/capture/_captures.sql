@@ -2,14 +2,17 @@
 CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT
-        c.queue, q.oid::regclass, s.oid::regclass, to_regprocedure(c.queue || '()'), c.consumer, c.key_columns,
-        c.column_numbers, c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
+        c.queue, q.oid::regclass, s.oid::regclass, p.oid::regprocedure, c.consumer, c.key_columns, c.column_numbers,
+        c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.capture AS c
     LEFT JOIN pg_class AS q
-        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE to_regclass(c.queue)::oid END
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
     LEFT JOIN pg_class AS s
-        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE to_regclass(c.source)::oid END
+        ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE lifecycle._named_relation(c.source) END
+    LEFT JOIN pg_proc AS p
+        ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
+            AND p.pronamespace = to_regnamespace('lifecycle_data')
     WHERE _captures.target IS NULL OR s.oid = _captures.target
     ORDER BY c.source, c.consumer
 $fn$;

@@ -11,7 +11,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
     v_capture lifecycle.located_capture;
-    v_columns name[];
     v_result lifecycle.drained;
     v_more bigint;
 BEGIN
@@ -24,16 +23,7 @@ BEGIN
     END IF;
     v_result.problem := (SELECT string_agg(p.detail, '; ') FROM lifecycle._capture_problems(v_capture) AS p
         WHERE p.severity = 'error');
-    v_columns := ARRAY(SELECT a.attname FROM pg_attribute AS a
-        WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum);
-    EXECUTE format(
-        'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
-        'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*) '
-        'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
-        'array_agg(DISTINCT ROW(NULL, NULL, %4$s)::%1$s) FILTER (WHERE t.%3$I IS NULL) FROM taken AS t',
-        queue, v_columns[1], v_columns[2], (SELECT string_agg(format('t.%I', c.name), ', ' ORDER BY c.place)
-            FROM unnest(v_columns[3:]) WITH ORDINALITY AS c (name, place))
-    ) INTO v_result.entries, v_result.all_rows, v_result.keys USING max_rows;
+    EXECUTE lifecycle._drain_statement(queue) INTO v_result.entries, v_result.all_rows, v_result.keys USING max_rows;
     IF v_result.all_rows OR v_result.problem IS NOT NULL THEN
         -- The caller is going to read every row, later than this: the other entries say nothing more.
         EXECUTE format('DELETE FROM %s', queue);

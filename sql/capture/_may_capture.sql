@@ -6,7 +6,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_class AS c
     WHERE c.oid = CASE
         WHEN _may_capture.origin = lifecycle._origin() THEN _may_capture.source_oid
-        ELSE to_regclass(_may_capture.source)::oid
+        ELSE lifecycle._named_relation(_may_capture.source)
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_capture(oid, text, text) IS

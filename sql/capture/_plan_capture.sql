@@ -119,7 +119,7 @@ BEGIN
             || format('; REVOKE ALL ON FUNCTION %s() FROM PUBLIC', v_queue)
             || CASE WHEN v_owner <> current_user
                 THEN format('; ALTER FUNCTION %s() OWNER TO %I', v_queue, v_owner) ELSE '' END,
-            format('DROP FUNCTION %s()', v_queue))
+            format('DROP FUNCTION %s() CASCADE', v_queue), note => 'undone together with every trigger that calls it')
         || ARRAY(
             SELECT lifecycle._capture_trigger_step(m.relation::regclass::text, v_queue, consumer, e.event,
                 enable_always)

@@ -35,9 +35,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT CASE t.state
             WHEN 'missing' THEN lifecycle._capture_trigger_step(t.relation::text, capture.queue_name, capture.consumer,
                 t.event, capture.enable_always)
-            WHEN 'surplus' THEN lifecycle._step('drop trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+            WHEN 'surplus' THEN lifecycle._step('drop trigger',
+                format('capture trigger %I on %s', t.trigger_name, t.relation),
                 format('DROP TRIGGER %I ON %s', t.trigger_name, t.relation))
-            ELSE lifecycle._step('enable trigger', format('trigger %I on %s', t.trigger_name, t.relation),
+            ELSE lifecycle._step('enable trigger', format('capture trigger %I on %s', t.trigger_name, t.relation),
                 lifecycle._enable_trigger(t.relation::text, t.trigger_name, t.event, capture.enable_always))
         END
         FROM lifecycle._capture_triggers(capture) WITH ORDINALITY AS t (relation, trigger_name, event, state, place)

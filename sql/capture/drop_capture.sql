@@ -38,11 +38,13 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = format('the capture of %s for consumer %I was not made by start_capture', target, consumer),
-            DETAIL = coalesce(format('It is part of migration %s, %s of %s.', v_migration.migration_id,
-                v_migration.feature, v_migration.target), 'The journal does not know it.'),
-            HINT = coalesce(format('SELECT * FROM lifecycle.rollback_migration(%s)', v_migration.migration_id),
-                format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
-                    'DELETE FROM lifecycle.capture WHERE queue = %2$L', v_capture.queue, v_capture.queue_name));
+            DETAIL = CASE WHEN v_migration.migration_id IS NULL THEN 'The journal does not know it.'
+                ELSE format('It is part of migration %s, %s of %s.', v_migration.migration_id, v_migration.feature,
+                    v_migration.target) END,
+            HINT = CASE WHEN v_migration.migration_id IS NULL
+                THEN format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
+                    'DELETE FROM lifecycle.capture WHERE queue = %2$L', v_capture.queue, v_capture.queue_name)
+                ELSE format('SELECT * FROM lifecycle.rollback_migration(%s)', v_migration.migration_id) END;
     END IF;
     -- DROP TRIGGER needs this lock; the partitions are not in the locks of a rollback.
     PERFORM lifecycle._lock(target || ARRAY(

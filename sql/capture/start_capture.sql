@@ -38,6 +38,7 @@ CREATE FUNCTION lifecycle.start_capture(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_capturable(target, trigger_level);
     -- CREATE TRIGGER needs this lock; it also waits for all who write now, so that after the commit nobody is left who
     -- writes without the triggers.
     PERFORM lifecycle._lock(target || lifecycle._partitions(target)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);

@@ -42,7 +42,7 @@ BEGIN
     IF NOT v_found THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_object',
-            MESSAGE = format('%s is not captured%s', target, coalesce(format(' for consumer %I', consumer), '')),
+            MESSAGE = format('%s is not captured%s', target, ' for consumer ' || quote_ident(consumer)),
             HINT = 'SELECT * FROM lifecycle.capture_status() lists what is.';
     END IF;
 END

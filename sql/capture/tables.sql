@@ -35,6 +35,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('capture_status', 'use'),
 ('_captures', 'use'),
+('_named_relation', 'use'),
 ('_capture_columns', 'use'),
 ('_capture_problems', 'use'),
 ('_capture_triggers', 'use'),
@@ -44,8 +45,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_partitions', 'use'),
 ('_partitions_changed', 'use'),
 ('_base_type', 'use'),
-('_name', 'use'),
-('_origin', 'use');
+('_name', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.capture ENABLE ROW LEVEL SECURITY;
 

@@ -59,10 +59,10 @@ COMMENT ON TYPE lifecycle.capture_state IS 'One row of lifecycle.capture_status.
 CREATE TYPE lifecycle.drained AS (
     entries bigint,
     all_rows boolean,
-    keys text,
+    keys text [],
     problem text
 );
 COMMENT ON TYPE lifecycle.drained IS
 'What lifecycle._drain took. entries: how many, 0 when the queue was empty; all_rows: every row of the source may have
-changed, keys is then NULL; keys: the distinct keys as the literal of an array of the row type of the queue; problem:
-why the capture cannot be relied on.';
+changed, keys is then NULL; keys: the distinct keys, an array literal for each key column, which
+lifecycle._drained_keys(queue, keys) makes a table of; problem: why the capture cannot be relied on.';
