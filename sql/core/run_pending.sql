@@ -63,8 +63,8 @@ COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
     v_step lifecycle.migration_step;
-    v_passed_over bigint[] := ARRAY[]::bigint[];
-    v_failures text[] := ARRAY[]::text[];
+    v_passed_over bigint[] := ARRAY[]::pg_catalog.int8[];
+    v_failures text[] := ARRAY[]::pg_catalog.text[];
     v_failure text;
 BEGIN
     PERFORM lifecycle._require_read_committed();

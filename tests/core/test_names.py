@@ -187,12 +187,3 @@ def test_two_names_swapped(connection):
         ('a, b, public.b, public.a, "a"',)
     ]
     assert rows(connection, query, ['{"a": "b", "b": "a"}']) == [("b, a, public.a, public.b, b",)]
-
-
-def test_replacing_in_a_long_body_takes_no_time(connection):
-    connection.execute("SET statement_timeout = '5s'")
-    query = (
-        "SELECT length(lifecycle._rename_in(repeat('SELECT a.b FROM public.t WHERE x = ''y''; ', "
-        '1000), \'{"public.t": "public.u"}\'))'
-    )
-    assert rows(connection, query)
