@@ -2844,8 +2844,8 @@ COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
     v_step lifecycle.migration_step;
-    v_passed_over bigint[] := ARRAY[]::bigint[];
-    v_failures text[] := ARRAY[]::text[];
+    v_passed_over bigint[] := ARRAY[]::pg_catalog.int8[];
+    v_failures text[] := ARRAY[]::pg_catalog.text[];
     v_failure text;
 BEGIN
     PERFORM lifecycle._require_read_committed();
@@ -2957,11 +2957,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) AS g
         CROSS JOIN LATERAL aclexplode(g.acl) AS a
         WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relname = relation
-            AND a.privilege_type = 'INSERT' AND a.grantee = to_regrole(quote_ident(role_name))
+            AND a.privilege_type IN ('INSERT', 'USAGE') AND a.grantee = to_regrole(quote_ident(role_name))
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_granted(name, name) IS
-'Whether a role was itself granted INSERT on a relation of schema lifecycle or on columns of it.';
+'Whether a role was itself granted INSERT on a relation of schema lifecycle or on its columns, or USAGE of it.';
 
 CREATE FUNCTION lifecycle._plan_grant_admin(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -4574,6 +4574,7 @@ CREATE TABLE lifecycle.deletion (
     deleted_at timestamptz NOT NULL DEFAULT now(),
     session_role name NOT NULL DEFAULT session_user,
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    origin text NOT NULL DEFAULT lifecycle._origin(),
     restored_at timestamptz,
     restored_by name,
     restored_count bigint NOT NULL DEFAULT 0,
@@ -4600,7 +4601,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'deletion',
     'INSERT (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
     || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
-);
+),
+('deletion_deletion_id_seq', 'USAGE');
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('soft_delete', 'use'),
 ('restore', 'use'),
@@ -4609,6 +4611,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_may_record', 'use'),
 ('_soft_delete_columns', 'use'),
 ('_soft_delete_by', 'use'),
+('_may_mark_by_update', 'use'),
+('_last_deletion', 'use'),
 ('_restore_rows', 'use'),
 ('_key_columns', 'use'),
 ('_key_json', 'use'),
@@ -4623,15 +4627,17 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_deletion_id_seq', '');
 
 -- source: sql/soft_delete/_deletion_relation.sql
--- By oid, which follows a rename; by name in a restored database.
-CREATE FUNCTION lifecycle._deletion_relation(table_schema name, table_name name, table_oid oid) RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(
-        (SELECT c.oid::regclass FROM pg_class AS c WHERE c.oid = table_oid AND c.relkind IN ('r', 'p')),
-        to_regclass(format('%I.%I', table_schema, table_name))
-    )
+-- By oid, which follows a rename, in the database that wrote the row; by name in a restored one, where the oid may be
+-- another table's.
+CREATE FUNCTION lifecycle._deletion_relation(table_schema name, table_name name, table_oid oid, origin text)
+RETURNS regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.oid::regclass FROM pg_class AS c
+    WHERE c.relkind IN ('r', 'p') AND c.oid = CASE
+        WHEN origin = lifecycle._origin() THEN table_oid
+        ELSE to_regclass(format('%I.%I', table_schema, table_name))
+    END
 $fn$;
-COMMENT ON FUNCTION lifecycle._deletion_relation(name, name, oid) IS 'The table of a deletion today, or NULL.';
+COMMENT ON FUNCTION lifecycle._deletion_relation(name, name, oid, text) IS 'The table of a deletion today, or NULL.';
 
 -- source: sql/soft_delete/_may_record.sql
 CREATE FUNCTION lifecycle._may_record(table_oid oid) RETURNS boolean
@@ -4646,9 +4652,10 @@ COMMENT ON FUNCTION lifecycle._may_record(oid) IS 'Whether the caller owns the t
 -- A role sees the deletions of tables that it may read, and writes those of tables that it owns.
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
-USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid), 'SELECT'));
+USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
-CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE USING (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
+USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 
 -- source: sql/soft_delete/_key_columns.sql
 -- Everything that generated code says about a key is said from here: a predicate that runs with the owner's rights
@@ -4658,13 +4665,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT ROW(
             a.attname,
-            format_type(a.atttypid, a.atttypmod),
+            -- Without its modifier: a cast to varchar(3) would cut a longer key down to another one.
+            format_type(a.atttypid, -1),
             format('OPERATOR(%I.%s)', n.nspname, o.oprname)
         )::lifecycle.key_column
         FROM pg_index AS i
         CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
         JOIN pg_opclass AS c ON c.oid = k.opclass
+        JOIN pg_am AS am ON am.oid = c.opcmethod AND am.amname = 'btree'
         JOIN pg_amop AS m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
             AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
         JOIN pg_operator AS o ON o.oid = m.amopopr
@@ -4674,7 +4683,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._key_columns(regclass) IS
-'The columns of a primary key, in order; empty when there is none.';
+'The columns of a primary key, in order; empty when there is none, or one WITHOUT OVERLAPS.';
 
 CREATE FUNCTION lifecycle._key_where(keys lifecycle.key_column[], left_side text, right_side text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -4766,27 +4775,85 @@ COMMENT ON FUNCTION lifecycle._soft_delete_routine(
 
 -- source: sql/soft_delete/_soft_delete_body.sql
 -- The bodies of generated functions. Each is whole in itself: it goes on working when the extension is gone, and then
--- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement is about to do
--- stands in transaction-local settings: lifecycle.deletion (its number), deletion_rows, restored (numbers taken back).
+-- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement has done so far
+-- stands in two transaction-local settings, lifecycle.deletion and lifecycle.restored, as entries of four integers:
+-- key, table, number of the deletion, rows. The key is the depth d at which the row triggers of an UPDATE run; the rows
+-- of a DELETE are updated one by one and share the key -2d, or -2d-1 when it is one on the view. So statements within
+-- statements do not disturb each other.
+
+-- Everything that is asked of schema lifecycle is asked of the catalog first.
+CREATE FUNCTION lifecycle._soft_delete_snippet(name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE name
+        WHEN 'logged' THEN $body$coalesce(has_schema_privilege(to_regnamespace('lifecycle')::oid, 'USAGE'), false);
+    IF v_logged THEN
+        v_logged := coalesce(has_sequence_privilege(to_regclass('lifecycle.deletion_deletion_id_seq'), 'USAGE'), false);
+    END IF;$body$
+        WHEN 'flush' THEN $body$UPDATE lifecycle.deletion AS d SET
+                    restored_at = now(),
+                    restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
+                    restored_count = d.restored_count + v_restored[v_at + 3]
+                WHERE d.deletion_id = v_restored[v_at + 2]
+                    AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = {oid};$body$
+        -- PostgreSQL judges: by the right to DELETE the row; by the right to UPDATE it for a role that may not DELETE
+        -- in the table, or to which row-level security gives no policy for DELETE. One policy is the last word.
+        WHEN 'mark' THEN $body$PERFORM set_config('lifecycle.marked', '', true);
+    IF v_may_delete OR NOT has_any_column_privilege({table_literal}::regclass, 'UPDATE') THEN
+        PERFORM set_config('lifecycle.soft_delete', {table_literal}, true), set_config('search_path', {path}, true);
+        DELETE FROM {table} AS t WHERE {same_key};
+        GET DIAGNOSTICS v_really = ROW_COUNT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM set_config('lifecycle.soft_delete', '', true);
+    END IF;
+    IF v_really > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('a row of %s would really have been deleted', {table_literal}),
+            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
+            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
+    END IF;
+    v_marked := current_setting('lifecycle.marked') = 'on';
+    IF NOT v_marked AND has_any_column_privilege({table_literal}::regclass, 'UPDATE')
+        AND NOT (v_may_delete AND (NOT row_security_active({table_literal}::regclass) OR EXISTS (
+            SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+            WHERE p.polrelid = {table_literal}::regclass AND p.polpermissive AND p.polcmd IN ('d', '*')
+                AND (r.role = 0 OR pg_has_role(r.role, 'USAGE')))))
+    THEN
+        PERFORM set_config('search_path', {path}, true);
+        UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
+        v_marked := FOUND;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;$body$
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_snippet(text) IS 'A passage that several generated bodies share.';
 
 CREATE FUNCTION lifecycle._soft_delete_delete_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
--- Generated by pg_lifecycle. A DELETE that came through the active view, soft_delete() or the RPC marks
--- the row. SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked
--- rows would forbid him to mark it.
+-- Generated by pg_lifecycle. A DELETE that came through the active view, soft_delete() or the RPC marks the row.
+-- SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked rows
+-- would forbid him to mark it.
 DECLARE
     v_rows bigint;
+    v_context text;
 BEGIN
+    -- A foreign key that cascades from another table is not what was asked for: its row must really go.
+    GET DIAGNOSTICS v_context = PG_CONTEXT;
+    IF v_context ~ E'GET DIAGNOSTICS[^\n]*\n[^\n]{0,40}DELETE FROM ONLY ' THEN
+        RETURN OLD;
+    END IF;
     PERFORM set_config('lifecycle.soft_delete', '', true), set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM set_config('lifecycle.soft_delete', 'on', true);
-    IF v_rows = 0 AND OLD.{deleted_at} IS NULL THEN
+    PERFORM set_config('lifecycle.soft_delete', {table_literal}, true);
+    IF v_rows > 0 THEN
+        PERFORM set_config('lifecycle.marked', 'on', true);
+    ELSIF OLD.{deleted_at} IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('a row of %s could not be marked as deleted', {table_literal}),
-            DETAIL = 'Row-level security is forced on the owner of the table, and no policy lets it change this row.',
+            DETAIL = 'Row-level security is forced on the owner of the table and no policy lets it change this row, '
+                'or a trigger has kept the row as it was.',
             HINT = format('Give the owner a policy, or ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.', {table_literal});
     END IF;
     RETURN NULL;
@@ -4802,45 +4869,81 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- Generated by pg_lifecycle. Numbers the rows that a statement marks.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
-    v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
-    v_rows bigint := 0;
-    v_restored text := coalesce(current_setting('lifecycle.restored', true), '');
-    v_logged boolean := false;
+    v_depth integer := pg_trigger_depth();
+    v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
+    v_restored bigint[];
+    v_at integer;
+    v_id bigint;
+    v_logged boolean;
 BEGIN
-    IF OLD.{deleted_at} IS NOT NULL AND NEW.{deleted_at} IS NULL THEN
-        IF OLD.{deletion_id} IS NOT NULL
-            AND position(format(',%s,', OLD.{deletion_id}) IN format(',%s,', v_restored)) = 0
-        THEN
-            PERFORM set_config('lifecycle.restored', concat_ws(',', nullif(v_restored, ''), OLD.{deletion_id}), true);
-        END IF;
+    IF current_setting('session_replication_role') = 'replica'
+        AND (NEW.{deleted_at} IS NULL) = (NEW.{deletion_id} IS NULL)
+    THEN
+        RETURN NEW;  -- As the publisher has numbered it.
+    ELSIF OLD.{deleted_at} IS NOT NULL AND NEW.{deleted_at} IS NULL THEN
         NEW.{deletion_id} := NULL;
+        IF OLD.{deletion_id} IS NULL THEN
+            RETURN NEW;
+        END IF;
+        v_restored := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
+            WHERE v_restored[g] = v_depth AND v_restored[g + 1] = {oid}::bigint);
+        IF v_at IS NULL THEN
+            v_restored := ARRAY[v_depth, {oid}::bigint, OLD.{deletion_id}, 0] || v_restored;
+            v_at := 1;
+        ELSIF v_restored[v_at + 2] <> OLD.{deletion_id} THEN
+            v_logged := {logged}
+            IF v_logged THEN
+                {flush}
+            END IF;
+            v_restored[v_at + 2] := OLD.{deletion_id};
+            v_restored[v_at + 3] := 0;
+        END IF;
+        v_restored[v_at + 3] := v_restored[v_at + 3] + 1;
+        PERFORM set_config('lifecycle.restored', v_restored::text, true),
+            set_config('lifecycle.last_restored', OLD.{deletion_id} || ' ' || {table_literal}, true);
         RETURN NEW;
     ELSIF OLD.{deleted_at} IS NOT NULL OR NEW.{deleted_at} IS NULL THEN
         -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
         NEW.{deleted_at} := OLD.{deleted_at};
         NEW.{deletion_id} := OLD.{deletion_id};
         RETURN NEW;
-    ELSIF v_id IS NOT NULL THEN
-        v_rows := current_setting('lifecycle.deletion_rows')::bigint;
-    ELSE
-        IF (SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'lifecycle') THEN
-            v_logged := has_any_column_privilege(to_regclass('lifecycle.deletion'), 'INSERT');
-        END IF;
-        IF v_logged THEN
-            INSERT INTO lifecycle.deletion AS d
-                (table_schema, table_name, table_oid, reason, effective_role, jwt_subject)
-            VALUES (
-                {schema}, {name}, {oid}, nullif(current_setting('lifecycle.reason', true), ''),
-                coalesce(nullif(current_setting('role'), 'none'), session_user),
-                nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
-            )
-            RETURNING d.deletion_id INTO v_id;
-        ELSE
-            v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
-        END IF;
-        PERFORM set_config('lifecycle.deletion', v_id::text, true);
     END IF;
-    PERFORM set_config('lifecycle.deletion_rows', (v_rows + 1)::text, true);
+
+    v_logged := {logged}
+    IF v_pending[1] = v_depth AND v_pending[2] = {oid}::bigint THEN
+        v_at := 1;
+    ELSE
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
+            WHERE v_pending[g] IN (v_depth, -2 * v_depth, -2 * v_depth - 1) AND v_pending[g + 1] = {oid}::bigint);
+        IF v_at IS NULL THEN
+            v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0] || v_pending;
+            v_at := 1;
+        END IF;
+    END IF;
+    v_id := v_pending[v_at + 2];
+    IF v_id = 0 AND v_logged THEN
+        INSERT INTO lifecycle.deletion AS d (table_schema, table_name, table_oid, reason, effective_role, jwt_subject)
+        VALUES (
+            {schema}, {name}, {oid}, nullif(current_setting('lifecycle.reason', true), ''),
+            coalesce(nullif(current_setting('role'), 'none'), session_user),
+            nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+        )
+        RETURNING d.deletion_id INTO v_id;
+    ELSIF v_id = 0 THEN
+        v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
+    ELSIF v_logged THEN
+        IF v_id <> currval(to_regclass('lifecycle.deletion_deletion_id_seq')) AND NOT EXISTS (
+            SELECT FROM lifecycle.deletion AS d WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id()
+        ) THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('deletion %s does not belong to this statement', v_id),
+                DETAIL = 'Somebody has written to the setting lifecycle.deletion.', HINT = 'RESET lifecycle.deletion';
+        END IF;
+    END IF;
+    v_pending[v_at + 2] := v_id;
+    v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
+    PERFORM set_config('lifecycle.deletion', v_pending::text, true);
     NEW.{deletion_id} := v_id;
     RETURN NEW;
 END
@@ -4855,54 +4958,47 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- Generated by pg_lifecycle. One statement is one deletion: begins it and completes its record.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
-    v_id bigint := nullif(current_setting('lifecycle.deletion', true), '')::bigint;
-    v_restored text := coalesce(current_setting('lifecycle.restored', true), '');
-    -- Within a DELETE on the view, whose rows come one by one and share one deletion.
-    v_within boolean := TG_OP = 'UPDATE' AND pg_trigger_depth() > 1
-        AND coalesce(current_setting('lifecycle.deletion_scope', true), '') = {table_literal};
-    v_logged boolean := false;
+    v_table oid := {statement_oid};
+    v_key bigint := CASE WHEN TG_NARGS > 0 THEN -2 * (pg_trigger_depth() + 2) - 1
+        WHEN TG_OP = 'DELETE' THEN -2 * (pg_trigger_depth() + 1) ELSE pg_trigger_depth() END;
+    v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
+    v_restored bigint[] := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
+    v_at integer := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
+        WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table::bigint);
+    v_id bigint := v_pending[v_at + 2];
+    v_rows bigint := v_pending[v_at + 3];
+    v_logged boolean;
 BEGIN
-    IF (SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace AS n WHERE n.nspname = 'lifecycle') THEN
-        v_logged := coalesce(has_any_column_privilege(to_regclass('lifecycle.deletion'), 'INSERT'), false);
+    IF v_at IS NOT NULL THEN
+        v_pending := v_pending[:v_at - 1] || v_pending[v_at + 4:];
     END IF;
-    IF TG_WHEN = 'BEFORE' THEN
-        v_within := v_within AND v_id IS NOT NULL;
-        IF v_within AND v_logged THEN
-            -- A number that somebody has planted is not of this transaction.
-            v_within := EXISTS (
-                SELECT FROM lifecycle.deletion AS d
-                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id() AND d.table_oid = {oid}
-            );
+    -- The rows of a DELETE on the view or on the table share one deletion; within one on the view it is the view's.
+    IF TG_WHEN = 'BEFORE' AND TG_OP = 'DELETE' AND NOT EXISTS (
+        SELECT FROM generate_series(1, cardinality(v_pending), 4) AS g
+        WHERE v_pending[g] = v_key - 1 AND v_pending[g + 1] = v_table::bigint
+    ) THEN
+        v_pending := ARRAY[v_key, v_table::bigint, 0, 0] || v_pending;
+    END IF;
+    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
+    v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
+        WHERE v_restored[g] = v_key AND v_restored[g + 1] = v_table::bigint);
+    IF TG_WHEN = 'AFTER' THEN
+        v_logged := {logged}
+        IF v_id <> 0 THEN
+            IF v_logged THEN
+                UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
+                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+            END IF;
+            PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
         END IF;
-        IF NOT v_within THEN
-            PERFORM set_config('lifecycle.deletion', '', true), set_config('lifecycle.restored', '', true),
-                set_config('lifecycle.last_deletion', '', true),
-                set_config('lifecycle.deletion_scope', CASE TG_OP WHEN 'DELETE' THEN {table_literal} ELSE '' END, true);
+        IF v_at IS NOT NULL AND v_logged THEN
+            {flush}
         END IF;
-        RETURN NULL;
     END IF;
-
-    PERFORM set_config('lifecycle.last_deletion', coalesce(v_id::text, ''), true),
-        set_config('lifecycle.last_restored', v_restored, true);
-    IF v_within THEN
-        RETURN NULL;
+    IF v_at IS NOT NULL THEN
+        v_restored := v_restored[:v_at - 1] || v_restored[v_at + 4:];
+        PERFORM set_config('lifecycle.restored', CASE WHEN v_restored <> '{}' THEN v_restored::text ELSE '' END, true);
     END IF;
-    IF v_id IS NOT NULL AND v_logged THEN
-        UPDATE lifecycle.deletion AS d SET row_count = current_setting('lifecycle.deletion_rows')::bigint
-        WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
-    END IF;
-    IF v_restored <> '' AND v_logged THEN
-        UPDATE lifecycle.deletion AS d SET
-            restored_at = now(),
-            restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
-            restored_count = greatest(1, d.row_count - (
-                SELECT count(*) FROM {table} AS t
-                WHERE t.{deletion_id} = d.deletion_id AND t.{deleted_at} IS NOT NULL
-            ))
-        WHERE d.deletion_id = ANY (string_to_array(v_restored, ',')::bigint[]) AND d.table_oid = {oid};
-    END IF;
-    PERFORM set_config('lifecycle.deletion', '', true), set_config('lifecycle.restored', '', true),
-        set_config('lifecycle.deletion_scope', '', true);
     RETURN NULL;
 END
 $body$
@@ -4910,30 +5006,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_statement_template() IS
 'The body of the statement trigger function of a soft-deleted table, with placeholders.';
 
--- The INSTEAD OF trigger runs as the caller: it is PostgreSQL that decides, by the privileges and policies for DELETE
--- on the table, whether the row may go. The trigger function of the table then marks it; a row that really went is an
--- error.
+-- The INSTEAD OF trigger runs as the caller: it is PostgreSQL that decides whether the row may go. The trigger function
+-- of the table then marks it; a row that really went is an error.
 CREATE FUNCTION lifecycle._soft_delete_view_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
 -- Generated by pg_lifecycle.
 DECLARE
-    v_really bigint;
+    v_may_delete boolean := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_really bigint := 0;
+    v_marked boolean;
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true);
-    PERFORM set_config('lifecycle.soft_delete', 'on', true);
-    PERFORM set_config('search_path', {path}, true);
-    DELETE FROM {table} AS t WHERE {same_key};
-    GET DIAGNOSTICS v_really = ROW_COUNT;
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM set_config('lifecycle.soft_delete', '', true);
-    IF v_really > 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('a row of %s would really have been deleted', {table_literal}),
-            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
-            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
-    END IF;
-    RETURN CASE WHEN current_setting('lifecycle.last_deletion') <> '' THEN OLD END;
+    {mark}
+    RETURN CASE WHEN v_marked THEN OLD END;
 END
 $body$
 $fn$;
@@ -4954,17 +5039,29 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 'A template with {name} replaced by the filling of that name, in one pass.';
 
+-- pg_temp last, where it would come first unsaid: a trigger function that runs with the owner's rights must not find a
+-- table of its caller's under an unqualified name.
+CREATE FUNCTION lifecycle._guarded_path(path text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN path ~ '(^|[ ,"])pg_temp($|[ ,"])' THEN path ELSE concat_ws(', ', nullif(path, ''), 'pg_temp') END
+$fn$;
+COMMENT ON FUNCTION lifecycle._guarded_path(text) IS 'A search_path in which temporary tables come last.';
+
 CREATE FUNCTION lifecycle._soft_delete_body(
     template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- In a partition the trigger would report the leaf, so a partitioned table names itself.
-    SELECT lifecycle._fill(template,
-        ARRAY['table', 'table_literal', 'deleted_at', 'deletion_id', 'same_key', 'path', 'schema', 'name', 'oid'],
+    SELECT lifecycle._fill(
+        lifecycle._fill(template, ARRAY['logged', 'flush', 'mark'], ARRAY[lifecycle._soft_delete_snippet('logged'),
+            lifecycle._soft_delete_snippet('flush'), lifecycle._soft_delete_snippet('mark')]),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deletion_id', 'same_key', 'path', 'statement_oid', 'schema',
+            'name', 'oid'],
         ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_ident(deletion_id),
-            lifecycle._key_where(keys, 't', 'OLD'), quote_literal(path)]
+            lifecycle._key_where(keys, 't', 'OLD'), quote_literal(lifecycle._guarded_path(path)),
+            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END', target)]
         || CASE c.relkind
             WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
-                quote_literal(target) || '::regclass']
+                quote_literal(target) || '::regclass::oid']
             ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID']
         END)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -4974,8 +5071,15 @@ COMMENT ON FUNCTION lifecycle._soft_delete_body(text, regclass, name, name, life
 'A generated body for a table.';
 
 -- source: sql/soft_delete/_soft_delete_view.sql
--- An active view has the table's columns by name, is filtered by the one condition, and is updatable: that is what we
--- adopt.
+CREATE FUNCTION lifecycle._regexp_quote(words text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT regexp_replace(words, '([][\\.^$*+?(){}|])', '\\\1', 'g')
+$fn$;
+COMMENT ON FUNCTION lifecycle._regexp_quote(text) IS 'A text as a regular expression that matches nothing else.';
+
+-- An active view shows the key under its own names (our trigger finds the row by it), is filtered by the one condition,
+-- and is updatable: that is what we adopt. The catalog keeps no map from its columns to the table's, but its definition
+-- renders a column that is not renamed, and no other, as its plain name.
 CREATE FUNCTION lifecycle._is_active_view(candidate regclass, target regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.relkind = 'v'
@@ -4987,7 +5091,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE r.ev_class = candidate
         ) = ARRAY[target::oid]
         AND pg_get_viewdef(candidate) ~ format('WHERE \((?:[^ ().]+\.)?%s IS NULL\);$',
-            regexp_replace(quote_ident(deleted_at), '([][\\.^$*+?(){}|])', '\\\1', 'g'))
+            lifecycle._regexp_quote(quote_ident(deleted_at)))
+        AND NOT EXISTS (
+            SELECT FROM unnest(lifecycle._key_columns(target)) AS k
+            WHERE pg_get_viewdef(candidate) !~ format('(?:^ SELECT|\n   ) (?:[^ (),]+\.)?%s(?:,\n|\n   FROM )',
+                lifecycle._regexp_quote(quote_ident(k.name)))
+        )
     FROM pg_class AS c WHERE c.oid = candidate
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_active_view(regclass, regclass, name) IS
@@ -5076,11 +5185,11 @@ BEGIN
                 keys, path),
             v_owner),
         lifecycle._soft_delete_trigger_step(view_identity, 'aa_soft_delete_begin',
-            'BEFORE DELETE ON %s FOR EACH STATEMENT', v_statement),
+            'BEFORE DELETE ON %s FOR EACH STATEMENT', v_statement, '''view'''),
         lifecycle._soft_delete_trigger_step(view_identity, 'soft_delete',
             'INSTEAD OF DELETE ON %s FOR EACH ROW', v_routine),
         lifecycle._soft_delete_trigger_step(view_identity, 'zz_soft_delete_end',
-            'AFTER DELETE ON %s FOR EACH STATEMENT', v_statement)
+            'AFTER DELETE ON %s FOR EACH STATEMENT', v_statement, '''view''')
     ];
 END
 $fn$;
@@ -5097,7 +5206,17 @@ DECLARE
         WHERE a.attrelid = target AND a.attname = column_name AND NOT a.attisdropped);
     v_id_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
         WHERE a.attrelid = target AND a.attname = 'deletion_id' AND NOT a.attisdropped);
+    v_unfit name := (SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname IN (column_name, 'deletion_id') AND NOT a.attisdropped
+            AND (a.attnotnull OR a.attgenerated <> '' OR a.attidentity <> '') LIMIT 1);
 BEGIN
+    IF v_unfit IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('column %I of %s cannot mark deleted rows', v_unfit, target),
+            DETAIL = 'It is NOT NULL or generated; a row is live where it IS NULL.',
+            HINT = 'Pass another column_name, or change that column first.';
+    END IF;
     IF v_type NOT IN ('timestamp'::regtype, 'timestamptz'::regtype) OR v_id_type <> 'bigint'::regtype THEN
         RAISE EXCEPTION USING
             ERRCODE = 'datatype_mismatch',
@@ -5142,7 +5261,7 @@ BEGIN
         AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
     IF EXISTS (
         SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = target AND a.attname = 'deletion_id'
+        WHERE i.indrelid = target AND a.attname = 'deletion_id' AND i.indisvalid
     ) THEN
         RETURN lifecycle._step('create index', format('index %I.%I', v_schema, index_name), NULL,
             note => 'an index on deletion_id stands already');
@@ -5164,13 +5283,14 @@ COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
 ) IS 'The step that makes the index on deletion_id.';
 
 CREATE FUNCTION lifecycle._soft_delete_trigger_step(
-    relation text, trigger_name name, definition text, routine text, always boolean DEFAULT false
+    relation text, trigger_name name, definition text, routine text, argument text DEFAULT '',
+    always boolean DEFAULT false
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step(
         'create trigger', format('trigger %I on %s', trigger_name, relation),
         CASE WHEN t.oid IS NULL THEN
             format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
-            || format(' EXECUTE FUNCTION %s()', routine)
+            || format(' EXECUTE FUNCTION %s(%s)', routine, argument)
             || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
                 ELSE '' END
         END,
@@ -5180,25 +5300,36 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, boolean) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean) IS
 'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
 
 CREATE FUNCTION lifecycle._soft_delete_function_step(
     routine text, parameters text, types text, result text, attributes text, body text, owner name
-) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step(
-        'create function', 'function ' || f.identity,
-        CASE WHEN to_regprocedure(f.identity) IS NULL THEN
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_identity constant text := format('%s(%s)', routine, types);
+    v_present name := (SELECT pg_get_userbyid(p.proowner) FROM pg_proc AS p WHERE p.oid = to_regprocedure(v_identity));
+BEGIN
+    -- Whoever made it first decides what it does, with the rights of those who call it.
+    IF v_present <> owner THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_function',
+            MESSAGE = format('function %s stands already and belongs to %I', v_identity, v_present),
+            DETAIL = format('Only a function of %I, the owner of the table, would be taken over.', owner),
+            HINT = 'Look at it, drop it or rename it; an RPC can have another name.';
+    END IF;
+    RETURN lifecycle._step(
+        'create function', 'function ' || v_identity,
+        CASE WHEN v_present IS NULL THEN
             format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = pg_catalog, pg_temp AS %L; ',
                 routine, parameters, result, attributes, body)
-            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.identity, owner,
-                f.identity)
+            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_identity, owner,
+                v_identity)
         END,
-        format('DROP FUNCTION %s', f.identity),
-        note => CASE WHEN to_regprocedure(f.identity) IS NOT NULL
-            THEN 'a function of that name and arguments stands already' END
-    )
-    FROM (SELECT format('%s(%s)', routine, types) AS identity) AS f
+        format('DROP FUNCTION %s', v_identity),
+        note => CASE WHEN v_present IS NOT NULL THEN 'a function of that name and arguments stands already' END
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
@@ -5211,10 +5342,13 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
-    -- The statement triggers cost an ordinary UPDATE no call: nothing is pending, so they do not fire.
+    v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
+        'OPERATOR(pg_catalog.=) %L', target);
+    -- The statement triggers cost an ordinary statement no call: nothing is pending, so they do not fire.
     v_pending constant text := $when$
         COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
-        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''$when$;
+        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''
+        OR $when$ || v_asked;
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -5225,23 +5359,19 @@ BEGIN
             ('_row', lifecycle._soft_delete_row_template()),
             ('_statement', lifecycle._soft_delete_statement_template())
         ) AS f (suffix, template)
-    ) || ARRAY[
-        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete',
-            'BEFORE DELETE ON %s FOR EACH ROW '
-            'WHEN (pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) ''on'')',
-            lifecycle._soft_delete_routine(target, ''), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete_begin',
-            format('BEFORE UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
-            lifecycle._soft_delete_routine(target, '_statement'), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_row',
-            format('BEFORE UPDATE ON %%s FOR EACH ROW '
-                'WHEN (OLD.%1$s IS DISTINCT FROM NEW.%1$s OR OLD.%2$s IS DISTINCT FROM NEW.%2$s)',
-                replace(quote_ident(deleted_at), '%', '%%'), replace(quote_ident(deletion_id), '%', '%%')),
-            lifecycle._soft_delete_routine(target, '_row'), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_end',
-            format('AFTER UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
-            lifecycle._soft_delete_routine(target, '_statement'), true)
-    ];
+    ) || ARRAY(
+        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
+            format('%s ON %%s FOR EACH %s WHEN (%s)', t.event, t.level, replace(t.condition, '%', '%%')),
+            lifecycle._soft_delete_routine(target, t.suffix), '', true)
+        FROM (VALUES
+            ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
+            ('aa_soft_delete_begin', 'BEFORE UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement'),
+            ('zz_soft_delete_row', 'BEFORE UPDATE', 'ROW', format(
+                'OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
+                '_row'),
+            ('zz_soft_delete_end', 'AFTER UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement')
+        ) AS t (name, event, level, condition, suffix)
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
@@ -5285,47 +5415,29 @@ COMMENT ON FUNCTION lifecycle._plan_soft_delete(
 ) IS 'The plan of enable_soft_delete.';
 
 -- source: sql/soft_delete/_soft_delete_rpc.sql
--- The RPC runs as its caller. Two ways lead to a marked row, and PostgreSQL judges both: the right to DELETE the row
--- (the trigger function marks it, so a SELECT policy that hides marked rows does no harm), else the right to UPDATE
--- it.
+-- The RPC runs as its caller, and marks as the view does.
 CREATE FUNCTION lifecycle._soft_delete_rpc_template() RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
 -- Generated by pg_lifecycle.
 DECLARE
+    v_may_delete boolean := has_table_privilege({table_literal}::regclass, 'DELETE');
     v_really bigint := 0;
-    v_id text;
+    v_marked boolean;
+    v_last text;
+    v_id bigint;
     v_status text := 'not_found';
 BEGIN
     PERFORM set_config('lifecycle.last_deletion', '', true);
-    IF has_table_privilege({table_literal}::regclass, 'DELETE') THEN
-        PERFORM set_config('lifecycle.soft_delete', 'on', true);
-        PERFORM set_config('search_path', {path}, true);
-        DELETE FROM {table} AS t WHERE {same_key};
-        GET DIAGNOSTICS v_really = ROW_COUNT;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        PERFORM set_config('lifecycle.soft_delete', '', true);
-    END IF;
-    IF v_really > 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('a row of %s would really have been deleted', {table_literal}),
-            DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
-            HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
-    END IF;
-    IF current_setting('lifecycle.last_deletion') = ''
-        AND has_any_column_privilege({table_literal}::regclass, 'UPDATE')
-    THEN
-        PERFORM set_config('search_path', {path}, true);
-        UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    END IF;
-    v_id := nullif(current_setting('lifecycle.last_deletion'), '');
-    IF v_id IS NOT NULL THEN
+    {mark}
+    v_last := current_setting('lifecycle.last_deletion');
+    IF v_marked THEN
         v_status := 'deleted';
+        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal} THEN substring(v_last FROM '^[0-9]+') END;
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key} AND t.{deleted_at} IS NOT NULL) THEN
         v_status := 'already_deleted';
     END IF;
-    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id::bigint,
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id,
         'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
 END
 $body$
@@ -5338,19 +5450,22 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- Generated by pg_lifecycle.
 DECLARE
     v_rows bigint;
+    v_last text;
+    v_id bigint;
     v_status text := 'not_found';
 BEGIN
     PERFORM set_config('lifecycle.last_restored', '', true), set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = NULL WHERE {same_key} AND t.{deleted_at} IS NOT NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_last := current_setting('lifecycle.last_restored');
     IF v_rows > 0 THEN
         v_status := 'restored';
+        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal} THEN substring(v_last FROM '^[0-9]+') END;
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key}) THEN
         v_status := 'not_deleted';
     END IF;
-    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id',
-        nullif(current_setting('lifecycle.last_restored'), '')::bigint, 'count', v_rows);
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id, 'count', v_rows);
 END
 $body$
 $fn$;
@@ -5380,9 +5495,11 @@ BEGIN
             k.name AS key, k.type, k.equals, k.place
         FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
     ) AS n;
-    v_body := lifecycle._fill(template,
+    v_body := lifecycle._fill(
+        lifecycle._fill(template, ARRAY['mark'], ARRAY[lifecycle._soft_delete_snippet('mark')]),
         ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'key_json', 'path'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), v_where, v_json, quote_literal(path)]);
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), v_where, v_json,
+            quote_literal(lifecycle._guarded_path(path))]);
     v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '', v_body, v_owner);
     v_step.statement := v_step.statement || coalesce((
         SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),
@@ -5415,17 +5532,38 @@ BEGIN
                 THEN format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_parent)
                 ELSE 'Tables with inheritance children cannot be soft-deleted; partitioned tables can.' END;
     END IF;
-    IF cardinality(lifecycle._key_columns(target)) = 0 THEN
+    IF cardinality(lifecycle._key_columns(target)) IS DISTINCT FROM
+        (SELECT i.indnkeyatts::integer FROM pg_index AS i WHERE i.indrelid = target AND i.indisprimary)
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('%s has no primary key', target),
-            DETAIL = 'A soft delete names the row it deletes.',
+            DETAIL = 'A soft delete names the row it deletes; a key WITHOUT OVERLAPS does not.',
             HINT = format('ALTER TABLE %s ADD PRIMARY KEY (...)', target);
     END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
+
+CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column name;
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+        v_column := (lifecycle._soft_delete_columns(target)).deleted_at;
+    END IF;
+    IF v_column <> column_name THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete is enabled on %s with column %I, not %I', target, v_column, column_name),
+            HINT = format('Pass column_name => %L, or roll back first.', v_column);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_same_column(regclass, name) IS
+'Raises 55000 when the table is soft-deleted already by another column.';
 
 CREATE FUNCTION lifecycle.enable_soft_delete(
     target regclass,
@@ -5443,6 +5581,7 @@ BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
     PERFORM lifecycle._require_soft_deletable(target);
+    PERFORM lifecycle._require_same_column(target, column_name);
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'soft_delete', target,
         lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
@@ -5471,15 +5610,30 @@ Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_arg
 true);';
 
 -- source: sql/soft_delete/soft_delete.sql
--- As the RPC, for any table: PostgreSQL judges by the right to DELETE the row, else by the right to UPDATE it.
-CREATE FUNCTION lifecycle._soft_delete_by(target regclass, deleted_at name, condition text, path text) RETURNS bigint
+-- Who judges: where row-level security gives the role a policy for DELETE, or does not apply, that is the last word of
+-- a role that may DELETE in the table. Else it is the right to UPDATE the row.
+CREATE FUNCTION lifecycle._may_mark_by_update(target regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT has_any_column_privilege(target, 'UPDATE') AND NOT (
+        has_table_privilege(target, 'DELETE') AND (NOT row_security_active(target) OR EXISTS (
+            SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+            WHERE p.polrelid = target AND p.polpermissive AND p.polcmd IN ('d', '*')
+                AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))
+        )))
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_mark_by_update(regclass) IS
+'Whether the right to UPDATE a row decides who may mark it, since no right to DELETE is defined for the caller.';
+
+-- As the view and the RPC do it, for any table.
+CREATE FUNCTION lifecycle._soft_delete_by(target regclass, deleted_at name, condition text, path text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_really bigint := 0;
+    v_marked boolean;
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true);
-    IF has_table_privilege(target, 'DELETE') THEN
-        PERFORM set_config('lifecycle.soft_delete', 'on', true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true);
+    IF has_table_privilege(target, 'DELETE') OR NOT has_any_column_privilege(target, 'UPDATE') THEN
+        PERFORM set_config('lifecycle.soft_delete', target::text, true);
         v_really := lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', target, condition), path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         PERFORM set_config('lifecycle.soft_delete', '', true);
@@ -5491,16 +5645,25 @@ BEGIN
             DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
             HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', target);
     END IF;
-    IF current_setting('lifecycle.last_deletion') = '' AND has_any_column_privilege(target, 'UPDATE') THEN
-        PERFORM lifecycle._execute(format('UPDATE %s AS t SET %I = pg_catalog.now() WHERE %s AND t.%2$I IS NULL',
-            target, deleted_at, condition), path);
+    v_marked := current_setting('lifecycle.marked') = 'on';
+    IF NOT v_marked AND lifecycle._may_mark_by_update(target) THEN
+        v_marked := lifecycle._execute(format('UPDATE %s AS t SET %I = pg_catalog.now() WHERE (%s) AND t.%2$I IS NULL',
+            target, deleted_at, condition), path) > 0;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
-    RETURN nullif(current_setting('lifecycle.last_deletion'), '')::bigint;
+    RETURN v_marked;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_by(regclass, name, text, text) IS
-'Marks the row that meets a condition on alias t; returns the number of the deletion, or NULL.';
+'Marks the rows that meet a condition on alias t; returns whether there were any.';
+
+CREATE FUNCTION lifecycle._last_deletion(setting_name text, target regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN substr(s.last, strpos(s.last, ' ') + 1) = target::text THEN substring(s.last FROM '^[0-9]+')::bigint END
+    FROM (SELECT current_setting(setting_name, true) AS last) AS s
+$fn$;
+COMMENT ON FUNCTION lifecycle._last_deletion(text, regclass) IS
+'The number of the deletion that the triggers of a table have left in a setting.';
 
 CREATE FUNCTION lifecycle.soft_delete(
     target regclass,
@@ -5516,16 +5679,16 @@ DECLARE
     v_condition constant text := lifecycle._key_text(v_keys, v_key, 't');
     v_reason constant text := current_setting('lifecycle.reason', true);
     v_status text := 'deleted';
-    v_deletion_id bigint;
+    v_done boolean;
     v_marked boolean;
 BEGIN
     PERFORM set_config('lifecycle.reason', coalesce(reason, v_reason, ''), true);
-    v_deletion_id := lifecycle._soft_delete_by(target, v_column, v_condition, soft_delete.search_path);
+    v_done := lifecycle._soft_delete_by(target, v_column, v_condition, soft_delete.search_path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.reason', coalesce(v_reason, ''), true);
-    IF v_deletion_id IS NULL THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE %s AND t.%I IS NOT NULL)', target, v_condition, v_column)
-            INTO v_marked;
+    IF NOT v_done THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE %s AND t.%I IS NOT NULL)',
+            target, v_condition, v_column) INTO v_marked;
         v_status := CASE WHEN v_marked THEN 'already_deleted' ELSE 'not_found' END;
         IF strict THEN
             RAISE EXCEPTION USING
@@ -5534,7 +5697,8 @@ BEGIN
                 DETAIL = format('Key %s: %s.', v_key, replace(v_status, '_', ' '));
         END IF;
     END IF;
-    RETURN jsonb_build_object('status', v_status, 'key', v_key, 'deletion_id', v_deletion_id,
+    RETURN jsonb_build_object('status', v_status, 'key', v_key,
+        'deletion_id', CASE WHEN v_done THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
         'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
 END
 $fn$;
@@ -5595,7 +5759,7 @@ DECLARE
     v_rows bigint;
 BEGIN
     PERFORM set_config('lifecycle.last_restored', '', true);
-    v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE %s AND t.%2$I IS NOT NULL',
+    v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE (%s) AND t.%2$I IS NOT NULL',
         target, deleted_at, condition), path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     RETURN v_rows;
@@ -5633,7 +5797,7 @@ BEGIN
         END IF;
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
-        'deletion_id', nullif(current_setting('lifecycle.last_restored'), '')::bigint, 'count', v_rows);
+        'deletion_id', lifecycle._last_deletion('lifecycle.last_restored', target), 'count', v_rows);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.restore(regclass, jsonb, boolean, text) IS
@@ -5689,7 +5853,7 @@ CREATE FUNCTION lifecycle.restore(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_target regclass := (SELECT lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid)
+    v_target regclass := (SELECT lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin)
         FROM lifecycle.deletion AS d WHERE d.deletion_id = restore.deletion_id);
     v_columns record;
     v_rows bigint;

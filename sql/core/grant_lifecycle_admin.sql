@@ -9,11 +9,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) AS g
         CROSS JOIN LATERAL aclexplode(g.acl) AS a
         WHERE c.relnamespace = 'lifecycle'::regnamespace AND c.relname = relation
-            AND a.privilege_type = 'INSERT' AND a.grantee = to_regrole(quote_ident(role_name))
+            AND a.privilege_type IN ('INSERT', 'USAGE') AND a.grantee = to_regrole(quote_ident(role_name))
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_granted(name, name) IS
-'Whether a role was itself granted INSERT on a relation of schema lifecycle or on columns of it.';
+'Whether a role was itself granted INSERT on a relation of schema lifecycle or on its columns, or USAGE of it.';
 
 CREATE FUNCTION lifecycle._plan_grant_admin(role_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -5,13 +5,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT ROW(
             a.attname,
-            format_type(a.atttypid, a.atttypmod),
+            -- Without its modifier: a cast to varchar(3) would cut a longer key down to another one.
+            format_type(a.atttypid, -1),
             format('OPERATOR(%I.%s)', n.nspname, o.oprname)
         )::lifecycle.key_column
         FROM pg_index AS i
         CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
         JOIN pg_opclass AS c ON c.oid = k.opclass
+        JOIN pg_am AS am ON am.oid = c.opcmethod AND am.amname = 'btree'
         JOIN pg_amop AS m ON m.amopfamily = c.opcfamily AND m.amopstrategy = 3
             AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
         JOIN pg_operator AS o ON o.oid = m.amopopr
@@ -21,7 +23,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._key_columns(regclass) IS
-'The columns of a primary key, in order; empty when there is none.';
+'The columns of a primary key, in order; empty when there is none, or one WITHOUT OVERLAPS.';
 
 CREATE FUNCTION lifecycle._key_where(keys lifecycle.key_column[], left_side text, right_side text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -7,7 +7,17 @@ DECLARE
         WHERE a.attrelid = target AND a.attname = column_name AND NOT a.attisdropped);
     v_id_type regtype := (SELECT a.atttypid FROM pg_attribute AS a
         WHERE a.attrelid = target AND a.attname = 'deletion_id' AND NOT a.attisdropped);
+    v_unfit name := (SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname IN (column_name, 'deletion_id') AND NOT a.attisdropped
+            AND (a.attnotnull OR a.attgenerated <> '' OR a.attidentity <> '') LIMIT 1);
 BEGIN
+    IF v_unfit IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('column %I of %s cannot mark deleted rows', v_unfit, target),
+            DETAIL = 'It is NOT NULL or generated; a row is live where it IS NULL.',
+            HINT = 'Pass another column_name, or change that column first.';
+    END IF;
     IF v_type NOT IN ('timestamp'::regtype, 'timestamptz'::regtype) OR v_id_type <> 'bigint'::regtype THEN
         RAISE EXCEPTION USING
             ERRCODE = 'datatype_mismatch',
@@ -52,7 +62,7 @@ BEGIN
         AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
     IF EXISTS (
         SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = target AND a.attname = 'deletion_id'
+        WHERE i.indrelid = target AND a.attname = 'deletion_id' AND i.indisvalid
     ) THEN
         RETURN lifecycle._step('create index', format('index %I.%I', v_schema, index_name), NULL,
             note => 'an index on deletion_id stands already');
@@ -74,13 +84,14 @@ COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
 ) IS 'The step that makes the index on deletion_id.';
 
 CREATE FUNCTION lifecycle._soft_delete_trigger_step(
-    relation text, trigger_name name, definition text, routine text, always boolean DEFAULT false
+    relation text, trigger_name name, definition text, routine text, argument text DEFAULT '',
+    always boolean DEFAULT false
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step(
         'create trigger', format('trigger %I on %s', trigger_name, relation),
         CASE WHEN t.oid IS NULL THEN
             format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
-            || format(' EXECUTE FUNCTION %s()', routine)
+            || format(' EXECUTE FUNCTION %s(%s)', routine, argument)
             || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
                 ELSE '' END
         END,
@@ -90,25 +101,36 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, boolean) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean) IS
 'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
 
 CREATE FUNCTION lifecycle._soft_delete_function_step(
     routine text, parameters text, types text, result text, attributes text, body text, owner name
-) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._step(
-        'create function', 'function ' || f.identity,
-        CASE WHEN to_regprocedure(f.identity) IS NULL THEN
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_identity constant text := format('%s(%s)', routine, types);
+    v_present name := (SELECT pg_get_userbyid(p.proowner) FROM pg_proc AS p WHERE p.oid = to_regprocedure(v_identity));
+BEGIN
+    -- Whoever made it first decides what it does, with the rights of those who call it.
+    IF v_present <> owner THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_function',
+            MESSAGE = format('function %s stands already and belongs to %I', v_identity, v_present),
+            DETAIL = format('Only a function of %I, the owner of the table, would be taken over.', owner),
+            HINT = 'Look at it, drop it or rename it; an RPC can have another name.';
+    END IF;
+    RETURN lifecycle._step(
+        'create function', 'function ' || v_identity,
+        CASE WHEN v_present IS NULL THEN
             format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = pg_catalog, pg_temp AS %L; ',
                 routine, parameters, result, attributes, body)
-            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', f.identity, owner,
-                f.identity)
+            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_identity, owner,
+                v_identity)
         END,
-        format('DROP FUNCTION %s', f.identity),
-        note => CASE WHEN to_regprocedure(f.identity) IS NOT NULL
-            THEN 'a function of that name and arguments stands already' END
-    )
-    FROM (SELECT format('%s(%s)', routine, types) AS identity) AS f
+        format('DROP FUNCTION %s', v_identity),
+        note => CASE WHEN v_present IS NOT NULL THEN 'a function of that name and arguments stands already' END
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
@@ -121,10 +143,13 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
-    -- The statement triggers cost an ordinary UPDATE no call: nothing is pending, so they do not fire.
+    v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
+        'OPERATOR(pg_catalog.=) %L', target);
+    -- The statement triggers cost an ordinary statement no call: nothing is pending, so they do not fire.
     v_pending constant text := $when$
         COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
-        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''$when$;
+        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''
+        OR $when$ || v_asked;
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -135,23 +160,19 @@ BEGIN
             ('_row', lifecycle._soft_delete_row_template()),
             ('_statement', lifecycle._soft_delete_statement_template())
         ) AS f (suffix, template)
-    ) || ARRAY[
-        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete',
-            'BEFORE DELETE ON %s FOR EACH ROW '
-            'WHEN (pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) ''on'')',
-            lifecycle._soft_delete_routine(target, ''), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'aa_soft_delete_begin',
-            format('BEFORE UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
-            lifecycle._soft_delete_routine(target, '_statement'), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_row',
-            format('BEFORE UPDATE ON %%s FOR EACH ROW '
-                'WHEN (OLD.%1$s IS DISTINCT FROM NEW.%1$s OR OLD.%2$s IS DISTINCT FROM NEW.%2$s)',
-                replace(quote_ident(deleted_at), '%', '%%'), replace(quote_ident(deletion_id), '%', '%%')),
-            lifecycle._soft_delete_routine(target, '_row'), true),
-        lifecycle._soft_delete_trigger_step(target::text, 'zz_soft_delete_end',
-            format('AFTER UPDATE ON %%s FOR EACH STATEMENT WHEN (%s)', v_pending),
-            lifecycle._soft_delete_routine(target, '_statement'), true)
-    ];
+    ) || ARRAY(
+        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
+            format('%s ON %%s FOR EACH %s WHEN (%s)', t.event, t.level, replace(t.condition, '%', '%%')),
+            lifecycle._soft_delete_routine(target, t.suffix), '', true)
+        FROM (VALUES
+            ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
+            ('aa_soft_delete_begin', 'BEFORE UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement'),
+            ('zz_soft_delete_row', 'BEFORE UPDATE', 'ROW', format(
+                'OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
+                '_row'),
+            ('zz_soft_delete_end', 'AFTER UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement')
+        ) AS t (name, event, level, condition, suffix)
+    );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS

@@ -1,5 +1,12 @@
--- An active view has the table's columns by name, is filtered by the one condition, and is updatable: that is what we
--- adopt.
+CREATE FUNCTION lifecycle._regexp_quote(words text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT regexp_replace(words, '([][\\.^$*+?(){}|])', '\\\1', 'g')
+$fn$;
+COMMENT ON FUNCTION lifecycle._regexp_quote(text) IS 'A text as a regular expression that matches nothing else.';
+
+-- An active view shows the key under its own names (our trigger finds the row by it), is filtered by the one condition,
+-- and is updatable: that is what we adopt. The catalog keeps no map from its columns to the table's, but its definition
+-- renders a column that is not renamed, and no other, as its plain name.
 CREATE FUNCTION lifecycle._is_active_view(candidate regclass, target regclass, deleted_at name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.relkind = 'v'
@@ -11,7 +18,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE r.ev_class = candidate
         ) = ARRAY[target::oid]
         AND pg_get_viewdef(candidate) ~ format('WHERE \((?:[^ ().]+\.)?%s IS NULL\);$',
-            regexp_replace(quote_ident(deleted_at), '([][\\.^$*+?(){}|])', '\\\1', 'g'))
+            lifecycle._regexp_quote(quote_ident(deleted_at)))
+        AND NOT EXISTS (
+            SELECT FROM unnest(lifecycle._key_columns(target)) AS k
+            WHERE pg_get_viewdef(candidate) !~ format('(?:^ SELECT|\n   ) (?:[^ (),]+\.)?%s(?:,\n|\n   FROM )',
+                lifecycle._regexp_quote(quote_ident(k.name)))
+        )
     FROM pg_class AS c WHERE c.oid = candidate
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_active_view(regclass, regclass, name) IS
@@ -100,11 +112,11 @@ BEGIN
                 keys, path),
             v_owner),
         lifecycle._soft_delete_trigger_step(view_identity, 'aa_soft_delete_begin',
-            'BEFORE DELETE ON %s FOR EACH STATEMENT', v_statement),
+            'BEFORE DELETE ON %s FOR EACH STATEMENT', v_statement, '''view'''),
         lifecycle._soft_delete_trigger_step(view_identity, 'soft_delete',
             'INSTEAD OF DELETE ON %s FOR EACH ROW', v_routine),
         lifecycle._soft_delete_trigger_step(view_identity, 'zz_soft_delete_end',
-            'AFTER DELETE ON %s FOR EACH STATEMENT', v_statement)
+            'AFTER DELETE ON %s FOR EACH STATEMENT', v_statement, '''view''')
     ];
 END
 $fn$;

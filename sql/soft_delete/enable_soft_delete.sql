@@ -16,17 +16,38 @@ BEGIN
                 THEN format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_parent)
                 ELSE 'Tables with inheritance children cannot be soft-deleted; partitioned tables can.' END;
     END IF;
-    IF cardinality(lifecycle._key_columns(target)) = 0 THEN
+    IF cardinality(lifecycle._key_columns(target)) IS DISTINCT FROM
+        (SELECT i.indnkeyatts::integer FROM pg_index AS i WHERE i.indrelid = target AND i.indisprimary)
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('%s has no primary key', target),
-            DETAIL = 'A soft delete names the row it deletes.',
+            DETAIL = 'A soft delete names the row it deletes; a key WITHOUT OVERLAPS does not.',
             HINT = format('ALTER TABLE %s ADD PRIMARY KEY (...)', target);
     END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
+
+CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column name;
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+        v_column := (lifecycle._soft_delete_columns(target)).deleted_at;
+    END IF;
+    IF v_column <> column_name THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete is enabled on %s with column %I, not %I', target, v_column, column_name),
+            HINT = format('Pass column_name => %L, or roll back first.', v_column);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_same_column(regclass, name) IS
+'Raises 55000 when the table is soft-deleted already by another column.';
 
 CREATE FUNCTION lifecycle.enable_soft_delete(
     target regclass,
@@ -44,6 +65,7 @@ BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
     PERFORM lifecycle._require_soft_deletable(target);
+    PERFORM lifecycle._require_same_column(target, column_name);
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'soft_delete', target,
         lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,

@@ -1,6 +1,7 @@
 -- A role sees the deletions of tables that it may read, and writes those of tables that it owns.
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
-USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid), 'SELECT'));
+USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
-CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE USING (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
+USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));

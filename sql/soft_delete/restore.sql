@@ -4,7 +4,7 @@ DECLARE
     v_rows bigint;
 BEGIN
     PERFORM set_config('lifecycle.last_restored', '', true);
-    v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE %s AND t.%2$I IS NOT NULL',
+    v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE (%s) AND t.%2$I IS NOT NULL',
         target, deleted_at, condition), path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     RETURN v_rows;
@@ -42,7 +42,7 @@ BEGIN
         END IF;
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
-        'deletion_id', nullif(current_setting('lifecycle.last_restored'), '')::bigint, 'count', v_rows);
+        'deletion_id', lifecycle._last_deletion('lifecycle.last_restored', target), 'count', v_rows);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.restore(regclass, jsonb, boolean, text) IS
@@ -98,7 +98,7 @@ CREATE FUNCTION lifecycle.restore(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_target regclass := (SELECT lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid)
+    v_target regclass := (SELECT lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin)
         FROM lifecycle.deletion AS d WHERE d.deletion_id = restore.deletion_id);
     v_columns record;
     v_rows bigint;

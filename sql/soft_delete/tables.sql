@@ -12,6 +12,7 @@ CREATE TABLE lifecycle.deletion (
     deleted_at timestamptz NOT NULL DEFAULT now(),
     session_role name NOT NULL DEFAULT session_user,
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    origin text NOT NULL DEFAULT lifecycle._origin(),
     restored_at timestamptz,
     restored_by name,
     restored_count bigint NOT NULL DEFAULT 0,
@@ -38,7 +39,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'deletion',
     'INSERT (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
     || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
-);
+),
+('deletion_deletion_id_seq', 'USAGE');
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('soft_delete', 'use'),
 ('restore', 'use'),
@@ -47,6 +49,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_may_record', 'use'),
 ('_soft_delete_columns', 'use'),
 ('_soft_delete_by', 'use'),
+('_may_mark_by_update', 'use'),
+('_last_deletion', 'use'),
 ('_restore_rows', 'use'),
 ('_key_columns', 'use'),
 ('_key_json', 'use'),
