@@ -3473,7 +3473,7 @@ COMMENT ON FUNCTION lifecycle._capture_columns(lifecycle.located_capture) IS
 'The key columns of a capture: in the source, where a rename is followed, and in the queue.';
 
 -- source: sql/capture/_require_key_column.sql
-CREATE FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name text)
+CREATE FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name regtype)
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF type_name IS NULL THEN
@@ -3495,7 +3495,7 @@ EXCEPTION WHEN undefined_function THEN
         HINT = 'Capture the primary key instead.';
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_key_column(regclass, name, text, text) IS
+COMMENT ON FUNCTION lifecycle._require_key_column(regclass, name, text, regtype) IS
 'Raises 42703, 0A000 or 42883 when a column cannot be captured.';
 
 -- source: sql/capture/_require_key_columns.sql
@@ -3527,7 +3527,7 @@ BEGIN
             MESSAGE = format('key_columns %s names a column twice, or none', v_columns);
     END IF;
     FOR v_column IN
-        SELECT c.name, a.attgenerated AS generated, lifecycle._base_type(a.atttypid, a.atttypmod) AS type
+        SELECT c.name, a.attgenerated AS generated, lifecycle._base_type(a.atttypid, a.atttypmod)::regtype AS type
         FROM unnest(v_columns) WITH ORDINALITY AS c (name, place)
         LEFT JOIN pg_attribute AS a
             ON a.attrelid = target AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped
@@ -3621,7 +3621,7 @@ COMMENT ON FUNCTION lifecycle._require_no_capture_triggers(regclass, name, text)
 CREATE FUNCTION lifecycle._own_columns(key_columns name[]) RETURNS name[]
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_own name[] := '{entered_at,all_rows}';
+    v_own name[] := '{entered_at,all_rows}'::name[];
 BEGIN
     WHILE v_own && key_columns LOOP
         v_own := ARRAY[v_own[1] || '_', v_own[2] || '_']::name[];
@@ -4375,17 +4375,15 @@ earlier step of the same stage makes; none when nothing is captured.';
 CREATE FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_bound constant bigint := 100000;
+    v_bound constant bigint := 100000::bigint;
+    v_time constant name := (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum = 1);
     v_readable constant boolean := has_schema_privilege('lifecycle_data', 'USAGE')
         AND has_table_privilege(queue, 'SELECT');
 BEGIN
     entries := 0;
     IF v_readable THEN
-        EXECUTE (
-            SELECT format('SELECT count(*), min(e.at) FROM (SELECT q.%I FROM %s AS q LIMIT $1) AS e (at)', a.attname,
-                queue)
-            FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum = 1
-        ) INTO entries, oldest USING v_bound;
+        EXECUTE format('SELECT count(*), min(e.at) FROM (SELECT q.%I FROM %s AS q LIMIT $1) AS e (at)', v_time, queue)
+            INTO entries, oldest USING v_bound;
     END IF;
     IF NOT v_readable OR entries = v_bound THEN
         entries := greatest(entries, pg_stat_get_live_tuples(queue));

@@ -143,7 +143,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._captures(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_queue(source regclass, consumer name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._base_type(type_oid oid, type_modifier integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_columns(capture lifecycle.located_capture);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name regtype);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key_columns(target regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_capturable(target regclass, trigger_level text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_no_capture_triggers(target regclass, consumer name, trigger_level text);

@@ -2,7 +2,7 @@
 CREATE FUNCTION lifecycle._own_columns(key_columns name[]) RETURNS name[]
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_own name[] := '{entered_at,all_rows}';
+    v_own name[] := '{entered_at,all_rows}'::name[];
 BEGIN
     WHILE v_own && key_columns LOOP
         v_own := ARRAY[v_own[1] || '_', v_own[2] || '_']::name[];

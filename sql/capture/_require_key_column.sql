@@ -1,4 +1,4 @@
-CREATE FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name text)
+CREATE FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name regtype)
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF type_name IS NULL THEN
@@ -20,5 +20,5 @@ EXCEPTION WHEN undefined_function THEN
         HINT = 'Capture the primary key instead.';
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_key_column(regclass, name, text, text) IS
+COMMENT ON FUNCTION lifecycle._require_key_column(regclass, name, text, regtype) IS
 'Raises 42703, 0A000 or 42883 when a column cannot be captured.';

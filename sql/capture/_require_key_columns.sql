@@ -26,7 +26,7 @@ BEGIN
             MESSAGE = format('key_columns %s names a column twice, or none', v_columns);
     END IF;
     FOR v_column IN
-        SELECT c.name, a.attgenerated AS generated, lifecycle._base_type(a.atttypid, a.atttypmod) AS type
+        SELECT c.name, a.attgenerated AS generated, lifecycle._base_type(a.atttypid, a.atttypmod)::regtype AS type
         FROM unnest(v_columns) WITH ORDINALITY AS c (name, place)
         LEFT JOIN pg_attribute AS a
             ON a.attrelid = target AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped

@@ -2,17 +2,15 @@
 CREATE FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_bound constant bigint := 100000;
+    v_bound constant bigint := 100000::bigint;
+    v_time constant name := (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum = 1);
     v_readable constant boolean := has_schema_privilege('lifecycle_data', 'USAGE')
         AND has_table_privilege(queue, 'SELECT');
 BEGIN
     entries := 0;
     IF v_readable THEN
-        EXECUTE (
-            SELECT format('SELECT count(*), min(e.at) FROM (SELECT q.%I FROM %s AS q LIMIT $1) AS e (at)', a.attname,
-                queue)
-            FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum = 1
-        ) INTO entries, oldest USING v_bound;
+        EXECUTE format('SELECT count(*), min(e.at) FROM (SELECT q.%I FROM %s AS q LIMIT $1) AS e (at)', v_time, queue)
+            INTO entries, oldest USING v_bound;
     END IF;
     IF NOT v_readable OR entries = v_bound THEN
         entries := greatest(entries, pg_stat_get_live_tuples(queue));
