@@ -27,6 +27,7 @@ SETTINGS = {"autovacuum": "off", "plpgsql.extra_warnings": "all"}
 
 MARKERS = (
     "core: plan, journal, rollback",
+    "capture: which rows changed",
     "soft_delete: soft delete and restore",
     "partition: partition management",
     "matview: materialized views",
