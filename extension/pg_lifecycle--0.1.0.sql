@@ -6030,7 +6030,7 @@ CREATE TYPE lifecycle.range_key AS (
     type regtype
 );
 COMMENT ON TYPE lifecycle.range_key IS
-'The key of a RANGE partitioned table: one column of type date, timestamp or timestamptz.';
+'The key of a RANGE partitioned table: one column of a type of times or numbers.';
 
 CREATE TYPE lifecycle.range_bound AS (
     literal text,
@@ -6038,8 +6038,15 @@ CREATE TYPE lifecycle.range_bound AS (
     local_time timestamp
 );
 COMMENT ON TYPE lifecycle.range_bound IS
-'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (seconds
-since 1970, -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names.';
+'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (of times
+the seconds since 1970; -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names; NULL
+for numbers.';
+
+CREATE TYPE lifecycle.range_ends AS (
+    lower_end lifecycle.range_bound,
+    upper_end lifecycle.range_bound
+);
+COMMENT ON TYPE lifecycle.range_ends IS 'A range: its two bounds.';
 
 CREATE TYPE lifecycle.range_partition AS (
     parent oid,
@@ -6063,6 +6070,17 @@ CREATE TYPE lifecycle.set_plan AS (
 COMMENT ON TYPE lifecycle.set_plan IS
 'The plan of one partitioned table among several, with what could not be planned.';
 
+CREATE TYPE lifecycle.due_set AS (
+    parent oid,
+    levels jsonb [],
+    options jsonb,
+    is_number boolean,
+    is_due boolean,
+    ahead_to numeric
+);
+COMMENT ON TYPE lifecycle.due_set IS
+'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
+
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,
     parent_name name,
@@ -6080,10 +6098,47 @@ COMMENT ON TYPE lifecycle.partition_size IS 'A row of lifecycle.check_partition_
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES ('check_partition_sizes', 'use');
 
+-- source: sql/partition/tables.sql
+-- What ought to stand. What stands, the catalogs say; lifecycle.validate_partitions() compares the two.
+CREATE TABLE lifecycle.partition_policy (
+    policy_id bigint GENERATED ALWAYS AS IDENTITY,
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    levels jsonb[] NOT NULL,
+    premake integer NOT NULL,
+    retention text,
+    time_zone text NOT NULL,
+    name_format text,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    managed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    managed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_policy_pkey PRIMARY KEY (policy_id),
+    CONSTRAINT partition_policy_parent_key UNIQUE (parent_oid, origin),
+    CONSTRAINT partition_policy_levels_check CHECK (cardinality(levels) > 0),
+    CONSTRAINT partition_policy_premake_check CHECK (premake BETWEEN 0 AND 1000)
+);
+COMMENT ON TABLE lifecycle.partition_policy IS
+'One row a managed table: its levels from itself downwards, how many partitions ahead, how long they are kept. Tables
+below it follow it, unless they have a row of their own. It is named by text and by oid; origin says which database the
+oid belongs to.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_policy',
+    'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
+    || 'UPDATE (parent, parent_oid, levels, premake, retention, time_zone, name_format, origin), DELETE'
+),
+('partition_policy_policy_id_seq', 'USAGE');
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
+
 -- source: sql/partition/_range_key.sql
-CREATE FUNCTION lifecycle._range_key(parent regclass) RETURNS lifecycle.range_key
+CREATE FUNCTION lifecycle._range_key(parent regclass, of_time boolean DEFAULT false) RETURNS lifecycle.range_key
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_time constant regtype[] := '{date,timestamp,timestamptz,uuid}';
+    v_numbers constant regtype[] := '{int2,int4,int8,numeric}';
     v_key record;
 BEGIN
     PERFORM lifecycle._require_table(parent, '{p}');
@@ -6093,22 +6148,47 @@ BEGIN
     LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0
     WHERE p.partrelid = parent;
     IF v_key.partstrat <> 'r' OR v_key.partnatts > 1 OR v_key.attname IS NULL
-        OR v_key.type NOT IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+        OR v_key.type <> ALL (v_time || v_numbers) OR of_time AND v_key.type <> ALL (v_time)
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
-            MESSAGE = format('the partitions of %s are not ranges of time', parent),
+            MESSAGE = format('the partitions of %s are not ranges of %s', parent,
+                CASE WHEN of_time THEN 'time' ELSE 'times or numbers' END),
             DETAIL = format('It is partitioned by %s%s.', v_key.definition, ', of type ' || v_key.type),
-            HINT = 'The key must be RANGE on one column of type date, timestamp or timestamptz.';
+            HINT = format('The key must be RANGE on one column of type %s.', array_to_string(
+                CASE WHEN of_time THEN v_time ELSE v_time || v_numbers END, ', '));
     END IF;
     RETURN ROW(v_key.attname, v_key.type);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._range_key(regclass) IS
-'The key of a table that is partitioned by ranges of time; raises 42809 for another kind of relation, 0A000 for another
-key.';
+COMMENT ON FUNCTION lifecycle._range_key(regclass, boolean) IS
+'The key of a table that is partitioned by ranges of times (a uuid counts as one) or numbers; raises 42809 for another
+kind of relation, 0A000 for another key.';
 
 -- source: sql/partition/_range_bound.sql
+-- UUIDs of version 7 begin with milliseconds since 1970. The rest of a bound is zero, lower than all of that
+-- millisecond.
+CREATE FUNCTION lifecycle._uuid_place(bound uuid) RETURNS numeric
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ('x' || left(h.digits, 12))::bit(48)::bigint / 1000.0
+        -- The other 80 bits stay below a millisecond, and keep their order.
+        + (('x' || substr(h.digits, 13, 10))::bit(40)::bigint * 1099511627776::numeric
+            + ('x' || right(h.digits, 10))::bit(40)::bigint) * 1e-28
+    FROM replace(bound::text, '-', '') AS h (digits)
+$fn$;
+COMMENT ON FUNCTION lifecycle._uuid_place(uuid) IS
+'Where a UUID lies among others: the seconds since 1970 of its version 7 time, and a fraction for its other bits.';
+
+CREATE FUNCTION lifecycle._uuid_bound(bound text) RETURNS uuid
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+    SELECT CASE
+        WHEN bound ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' THEN bound
+        ELSE rpad(lpad(to_hex((extract(epoch FROM bound::timestamptz) * 1000)::bigint), 12, '0'), 32, '0')
+    END::uuid
+$fn$;
+COMMENT ON FUNCTION lifecycle._uuid_bound(text) IS
+'A bound among UUIDs of version 7, given as a UUID or as a time, which is read in the zone of the session.';
+
 -- The one place where a bound that somebody wrote becomes a bound that everybody reads alike: with its offset from UTC
 -- for timestamptz, so that neither the statement nor the partition depends on the zone of a session. ISO order of year,
 -- month and day only.
@@ -6118,6 +6198,8 @@ DECLARE
     v_date date;
     v_timestamp timestamp;
     v_timestamptz timestamptz;
+    v_uuid uuid;
+    v_number numeric;
 BEGIN
     IF bound IS NULL OR _range_bound.time_zone IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
@@ -6128,57 +6210,177 @@ BEGIN
         RETURN ROW(upper(bound), CASE upper(bound) WHEN 'MINVALUE' THEN '-Infinity' ELSE 'Infinity' END::numeric,
             NULL::timestamp);
     END IF;
-    IF key_type = 'date'::regtype THEN
-        v_date := bound::date;
-        RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
-    ELSIF key_type = 'timestamp'::regtype THEN
-        v_timestamp := bound::timestamp;
-        RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
-    END IF;
-    v_timestamptz := bound::timestamptz;
-    RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
+    CASE key_type
+        WHEN 'date'::regtype THEN
+            v_date := bound::date;
+            RETURN ROW(quote_literal(v_date), extract(epoch FROM v_date), v_date::timestamp);
+        WHEN 'timestamp'::regtype THEN
+            v_timestamp := bound::timestamp;
+            RETURN ROW(quote_literal(v_timestamp), extract(epoch FROM v_timestamp), v_timestamp);
+        WHEN 'timestamptz'::regtype THEN
+            v_timestamptz := bound::timestamptz;
+            RETURN ROW(quote_literal(v_timestamptz), extract(epoch FROM v_timestamptz), v_timestamptz::timestamp);
+        WHEN 'uuid'::regtype THEN
+            v_uuid := lifecycle._uuid_bound(bound);
+            RETURN ROW(quote_literal(v_uuid), lifecycle._uuid_place(v_uuid),
+                to_timestamp(trunc(lifecycle._uuid_place(v_uuid), 3)::float8)::timestamp);
+        ELSE
+            v_number := CASE key_type
+                WHEN 'int2'::regtype THEN bound::smallint
+                WHEN 'int4'::regtype THEN bound::integer
+                WHEN 'int8'::regtype THEN bound::bigint
+                ELSE bound::numeric
+            END;
+            IF v_number IN ('NaN', 'Infinity', '-Infinity') THEN
+                RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                    MESSAGE = format('%s is no bound of a partition', v_number), HINT = 'Write MINVALUE or MAXVALUE.';
+            END IF;
+            RETURN ROW(quote_literal(v_number), v_number, NULL::timestamp);
+    END CASE;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_bound(regtype, text, text) IS
-'A bound given as text, read in a time zone. Raises 22004 for NULL, 22007 or 22008 for what is no such time, 22023 for
-an unknown zone.';
+'A bound given as text, times read in a time zone. Raises 22004 for NULL, 22007 or 22008 for what is no such time, 22P02
+or 22003 for what is no such number, 22023 for an unknown zone and for a number without end.';
+
+-- source: sql/partition/_period.sql
+-- Spans that a calendar or a clock can be cut into without a rest. Text without a unit is refused, as '30' would be 30
+-- seconds.
+CREATE FUNCTION lifecycle._period(
+    key_type regtype, every text, OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_every interval;
+BEGIN
+    IF key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN
+        width := every::numeric;
+        IF width > 0 AND width < 'Infinity' THEN
+            RETURN;
+        END IF;
+    ELSIF every ~ '[[:alpha:]]' THEN
+        v_every := every::interval;
+        months := 12 * extract(year FROM v_every) + extract(month FROM v_every);
+        days := extract(day FROM v_every);
+        seconds := extract(epoch FROM v_every - make_interval(months => months, days => days));
+        IF (months > 0 AND days = 0 AND seconds = 0) OR (months = 0 AND days > 0 AND seconds = 0)
+            OR (months = 0 AND days = 0 AND seconds >= 3600 AND key_type <> 'date'::regtype)
+        THEN
+            RETURN;
+        END IF;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+        MESSAGE = format('partitions of type %s cannot be every %s', key_type, coalesce(every, 'NULL')),
+        HINT = 'Times: whole years and months, or whole days, or an hour and more. Numbers: a number above zero.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._period(regtype, text) IS
+'An interval as months, days or seconds, of which one is not zero, or the width of a range of numbers; raises 22023.';
+
+-- Bounds are reckoned from one anchor, never from each other: the 31st does not become the 28th for ever. Days and
+-- months go by the calendar of the zone, so that a day may have 23 hours; hours go by the clock that never turns back.
+CREATE FUNCTION lifecycle._anchor(key_type regtype, months integer, days integer, time_zone text, anchor numeric)
+RETURNS timestamp LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN anchor IS NULL AND months > 0 THEN timestamp '2000-01-01'
+        WHEN anchor IS NULL THEN timestamp '2000-01-03'  -- a Monday
+        -- Where the clock skips midnight, the day begins at one.
+        WHEN a.local_time::date::timestamp AT TIME ZONE time_zone = to_timestamp(anchor::float8)
+            THEN a.local_time::date::timestamp
+        ELSE a.local_time
+    END
+    FROM (SELECT to_timestamp(anchor::float8) AT TIME ZONE time_zone AS local_time) AS a
+$fn$;
+COMMENT ON FUNCTION lifecycle._anchor(regtype, integer, integer, text, numeric) IS
+'The local time that periods of months or days are counted from.';
+
+CREATE FUNCTION lifecycle._periods(
+    key_type regtype, every text, time_zone text, anchor numeric, place numeric, ahead integer
+) RETURNS SETOF lifecycle.range_ends LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_period constant record := lifecycle._period(key_type, every);
+    v_zoned constant boolean := key_type IN ('timestamptz'::regtype, 'uuid'::regtype);
+    v_zone constant text := CASE WHEN v_zoned THEN _periods.time_zone ELSE 'UTC' END;
+    v_step constant interval := make_interval(months => v_period.months, days => v_period.days);
+    v_anchor timestamp;
+    v_now timestamp;
+    v_first bigint;
+    v_bounds text[];
+BEGIN
+    IF v_period.width IS NOT NULL THEN
+        v_first := floor((place - coalesce(anchor, 0)) / v_period.width);
+        v_bounds := ARRAY(SELECT (coalesce(anchor, 0) + (v_first + n) * v_period.width)::text
+            FROM generate_series(0, ahead + 1) AS n ORDER BY n);
+    ELSIF v_period.seconds > 0 THEN
+        v_first := floor((place - coalesce(anchor, 0)) / v_period.seconds);
+        v_bounds := ARRAY(SELECT to_timestamp((coalesce(anchor, 0) + (v_first + n) * v_period.seconds)::float8)::text
+            FROM generate_series(0, ahead + 1) AS n ORDER BY n);
+    ELSE
+        v_anchor := lifecycle._anchor(key_type, v_period.months, v_period.days, v_zone, anchor);
+        v_now := to_timestamp(place::float8) AT TIME ZONE v_zone;
+        v_first := CASE WHEN v_period.months > 0
+            THEN floor((12 * (extract(year FROM v_now) - extract(year FROM v_anchor))
+                + extract(month FROM v_now) - extract(month FROM v_anchor)) / v_period.months)
+            ELSE floor(extract(epoch FROM v_now - v_anchor) / 86400 / v_period.days)
+        END;
+        IF v_anchor + v_first * v_step > v_now THEN
+            v_first := v_first - 1;
+        END IF;
+        v_bounds := ARRAY(
+            SELECT CASE WHEN v_zoned THEN ((v_anchor + (v_first + n) * v_step) AT TIME ZONE v_zone)::text
+                ELSE (v_anchor + (v_first + n) * v_step)::text END
+            FROM generate_series(0, ahead + 1) AS n ORDER BY n);
+    END IF;
+    RETURN QUERY SELECT lifecycle._range_bound(key_type, v_bounds[n], v_zone),
+        lifecycle._range_bound(key_type, v_bounds[n + 1], v_zone)
+    FROM generate_series(1, ahead + 1) AS n ORDER BY n;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._periods(regtype, text, text, numeric, numeric, integer) IS
+'The period that holds a place, and so many after it, on the grid through the anchor (a bound of the set; NULL: the
+beginning of 2000, of a week, of an hour, or zero).';
 
 -- source: sql/partition/_range_partitions.sql
 -- All partitions of some tables with their real bounds, in one query. pg_get_expr is called for partitions that were
 -- chosen already: OFFSET 0 keeps the planner from decompiling the bounds of every partition in the database.
-CREATE FUNCTION lifecycle._range_partitions(parents oid[]) RETURNS SETOF lifecycle.range_partition
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+CREATE FUNCTION lifecycle._range_partitions(parents oid[], newest integer DEFAULT NULL)
+RETURNS SETOF lifecycle.range_partition LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     WITH chosen AS MATERIALIZED (
         SELECT i.inhparent AS parent, c.oid AS partition, c.relkind, c.relpartbound, a.atttypid AS type
         FROM pg_partitioned_table AS p
-        JOIN pg_inherits AS i ON i.inhparent = p.partrelid
+        CROSS JOIN LATERAL (
+            SELECT n.inhparent, n.inhrelid FROM pg_inherits AS n WHERE n.inhparent = p.partrelid
+            ORDER BY n.inhrelid DESC LIMIT newest
+        ) AS i
         JOIN pg_class AS c ON c.oid = i.inhrelid
         LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND p.partnatts = 1
         WHERE p.partrelid = ANY (parents) AND p.partstrat = 'r'
         OFFSET 0
     ), rendered AS MATERIALIZED (
-        -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time holds no quote itself
-        SELECT c.*, string_to_array(pg_get_expr(c.relpartbound, c.partition), '''') AS bound FROM chosen AS c
+        -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time, a number or a UUID holds no quote itself
+        SELECT c.*, string_to_array(
+            substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ') TO ('
+        ) AS bound
+        FROM chosen AS c
     ), ends AS (
-        SELECT r.parent, r.partition, r.relkind, r.type, r.bound[1] = 'DEFAULT' AS is_default, e.side, e.written
+        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = '{}' AS is_default, e.side, e.written
         FROM rendered AS r
         CROSS JOIN LATERAL (VALUES
-            ('lower', CASE
-                WHEN r.bound[1] LIKE 'FOR VALUES FROM (M%' THEN substr(r.bound[1], 18, 8)
-                ELSE r.bound[2]
-            END),
-            ('upper', CASE
-                WHEN r.bound[cardinality(r.bound)] LIKE '%TO (M%' THEN left(right(r.bound[cardinality(r.bound)], 9), 8)
-                ELSE r.bound[cardinality(r.bound) - 1]
-            END)
+            ('lower', r.bound[1]),
+            ('upper', rtrim(r.bound[2], ')'))
         ) AS e (side, written)
     ), placed AS (
-        SELECT e.*, CASE
+        SELECT e.parent, e.partition, e.relkind, e.is_default, e.side, e.written, CASE
+            WHEN e.written IS NULL THEN NULL
             WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
             WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
             WHEN e.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
             WHEN e.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
             WHEN e.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
+            WHEN e.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
+            WHEN e.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+                THEN e.written::numeric
         END AS place
         FROM ends AS e
     )
@@ -6190,9 +6392,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
     FROM placed AS p
     GROUP BY p.parent, p.partition, p.relkind, p.is_default
 $fn$;
-COMMENT ON FUNCTION lifecycle._range_partitions(oid[]) IS
-'The partitions of tables that are partitioned by ranges of time, with their bounds; those of the default partition are
-NULL.';
+COMMENT ON FUNCTION lifecycle._range_partitions(oid[], integer) IS
+'The partitions of tables that are partitioned by ranges, with their bounds (NULL of the default
+partition); only so many that were made last, where a number is given.';
 
 -- source: sql/partition/_partition_name.sql
 -- A set that has a style of names keeps it: all siblings must end with their lower bound in the same format behind the
@@ -6219,73 +6421,111 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sibling_style(regclass, text, text[]) IS
 'The beginning and the to_char format that the names of all partitions of a table share; NULLs when they share none.';
 
+CREATE FUNCTION lifecycle._number_prefix(parent regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT min(left(c.relname, -length(p.lower_place::text)))
+    FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+    JOIN pg_class AS c ON c.oid = p.partition
+    WHERE p.lower_place > '-Infinity' AND p.lower_place < 'Infinity'
+    HAVING bool_and(right(c.relname, length(p.lower_place::text)) = p.lower_place::text)
+        AND count(DISTINCT left(c.relname, -length(p.lower_place::text))) = 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._number_prefix(regclass) IS
+'What the names of all partitions of numbers share before their lower bound; NULL when they do not end with it.';
+
+CREATE FUNCTION lifecycle._name_formats(lower_end lifecycle.range_bound, upper_end lifecycle.range_bound) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN f.begins = date_trunc('year', f.begins) AND f.begins + interval '1 year' = upper_end.local_time
+            THEN '{YYYY,"\"y\"YYYY",YYYYMMDD,YYYY_MM_DD,YYYY-MM-DD}'
+        WHEN f.begins = date_trunc('month', f.begins) AND f.begins + interval '1 month' = upper_end.local_time
+            THEN '{YYYY_MM,"\"y\"YYYY\"m\"MM",YYYYMM,YYYY-MM,YYYYMMDD,YYYY_MM_DD,YYYY-MM-DD}'
+        WHEN f.begins = date_trunc('day', f.begins) THEN '{YYYY_MM_DD,YYYYMMDD,YYYY-MM-DD}'
+        WHEN f.begins = date_trunc('hour', f.begins) AND upper_end.local_time = f.begins + interval '1 hour'
+            THEN '{YYYY_MM_DD_HH24,YYYY_MM_DD_HH24MISS,YYYYMMDD_HH24MISS}'
+        ELSE '{YYYY_MM_DD_HH24MISS,YYYYMMDD_HH24MISS}'
+    END::text[]
+    FROM (SELECT lower_end.local_time AS begins) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._name_formats(lifecycle.range_bound, lifecycle.range_bound) IS
+'The to_char formats in which the name of a partition may say what it holds, the one of new sets first.';
+
+CREATE FUNCTION lifecycle._first_name(
+    parent_name text, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, name_format text DEFAULT NULL
+) RETURNS name LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN lower_end.local_time IS NULL AND lower_end.place > '-Infinity'
+            -- A minus would have to be quoted.
+            THEN lifecycle._name(ARRAY[parent_name], translate(lower_end.place::text, '-.', 'm_'))
+        WHEN lower_end.local_time IS NULL OR NOT isfinite(lower_end.local_time)
+            THEN lifecycle._name(ARRAY[parent_name], 'first')
+        WHEN name_format IS NOT NULL
+            THEN lifecycle._name(ARRAY[parent_name || to_char(lower_end.local_time, name_format)])
+        ELSE lifecycle._name(ARRAY[parent_name],
+            to_char(lower_end.local_time, (lifecycle._name_formats(lower_end, upper_end))[1]))
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._first_name(text, lifecycle.range_bound, lifecycle.range_bound, text) IS
+'The name of a partition where no siblings have a style: <parent>_YYYY_MM for a month, <parent>_<bound> for numbers.';
+
 CREATE FUNCTION lifecycle._partition_name(
-    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, time_zone text
+    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, time_zone text,
+    name_format text DEFAULT NULL
 ) RETURNS name LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_from constant timestamp := lower_end.local_time;
-    v_formats text[];
     v_style record;
-    v_prefix text;
 BEGIN
-    IF v_from IS NULL OR NOT isfinite(v_from) THEN
-        RETURN lifecycle._name(ARRAY[(SELECT c.relname::text FROM pg_class AS c WHERE c.oid = parent)], 'first');
+    IF name_format IS NULL AND lower_end.place > '-Infinity' AND lower_end.place < 'Infinity' THEN
+        IF lower_end.local_time IS NULL THEN
+            SELECT lifecycle._number_prefix(parent) AS prefix, lower_end.place::text AS ending INTO v_style;
+        ELSE
+            SELECT s.prefix, to_char(lower_end.local_time, s.format) AS ending INTO v_style
+            FROM lifecycle._sibling_style(parent, time_zone, lifecycle._name_formats(lower_end, upper_end)) AS s;
+        END IF;
+        IF v_style.prefix IS NOT NULL THEN
+            RETURN lifecycle._name(ARRAY[v_style.prefix || v_style.ending]);
+        END IF;
     END IF;
-    v_formats := CASE
-        WHEN v_from = date_trunc('month', v_from) AND v_from + interval '1 month' = upper_end.local_time
-            THEN '{YYYY_MM,"\"y\"YYYY\"m\"MM",YYYYMM,YYYY-MM,YYYYMMDD,YYYY_MM_DD,YYYY-MM-DD}'
-        WHEN v_from = date_trunc('day', v_from) THEN '{YYYY_MM_DD,YYYYMMDD,YYYY-MM-DD}'
-        ELSE '{YYYY_MM_DD_HH24MISS,YYYYMMDD_HH24MISS}'
-    END::text[];
-    SELECT s.* INTO v_style FROM lifecycle._sibling_style(parent, time_zone, v_formats) AS s;
-    IF v_style.format IS NOT NULL THEN
-        RETURN lifecycle._name(ARRAY[v_style.prefix || to_char(v_from, v_style.format)]);
-    END IF;
-    SELECT c.relname::text INTO v_prefix FROM pg_class AS c WHERE c.oid = parent;
-    RETURN lifecycle._name(ARRAY[v_prefix], to_char(v_from, v_formats[1]));
+    RETURN lifecycle._first_name((SELECT c.relname::text FROM pg_class AS c WHERE c.oid = parent), lower_end, upper_end,
+        name_format);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_name(
-    regclass, lifecycle.range_bound, lifecycle.range_bound, text
-) IS 'The name of a new partition: in the style of its siblings, else <parent>_YYYY_MM for a month.';
+    regclass, lifecycle.range_bound, lifecycle.range_bound, text, text
+) IS 'The name of a new partition: as the format says, else in the style of its siblings, else as the first one.';
 
--- Where a new partition goes, and under which name: a name that is taken gets the hash of the bounds.
-CREATE FUNCTION lifecycle._partition_identity(
-    parent regclass, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound, time_zone text,
-    partition_name name
-) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- Where a new partition goes, and under which name: a name that is taken gets a hash of what the partition is for.
+CREATE FUNCTION lifecycle._free_identity(parent text, wanted name, asked_for boolean, salt text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_name name := coalesce(partition_name, lifecycle._partition_name(parent, lower_end, upper_end, time_zone));
     -- The schema of the siblings when they share one, else the parent's.
-    v_schema constant regnamespace := (
+    v_schema constant text := coalesce((
         SELECT (CASE WHEN min(s.relnamespace) = max(s.relnamespace) THEN min(s.relnamespace) ELSE p.relnamespace END)
-            ::regnamespace
+            ::regnamespace::text
         FROM pg_class AS p
         LEFT JOIN pg_inherits AS i ON i.inhparent = p.oid
         LEFT JOIN pg_class AS s ON s.oid = i.inhrelid
-        WHERE p.oid = parent
+        WHERE p.oid = to_regclass(parent)
         GROUP BY p.relnamespace
-    );
+    ), quote_ident((parse_ident(parent))[1]));
 BEGIN
     -- A table needs a free type name, too.
-    IF NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = v_schema AND t.typname = v_name)
-        AND to_regclass(format('%s.%I', v_schema, v_name)) IS NULL
+    IF NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = v_schema::regnamespace AND t.typname = wanted)
+        AND to_regclass(format('%s.%I', v_schema, wanted)) IS NULL
     THEN
-        RETURN format('%s.%I', v_schema, v_name);
+        RETURN format('%s.%I', v_schema, wanted);
     END IF;
-    IF partition_name IS NOT NULL THEN
+    IF asked_for THEN
         RAISE EXCEPTION USING
             ERRCODE = 'duplicate_table',
-            MESSAGE = format('%s.%I exists already and is no partition with these bounds', v_schema, v_name),
+            MESSAGE = format('%s.%I exists already and is no partition with these bounds', v_schema, wanted),
             HINT = 'Choose another partition_name, or leave it out.';
     END IF;
-    RETURN format('%s.%I', v_schema, lifecycle._name(ARRAY[v_name::text],
-        left(md5(concat_ws(' ', parent, lower_end.literal, upper_end.literal)), 8)));
+    RETURN format('%s.%I', v_schema, lifecycle._name(ARRAY[wanted::text], left(md5(concat_ws(' ', parent, salt)), 8)));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_identity(
-    regclass, lifecycle.range_bound, lifecycle.range_bound, text, name
-) IS 'The qualified name of a new partition; raises 42P07 when a name that was asked for is taken.';
+COMMENT ON FUNCTION lifecycle._free_identity(text, name, boolean, text) IS
+'The qualified name of a new partition; raises 42P07 when a name that was asked for is taken.';
 
 -- source: sql/partition/_copy_policy.sql
 -- A policy's subquery names its table ("orders.id"); the copy must name the partition instead. By tokens, so that a
@@ -6401,10 +6641,10 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             format('ALTER TABLE %s REPLICA IDENTITY NOTHING', partition))]
         WHEN n.identity = 'i' AND x.parent_index IS NOT NULL THEN ARRAY[lifecycle._step('set replica identity',
             'table ' || partition, format('DO %L', format(
-                'BEGIN EXECUTE (SELECT pg_catalog.format(%L, c.relname) FROM pg_catalog.pg_inherits AS i '
-                || 'JOIN pg_catalog.pg_index AS x ON x.indexrelid OPERATOR(pg_catalog.=) i.inhrelid '
+                'BEGIN EXECUTE (SELECT pg_catalog.format(%L, c.relname) FROM pg_catalog.pg_index AS x '
                 || 'JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid '
-                || 'WHERE i.inhparent OPERATOR(pg_catalog.=) %L::pg_catalog.regclass '
+                || 'CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) AS a (relid) '
+                || 'WHERE a.relid OPERATOR(pg_catalog.=) %L::pg_catalog.regclass '
                 || 'AND x.indrelid OPERATOR(pg_catalog.=) %L::pg_catalog.regclass); END',
                 format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %%I', replace(partition, '%', '%%')),
                 x.parent_index, partition)))]
@@ -6425,34 +6665,44 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._partition_replica_identity(regclass, oid, text) IS
 'The step that sets the replica identity of a new partition as the parent, or else the newest sibling, has it.';
 
+-- The parent may itself be made in the same plan; then its nearest ancestor that stands is the model.
 CREATE FUNCTION lifecycle._partition_steps(
-    parent regclass, sibling oid, partition text, bounds text, note text
+    model regclass,
+    sibling oid,
+    partition text,
+    bounds text,
+    note text,
+    parent text DEFAULT NULL,
+    partition_by text DEFAULT NULL
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_parent constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = parent);
+    v_model constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = model);
     v_sibling constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = _partition_steps.sibling);
+    v_parent constant text := coalesce(parent, model::text);
     v_object constant text := 'table ' || partition;
-    v_comment constant text := obj_description(parent, 'pg_class');
+    v_comment constant text := obj_description(model, 'pg_class');
     v_plan lifecycle.plan_step[];
 BEGIN
     v_plan := ARRAY[lifecycle._step('create partition', v_object,
-        format('CREATE%s TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s',
-            CASE v_sibling.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END, partition, parent,
-            lifecycle._storage_clauses(parent, _partition_steps.sibling)),
+        format('CREATE%s TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s%s',
+            CASE WHEN partition_by IS NULL AND v_sibling.relpersistence = 'u' THEN ' UNLOGGED' ELSE '' END, partition,
+            v_parent, ' PARTITION BY ' || partition_by,
+            -- A partitioned table has no storage.
+            lifecycle._storage_clauses(model, CASE WHEN partition_by IS NULL THEN _partition_steps.sibling END)),
         format('DROP TABLE %s', partition), note => _partition_steps.note)];
-    IF pg_get_userbyid(v_parent.relowner) <> current_user THEN
+    IF pg_get_userbyid(v_model.relowner) <> current_user THEN
         v_plan := v_plan || lifecycle._step('set owner', v_object,
-            format('ALTER TABLE %s OWNER TO %I', partition, pg_get_userbyid(v_parent.relowner)));
+            format('ALTER TABLE %s OWNER TO %I', partition, pg_get_userbyid(v_model.relowner)));
     END IF;
-    v_plan := v_plan || lifecycle._partition_grants(parent, partition);
-    IF v_parent.relrowsecurity OR v_sibling.relrowsecurity THEN
+    v_plan := v_plan || lifecycle._partition_grants(model, partition);
+    IF v_model.relrowsecurity OR v_sibling.relrowsecurity THEN
         v_plan := v_plan || lifecycle._step('enable row security', v_object,
             format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY%s', partition,
-                CASE WHEN v_parent.relforcerowsecurity OR v_sibling.relforcerowsecurity
+                CASE WHEN v_model.relforcerowsecurity OR v_sibling.relforcerowsecurity
                     THEN ', FORCE ROW LEVEL SECURITY' ELSE '' END));
     END IF;
     v_plan := v_plan || ARRAY(
-        SELECT lifecycle._copy_policy(p.oid, partition) FROM pg_policy AS p WHERE p.polrelid = parent ORDER BY p.polname
+        SELECT lifecycle._copy_policy(p.oid, partition) FROM pg_policy AS p WHERE p.polrelid = model ORDER BY p.polname
     );
     IF v_comment IS NOT NULL
         AND (v_sibling IS NULL OR obj_description(_partition_steps.sibling, 'pg_class') = v_comment)
@@ -6461,13 +6711,13 @@ BEGIN
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
     RETURN v_plan || lifecycle._step('attach partition', v_object,
-            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, bounds),
-            format('ALTER TABLE %s DETACH PARTITION %s', parent, partition))
-        || lifecycle._partition_replica_identity(parent, _partition_steps.sibling, partition);
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
+            format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
+        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text) IS
-'The steps that make a partition like its parent and attach it.';
+COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text) IS
+'The steps that make a partition like a model, its parent or what stands above it, and attach it.';
 
 -- source: sql/partition/_lock_attach.sql
 -- ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which hinders no reader or writer; SHARE ROW EXCLUSIVE at the
@@ -6498,6 +6748,81 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
+
+-- source: sql/partition/_levels.sql
+-- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
+CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('%s (%I)', upper(levels[1] ->> 'method'), levels[1] ->> 'column') WHERE cardinality(levels) > 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_by(jsonb[]) IS 'PARTITION BY of the first of some levels; NULL without one.';
+
+CREATE FUNCTION lifecycle._level_type(model regclass, level jsonb) RETURNS regtype
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT a.atttypid::regtype FROM pg_attribute AS a
+    WHERE a.attrelid = model AND a.attname = level ->> 'column' AND a.attnum > 0 AND NOT a.attisdropped
+$fn$;
+COMMENT ON FUNCTION lifecycle._level_type(regclass, jsonb) IS 'The type of the column of a level.';
+
+CREATE FUNCTION lifecycle._require_levels(model regclass, levels jsonb[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_level jsonb;
+    v_type regtype;
+BEGIN
+    IF coalesce(cardinality(levels), 0) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no level was given',
+            HINT = 'For example levels => ARRAY[lifecycle.by_range(''created_at'', ''1 month'')].';
+    END IF;
+    FOREACH v_level IN ARRAY levels LOOP
+        v_type := lifecycle._level_type(model, v_level);
+        IF v_level ->> 'column' IS NULL OR v_type IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+                MESSAGE = format('%s has no column %s', model, coalesce(v_level ->> 'column', 'NULL')),
+                DETAIL = format('The level is %s.', v_level);
+        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^[1-9][0-9]{0,4}$'
+            OR coalesce(v_level ->> 'method', '') NOT IN ('list', 'range', 'hash')
+        THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s is no level', v_level),
+                HINT = 'Use lifecycle.by_list, lifecycle.by_range and lifecycle.by_hash.';
+        ELSIF v_level ->> 'method' = 'range' THEN
+            PERFORM lifecycle._period(v_type, v_level ->> 'every');
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_levels(regclass, jsonb[]) IS
+'Raises 22023 or 42703 for levels that a table cannot have.';
+
+-- source: sql/partition/_list_partition.sql
+-- FOR VALUES IN ('a', 1, NULL): which partition holds a value is asked of the type, not of the spelling.
+CREATE FUNCTION lifecycle._list_values(partition oid) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC'
+SET standard_conforming_strings = on AS $fn$
+    SELECT array_agg(CASE WHEN v.found[1] IS NOT NULL THEN replace(v.found[1], '''''', '''')
+        ELSE nullif(v.found[2], 'NULL') END ORDER BY v.place)
+    FROM pg_class AS c
+    CROSS JOIN LATERAL regexp_matches(substr(pg_get_expr(c.relpartbound, c.oid), 16),
+        'B?''((?:[^'']|'''')*)''|([^,() '']+)', 'g') WITH ORDINALITY AS v (found, place)
+    WHERE c.oid = partition AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+$fn$;
+COMMENT ON FUNCTION lifecycle._list_values(oid) IS
+'The values of a LIST partition as text; NULL of the default partition.';
+
+CREATE FUNCTION lifecycle._list_partition(parent regclass, type text, value text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_found regclass;
+BEGIN
+    EXECUTE format('SELECT i.inhrelid FROM pg_inherits AS i '
+        'CROSS JOIN LATERAL unnest(lifecycle._list_values(i.inhrelid)) AS v (value) '
+        'WHERE i.inhparent = $1 AND (v.value::%1$s = $2::%1$s OR v.value IS NULL AND $2 IS NULL)', type)
+    INTO v_found USING parent::oid, value;
+    RETURN v_found;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._list_partition(regclass, text, text) IS
+'The partition that holds a value of a LIST key, other than the default partition; NULL when there is none.';
 
 -- source: sql/partition/_plan_partition.sql
 -- Where the range stands among those that are there.
@@ -6612,58 +6937,479 @@ COMMENT ON FUNCTION lifecycle._require_empty_default(
 'Raises 23514 with their number when the default partition holds rows of a range; else returns what is to be said about
 it, NULL where there is no default partition.';
 
+-- What is asked for stands: inside one partition, or covered by several to the last second.
+CREATE FUNCTION lifecycle._standing_range(ends lifecycle.range_bound[], partitions lifecycle.range_partition[])
+RETURNS oid[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(p.partition ORDER BY p.lower_place)
+    FROM unnest(partitions) AS p
+    WHERE p.lower_place < ends[2].place AND p.upper_place > ends[1].place
+    HAVING bool_or(p.lower_place <= ends[1].place AND p.upper_place >= ends[2].place)
+        OR sum(least(p.upper_place, ends[2].place) - greatest(p.lower_place, ends[1].place))
+            = nullif(ends[2].place - ends[1].place, 'Infinity')
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_range(lifecycle.range_bound[], lifecycle.range_partition[]) IS
+'The partitions that cover a range; NULL when they do not.';
+
+-- Other tools write other bits behind the time of a UUID: begin where the neighbour ends, and end where it begins.
+CREATE FUNCTION lifecycle._snapped(ends lifecycle.range_bound[], partitions lifecycle.range_partition[])
+RETURNS lifecycle.range_bound[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(coalesce((
+        SELECT ROW(quote_literal(n.bound), n.place, (e.bound).local_time)::lifecycle.range_bound
+        FROM unnest(partitions) AS p
+        CROSS JOIN LATERAL (VALUES (p.lower_bound, p.lower_place), (p.upper_bound, p.upper_place)) AS n (bound, place)
+        WHERE n.place > '-Infinity' AND n.place < 'Infinity' AND trunc(n.place, 3) = trunc((e.bound).place, 3)
+        LIMIT 1
+    ), e.bound) ORDER BY e.place)
+    FROM (SELECT ends[n] AS bound, n AS place FROM generate_series(1, 2) AS n) AS e
+$fn$;
+COMMENT ON FUNCTION lifecycle._snapped(lifecycle.range_bound[], lifecycle.range_partition[]) IS
+'The bounds of a range of UUIDs, each replaced by the bound of a partition in the same millisecond.';
+
 CREATE FUNCTION lifecycle._plan_partition(
     parent regclass,
     key lifecycle.range_key,
     ends lifecycle.range_bound[],
     partition_name name,
     time_zone text,
-    is_month boolean
+    is_month boolean,
+    levels jsonb[] DEFAULT '{}',
+    path text[] DEFAULT '{}',
+    options jsonb DEFAULT '{}'
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_partitions constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(
         ARRAY[parent::oid]) AS p);
-    v_zone constant text := CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END;
-    v_standing text;
+    v_ends constant lifecycle.range_bound[] := CASE key.type
+        WHEN 'uuid'::regtype THEN lifecycle._snapped(ends, v_partitions) ELSE ends END;
+    v_standing constant oid[] := lifecycle._standing_range(v_ends, v_partitions);
+    v_zone constant text := CASE WHEN key.type IN ('timestamptz', 'uuid') THEN time_zone ELSE 'UTC' END;
     v_newest lifecycle.range_partition;
+    v_identity text;
     v_note text;
 BEGIN
-    -- Inside one partition, or covered by several to the last second.
-    SELECT string_agg(format('%s', p.partition::regclass), ', ' ORDER BY p.lower_place) INTO v_standing
-    FROM unnest(v_partitions) AS p
-    WHERE p.lower_place < ends[2].place AND p.upper_place > ends[1].place
-    HAVING bool_or(p.lower_place <= ends[1].place AND p.upper_place >= ends[2].place)
-        OR sum(least(p.upper_place, ends[2].place) - greatest(p.lower_place, ends[1].place))
-            = nullif(ends[2].place - ends[1].place, 'Infinity');
     IF v_standing IS NOT NULL THEN
-        RETURN ARRAY[lifecycle._step('create partition', 'table ' || v_standing, NULL,
-            note => format('holds FROM (%s) TO (%s) already', ends[1].literal, ends[2].literal))];
+        RETURN lifecycle._step('create partition',
+            'table ' || (SELECT string_agg(s::regclass::text, ', ') FROM unnest(v_standing) AS s), NULL,
+            note => format('holds FROM (%s) TO (%s) already', v_ends[1].literal, v_ends[2].literal))
+            || lifecycle._plan_level(v_standing[1], v_standing[1]::regclass::text, v_standing[1], levels, path,
+                options);
     END IF;
-    PERFORM lifecycle._require_free_range(parent, ends[1], ends[2], v_partitions);
+    PERFORM lifecycle._require_free_range(parent, v_ends[1], v_ends[2], v_partitions);
     IF is_month THEN
-        PERFORM lifecycle._require_fitting_month(parent, ends, v_partitions, v_zone);
+        PERFORM lifecycle._require_fitting_month(parent, v_ends, v_partitions, v_zone);
     END IF;
     SELECT p.* INTO v_newest FROM unnest(v_partitions) AS p
     WHERE NOT p.is_default AND p.relkind <> 'f' ORDER BY p.upper_place DESC LIMIT 1;
-    IF v_newest.relkind = 'p' THEN
+    IF v_newest.relkind = 'p' AND cardinality(levels) = 0 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
             MESSAGE = format('the partitions of %s are partitioned themselves', parent),
             DETAIL = format('%s is, so a new partition would have to be.', v_newest.partition::regclass),
-            HINT = 'Create it and its partitions by hand, or call this for a table whose partitions are plain tables.';
+            HINT = 'Describe all levels with lifecycle.manage_partitions(..., levels => ...).';
     END IF;
-    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone END,
-        lifecycle._require_empty_default(parent, key, ends[1], ends[2]));
-    RETURN lifecycle._partition_steps(parent, v_newest.partition,
-        lifecycle._partition_identity(parent, ends[1], ends[2], v_zone, partition_name),
-        format('FOR VALUES FROM (%s) TO (%s)', ends[1].literal, ends[2].literal),
-        nullif(v_note, ''));
+    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type IN ('timestamptz', 'uuid') THEN time_zone END,
+        lifecycle._require_empty_default(parent, key, v_ends[1], v_ends[2]));
+    v_identity := lifecycle._free_identity(parent::text, coalesce(partition_name,
+            lifecycle._partition_name(parent, v_ends[1], v_ends[2], v_zone, options ->> 'name_format')),
+        partition_name IS NOT NULL, concat_ws(' ', v_ends[1].literal, v_ends[2].literal));
+    RETURN lifecycle._partition_steps(parent, v_newest.partition, v_identity,
+            format('FOR VALUES FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal), nullif(v_note, ''),
+            partition_by => lifecycle._partition_by(levels))
+        || lifecycle._plan_level(parent, v_identity, NULL, levels, path, options);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_partition(
-    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean
+    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean, jsonb[], text[], jsonb
 ) IS
-'The plan of one new partition; a skipped step where the range is covered already.';
+'The plan of one new partition and what is below it; a skipped step where the range is covered already.';
+
+-- source: sql/partition/_plan_level.sql
+-- A short word for a value: a UUID by its first digits, so that two of them and a month fit into a name; letters and
+-- digits of anything else. What looks alike gets a hash when the name is taken.
+CREATE FUNCTION lifecycle._value_label(list_values text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(coalesce(nullif(left(CASE
+        WHEN v.value IS NULL THEN 'null'
+        WHEN v.value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN left(v.value, 8)
+        ELSE trim(BOTH '_' FROM regexp_replace(lower(v.value), '[^[:alnum:]]+', '_', 'g'))
+    END, 20), ''), 'other'), '_' ORDER BY v.place)
+    FROM unnest(list_values[:3]) WITH ORDINALITY AS v (value, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._value_label(text[]) IS 'What the name of a LIST partition says of its values.';
+
+-- Numbers have no clock: their now is the highest one there.
+CREATE FUNCTION lifecycle._place_now(parent oid, model regclass, level jsonb) RETURNS numeric
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_place numeric := extract(epoch FROM now());
+BEGIN
+    IF lifecycle._level_type(model, level) IN ('int2', 'int4', 'int8', 'numeric') THEN
+        IF parent IS NULL THEN
+            RETURN 0;
+        END IF;
+        EXECUTE format('SELECT coalesce(max(t.%I), 0) FROM %s AS t', level ->> 'column', parent::regclass) INTO v_place;
+    END IF;
+    RETURN v_place;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._place_now(oid, regclass, jsonb) IS
+'Where the present lies among the bounds of a RANGE level.';
+
+CREATE FUNCTION lifecycle._plan_range_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(model, levels[1]);
+    v_zone constant text := coalesce(options ->> 'time_zone', current_setting('TimeZone'));
+    v_anchor constant numeric := (SELECT max(p.upper_place) FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p
+        WHERE p.upper_place < 'Infinity');
+    v_ends lifecycle.range_ends;
+    v_identity text;
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    FOR v_ends IN SELECT * FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor,
+        lifecycle._place_now(parent_oid, model, levels[1]), (options ->> 'premake')::integer)
+    LOOP
+        IF parent_oid IS NOT NULL THEN
+            v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),
+                ARRAY[v_ends.lower_end, v_ends.upper_end], NULL, v_zone, false, levels[2:], path, options);
+            CONTINUE;
+        END IF;
+        v_identity := lifecycle._free_identity(parent, lifecycle._first_name((parse_ident(parent))[2], v_ends.lower_end,
+            v_ends.upper_end, options ->> 'name_format'), false, (v_ends.lower_end).literal);
+        v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+                format('FOR VALUES FROM (%s) TO (%s)', (v_ends.lower_end).literal, (v_ends.upper_end).literal), NULL,
+                parent, lifecycle._partition_by(levels[2:]))
+            || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of the present and coming partitions of a RANGE level, with what is below them.';
+
+CREATE FUNCTION lifecycle._plan_list_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
+    list_values text[] DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_values text[];
+    v_type constant regtype := lifecycle._level_type(model, levels[1]);
+    v_literals text;
+    v_standing regclass;
+    v_identity text;
+BEGIN
+    -- As the type prints them: one spelling for a value, and an error for what is none.
+    EXECUTE format('SELECT array_agg(v.value::%s::text ORDER BY v.place) '
+        'FROM unnest($1) WITH ORDINALITY AS v (value, place)', v_type)
+    INTO v_values USING coalesce(list_values, path[1:1]);
+    v_literals := (SELECT string_agg(quote_nullable(v.value), ', ' ORDER BY v.place)
+        FROM unnest(v_values) WITH ORDINALITY AS v (value, place));
+    IF parent_oid IS NOT NULL THEN
+        v_standing := (SELECT min(lifecycle._list_partition(parent_oid, v_type::text, v.value)::oid)
+            FROM unnest(v_values) AS v (value));
+    END IF;
+    IF v_standing IS NOT NULL THEN
+        RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
+            note => format('holds %s already', v_literals))
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path[2:], options);
+    END IF;
+    v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
+            lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
+        options ? 'partition_name', v_literals);
+    RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]))
+        || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path[2:], options - 'partition_name');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_list_level(regclass, text, oid, jsonb[], text[], jsonb, text[]) IS
+'The plan of one LIST partition, by default that of the first value of the path, with what is below it.';
+
+CREATE FUNCTION lifecycle._plan_hash_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_modulus constant integer := (levels[1] ->> 'modulus')::integer;
+    v_standing regclass;
+    v_identity text;
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    FOR v_remainder IN 0..v_modulus - 1 LOOP
+        v_standing := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, c.oid)
+                = format('FOR VALUES WITH (modulus %s, remainder %s)', v_modulus, v_remainder));
+        IF v_standing IS NOT NULL THEN
+            v_plan := v_plan || lifecycle._step('create partition', 'table ' || v_standing, NULL,
+                    note => format('holds remainder %s of %s already', v_remainder, v_modulus))
+                || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path, options);
+            CONTINUE;
+        END IF;
+        v_identity := lifecycle._free_identity(parent, lifecycle._name(ARRAY[(parse_ident(parent))[2]],
+            'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
+        v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+                format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', v_modulus, v_remainder), NULL, parent,
+                lifecycle._partition_by(levels[2:]))
+            || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_hash_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of the partitions of a HASH level that are missing, with what is below them.';
+
+-- A LIST level has as many partitions as the path has values for it: one. Without a value the plan ends there.
+CREATE FUNCTION lifecycle._plan_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE levels[1] ->> 'method'
+        WHEN 'range' THEN lifecycle._plan_range_level(model, parent, parent_oid, levels, path, options)
+        WHEN 'hash' THEN lifecycle._plan_hash_level(model, parent, parent_oid, levels, path, options)
+        WHEN 'list' THEN CASE WHEN cardinality(path) > 0
+            THEN lifecycle._plan_list_level(model, parent, parent_oid, levels, path, options)
+            ELSE '{}'::lifecycle.plan_step[] END
+        ELSE '{}'::lifecycle.plan_step[]
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of what is missing below a table that stands (parent_oid) or is being made, by its levels and a path of LIST
+values. Its model, whose rights and columns the new tables get, is the table or its nearest ancestor that stands.';
+
+-- source: sql/partition/by_list.sql
+CREATE FUNCTION lifecycle.by_list(column_name name) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_build_object('method', 'list', 'column', column_name)
+$fn$;
+COMMENT ON FUNCTION lifecycle.by_list(name) IS
+'A level of partitions: one partition a value.
+
+Arguments: column_name - the key, of any type.
+Returns: {"method": "list", "column": ...}, as lifecycle.create_partitioned_table and manage_partitions take it.
+Errors: none.
+Example: SELECT lifecycle.by_list(''program_id'');';
+
+-- source: sql/partition/by_range.sql
+CREATE FUNCTION lifecycle.by_range(column_name name, every text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_build_object('method', 'range', 'column', column_name, 'every', every)
+$fn$;
+COMMENT ON FUNCTION lifecycle.by_range(name, text) IS
+'A level of partitions: one partition a span.
+
+Arguments: column_name - the key: date, timestamp, timestamptz, uuid of version 7, smallint, integer, bigint, numeric;
+every - whole months and years, whole days, or an hour and more, with its unit; of numbers their width.
+Returns: {"method": "range", "column": ..., "every": ...}.
+Errors: none here; the function that takes it raises 22023 for a span that does not fit to the type.
+Example: SELECT lifecycle.by_range(''created_at'', ''1 month'');';
+
+-- source: sql/partition/by_hash.sql
+CREATE FUNCTION lifecycle.by_hash(column_name name, modulus integer) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus)
+$fn$;
+COMMENT ON FUNCTION lifecycle.by_hash(name, integer) IS
+'A level of partitions: rows spread over a fixed number of them.
+
+Arguments: column_name - the key, of any type that can be hashed; modulus - how many partitions.
+Returns: {"method": "hash", "column": ..., "modulus": ...}.
+Errors: none here; the function that takes it raises 22023 for a modulus below 1.
+Example: SELECT lifecycle.by_hash(''submission_id'', 16);';
+
+-- source: sql/partition/_policies.sql
+-- A renamed table is found by oid, a restored one by name. A row binds only where its writer owns the table: nobody's
+-- tables are managed by others.
+CREATE FUNCTION lifecycle._policies() RETURNS TABLE (relation oid, policy lifecycle.partition_policy)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.oid, p
+    FROM lifecycle.partition_policy AS p
+    JOIN pg_class AS c
+        ON c.oid = CASE WHEN p.origin = lifecycle._origin() THEN p.parent_oid ELSE to_regclass(p.parent) END
+        AND c.relkind = 'p'
+    JOIN pg_roles AS r ON r.rolname = p.managed_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
+$fn$;
+COMMENT ON FUNCTION lifecycle._policies() IS 'The policies whose table stands, with its oid.';
+
+CREATE FUNCTION lifecycle._policy_of(
+    relation regclass, OUT root oid, OUT policy lifecycle.partition_policy, OUT levels jsonb[]
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT p.relation, p.policy, ((p.policy).levels)[a.depth:]
+    FROM (
+        SELECT h.relid, h.place AS depth FROM pg_partition_ancestors(relation) WITH ORDINALITY AS h (relid, place)
+        UNION
+        SELECT relation, 1
+    ) AS a
+    JOIN lifecycle._policies() AS p ON p.relation = a.relid
+    ORDER BY a.depth
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._policy_of(regclass) IS
+'The policy that a table follows, its own or the nearest above it, and the levels from this table downwards.';
+
+-- The catalog walk: every RANGE level of every managed tree, so that a new subtree is kept ahead without being told.
+CREATE FUNCTION lifecycle._managed_sets(target regclass DEFAULT NULL)
+RETURNS TABLE (
+    root oid, parent oid, type regtype, levels jsonb[], premake integer, time_zone text, name_format text,
+    is_own boolean
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE policy AS MATERIALIZED (
+        SELECT p.* FROM lifecycle._policies() AS p
+    ), tree AS (
+        SELECT p.relation AS root, p.relation, (p.policy).levels AS levels, p.policy FROM policy AS p
+        UNION ALL
+        SELECT t.root, i.inhrelid, t.levels[2:], t.policy
+        FROM tree AS t
+        JOIN pg_inherits AS i ON i.inhparent = t.relation
+        JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind = 'p'
+        WHERE cardinality(t.levels) > 1 AND i.inhrelid NOT IN (SELECT p.relation FROM policy AS p)
+    )
+    SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).time_zone,
+        (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
+    FROM tree AS t
+    JOIN pg_class AS c ON c.oid = t.relation
+    JOIN pg_partitioned_table AS k ON k.partrelid = t.relation AND k.partstrat = 'r'
+    JOIN pg_attribute AS a ON a.attrelid = t.relation AND a.attname = t.levels[1] ->> 'column'
+        AND a.attnum = k.partattrs[0]
+    WHERE t.levels[1] ->> 'method' = 'range' AND (target IS NULL OR target::oid IN (t.root, t.relation))
+$fn$;
+COMMENT ON FUNCTION lifecycle._managed_sets(regclass) IS
+'The tables that are to be kept ahead by policies: of all managed trees, or of one.';
+
+-- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
+-- ahead are among them. What they do not cover is looked at in full by whoever plans.
+CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer DEFAULT NULL)
+RETURNS SETOF lifecycle.due_set
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH managed AS MATERIALIZED (
+        SELECT m.*, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
+            CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
+        FROM lifecycle._managed_sets(target) AS m
+        CROSS JOIN LATERAL lifecycle._period(m.type, m.levels[1] ->> 'every') AS p
+        WHERE m.is_own
+    ), wanted AS MATERIALIZED (
+        SELECT m.*, CASE WHEN m.width IS NULL AND _due_sets.months IS NOT NULL
+                THEN ceil(extract(epoch FROM make_interval(months => _due_sets.months)) / extract(epoch FROM m.span))
+                ELSE m.premake END::integer AS periods,
+            CASE WHEN m.width IS NULL THEN extract(epoch FROM now())
+                ELSE lifecycle._place_now(m.parent, m.parent, m.levels[1]) END AS place
+        FROM managed AS m
+    ), horizon AS MATERIALIZED (
+        SELECT w.*, CASE
+            WHEN w.width IS NOT NULL THEN w.place + w.periods * w.width
+            ELSE extract(epoch FROM (now() AT TIME ZONE w.zone + w.periods * w.span) AT TIME ZONE w.zone)
+        END AS ends
+        FROM wanted AS w
+    ), covered AS (
+        SELECT h.parent,
+            sum(least(p.upper_place, h.ends) - greatest(p.lower_place, h.place))
+                FILTER (WHERE p.lower_place < h.ends AND p.upper_place > h.place) AS width,
+            bool_or(p.lower_place <= h.ends AND p.upper_place > h.ends) AS reaches,
+            max(p.upper_place) AS ahead_to
+        FROM horizon AS h
+        JOIN lifecycle._range_partitions(
+            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
+        ) AS p ON p.parent = h.parent
+        GROUP BY h.parent
+    )
+    SELECT h.parent, h.levels, jsonb_build_object('premake', h.periods, 'time_zone', h.time_zone)
+            || CASE WHEN h.name_format IS NULL THEN '{}' ELSE jsonb_build_object('name_format', h.name_format) END,
+        h.width IS NOT NULL, NOT coalesce(c.reaches AND coalesce(c.width, 0) = h.ends - h.place, false),
+        c.ahead_to
+    FROM horizon AS h
+    LEFT JOIN covered AS c ON c.parent = h.parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._due_sets(regclass, integer) IS
+'The managed RANGE sets of the caller, whether something is missing between now and the horizon, and how far they
+reach.';
+
+-- source: sql/partition/_create_subtree.sql
+-- The tables that stand along a path: each gets its lock before the plan is made.
+CREATE FUNCTION lifecycle._lock_path(root regclass, levels jsonb[], path text[], dry_run boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_next regclass;
+BEGIN
+    PERFORM lifecycle._lock_attach(root, dry_run);
+    IF levels[1] ->> 'method' = 'list' AND cardinality(levels) > 1 AND cardinality(path) > 0 AND NOT dry_run THEN
+        v_next := lifecycle._list_partition(root, lifecycle._level_type(root, levels[1])::text, path[1]);
+        IF v_next IS NOT NULL THEN
+            PERFORM lifecycle._lock_path(v_next, levels[2:], path[2:], dry_run);
+        END IF;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_path(regclass, jsonb[], text[], boolean) IS
+'Takes the locks of ATTACH on a table and on those below it along a path of LIST values.';
+
+CREATE FUNCTION lifecycle._newest_leaf(root regclass) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(t.relid::oid) FROM pg_partition_tree(root) AS t JOIN pg_class AS c ON c.oid = t.relid
+    WHERE t.isleaf AND c.relkind = 'r'
+$fn$;
+COMMENT ON FUNCTION lifecycle._newest_leaf(regclass) IS 'The leaf of a tree that was made last: the model of storage.';
+
+CREATE FUNCTION lifecycle._create_subtree(
+    root regclass, levels jsonb[], path text[], options jsonb, dry_run boolean, expected_plan text, search_path text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_options constant jsonb := options || jsonb_build_object('leaf', lifecycle._newest_leaf(root));
+    v_plan lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_owner(root);
+    -- A first look needs no lock: what stands is reported without disturbing anybody.
+    v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+    IF NOT dry_run AND EXISTS (SELECT FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL) THEN
+        PERFORM lifecycle._lock_path(root, levels, path, dry_run);
+        v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', root, v_plan, dry_run, expected_plan,
+        jsonb_build_object('path', path, 'time_zone', options ->> 'time_zone'), _create_subtree.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._create_subtree(regclass, jsonb[], text[], jsonb, boolean, text, text) IS
+'Plans and makes what is missing below a table along a path.';
+
+-- By its policy, or alone when it follows none.
+CREATE FUNCTION lifecycle._levels_below(parent regclass, method text) RETURNS jsonb[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb[] := (SELECT p.levels FROM lifecycle._policy_of(parent) AS p);
+    v_key record;
+BEGIN
+    PERFORM lifecycle._require_table(parent, '{p}');
+    SELECT p.partstrat, p.partnatts, a.attname, EXISTS (
+        SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = parent AND c.relkind = 'p') AS has_subtrees
+    INTO v_key
+    FROM pg_partitioned_table AS p
+    LEFT JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0
+    WHERE p.partrelid = parent;
+    IF v_key.partstrat <> left(method, 1) OR v_key.partnatts > 1 OR v_key.attname IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s is not partitioned by %s on one column', parent, upper(method)),
+            DETAIL = format('It is partitioned by %s.', pg_get_partkeydef(parent));
+    ELSIF v_levels IS NULL AND v_key.has_subtrees THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('the partitions of %s are partitioned themselves', parent),
+            HINT = 'Describe all levels with lifecycle.manage_partitions(..., levels => ...).';
+    END IF;
+    RETURN coalesce(v_levels, ARRAY[jsonb_build_object('method', method, 'column', v_key.attname)]);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._levels_below(regclass, text) IS
+'The levels from a table downwards, of which the first must be of this method; raises 42809 or 0A000.';
+
+CREATE FUNCTION lifecycle._policy_options(parent regclass) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'premake', coalesce((p.policy).premake, 6),
+        'time_zone', coalesce((p.policy).time_zone, current_setting('TimeZone')),
+        'name_format', (p.policy).name_format
+    ))
+    FROM lifecycle._policy_of(parent) AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._policy_options(regclass) IS
+'What the policy of a table says about new partitions, or the defaults.';
 
 -- source: sql/partition/create_partition.sql
 -- A first look needs no lock: what stands is reported without disturbing anybody. What is missing is planned again
@@ -6718,18 +7464,19 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_partition(regclass, text, text, name, text, boolean, text, text) IS
-'Adds a partition for a range of time to a table that is partitioned by RANGE on a date, timestamp or timestamptz. The
-new table is made with LIKE, gets the owner, grants, row security, replica identity, storage and tablespace of its
-parent or newest sibling, and is attached: readers and writers of the parent go on.
+'Adds a partition for a range to a table that is partitioned by RANGE on one column: a date, timestamp, timestamptz,
+smallint, integer, bigint, numeric, or uuid of version 7, whose bounds may be written as times. The new table is made
+with LIKE, gets the owner, grants, row security, replica identity, storage and tablespace of its parent or newest
+sibling, and is attached: readers and writers of the parent go on.
 
 Arguments: parent - the partitioned table; lower_bound, upper_bound - the range, the upper bound excluded, in ISO form,
 or MINVALUE and MAXVALUE; partition_name - default in the style of the siblings, else <parent>_YYYY_MM for a month;
-time_zone - in which bounds of a timestamptz key without an offset are read; dry_run - only show the plan;
+time_zone - in which times without an offset are read, for timestamptz and uuid keys; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the range already.
 Errors: 42809 not a partitioned table; 0A000 another kind of key, or the siblings are partitioned themselves; 42P17
 empty range or overlap; 23514 rows of the range in the default partition; 42P07 partition_name is taken; 22004 NULL,
-22007 or 22008 no such time, 22023 no such zone; 42501 not the owner; 55P03 lock.
+22007 or 22008 no such time, 22P02 or 22003 no such number, 22023 no such zone; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partition(''public.metric'', ''2026-01-01'', ''2026-04-01'');';
 
 -- source: sql/partition/create_monthly_partition.sql
@@ -6754,7 +7501,7 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent, of_time => true);
 BEGIN
     RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key,
         lifecycle._month_ends(v_key.type, month_start, create_monthly_partition.time_zone), NULL,
@@ -6762,15 +7509,15 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, date, text, boolean, text, text) IS
-'Adds the partition of one calendar month to a table that is partitioned by RANGE on a date, timestamp or timestamptz,
-see lifecycle.create_partition.
+'Adds the partition of one calendar month to a table that is partitioned by RANGE on a date, timestamp, timestamptz
+or uuid (version 7), see lifecycle.create_partition.
 
 Arguments: parent - the partitioned table; month_start - any day of the month; time_zone - where the month is lived
-through (timestamptz keys only); dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
-search_path - not used by the statements.
+through (timestamptz and uuid keys only); dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry
+run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the month already.
-Errors: 42P17 overlap, or a gap shorter than a month beside a neighbour (the set was made in another time zone); the
-others as lifecycle.create_partition.
+Errors: 0A000 a key of numbers; 42P17 overlap, or a gap shorter than a month beside a neighbour (the set was made in
+another time zone); the others as lifecycle.create_partition.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', ''2026-01-01'');';
 
 CREATE FUNCTION lifecycle.create_monthly_partition(
@@ -6795,15 +7542,497 @@ Returns: one row a step (lifecycle.step_result).
 Errors: 22008 no such month; the others as with month_start.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';
 
+-- source: sql/partition/create_list_partition.sql
+CREATE FUNCTION lifecycle.create_list_partition(
+    parent regclass,
+    list_values text[],
+    partition_name name DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb[] := lifecycle._levels_below(parent, 'list');
+    v_options constant jsonb := lifecycle._policy_options(parent) || jsonb_strip_nulls(jsonb_build_object(
+        'leaf', lifecycle._newest_leaf(parent), 'partition_name', partition_name));
+    v_plan lifecycle.plan_step[];
+BEGIN
+    IF coalesce(cardinality(list_values), 0) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a LIST partition needs values';
+    END IF;
+    PERFORM lifecycle._require_owner(parent);
+    PERFORM lifecycle._lock_attach(parent, dry_run);
+    v_plan := lifecycle._plan_list_level(parent, parent::text, parent, v_levels, list_values[:1], v_options,
+        list_values);
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', parent, v_plan, dry_run, expected_plan,
+        jsonb_build_object('list_values', list_values), create_list_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_list_partition(regclass, text[], name, boolean, text, text) IS
+'Adds a partition for some values to a table that is partitioned by LIST, dressed like its parent, with what its policy
+says is below it.
+
+Arguments: parent - the partitioned table, its key of any type; list_values - the values as text, NULL among them if it
+is meant; partition_name - default <parent>_<value>, of a UUID its first eight digits; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); skipped where a partition holds one of the values already.
+Errors: 42809 not a partitioned table; 0A000 another kind of key, or the siblings are partitioned themselves and no
+policy says how; 22023 no values; 22P02 a value of another type; 42P07 partition_name is taken; 42501; 55P03.
+Example: SELECT * FROM lifecycle.create_list_partition(''public.observation'', ''{north,south}'');';
+
+-- source: sql/partition/create_hash_partitions.sql
+CREATE FUNCTION lifecycle.create_hash_partitions(
+    parent regclass,
+    modulus integer,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb[] := lifecycle._levels_below(parent, 'hash');
+BEGIN
+    IF modulus IS NULL OR modulus NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('modulus must be between 1 and 10000, not %s', coalesce(modulus::text, 'NULL'));
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._create_subtree(parent,
+        ARRAY[v_levels[1] || jsonb_build_object('modulus', modulus)] || v_levels[2:], '{}',
+        lifecycle._policy_options(parent), dry_run, expected_plan, create_hash_partitions.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_hash_partitions(regclass, integer, boolean, text, text) IS
+'Adds the partitions that are missing to a table that is partitioned by HASH, dressed like their parent.
+
+Arguments: parent - the partitioned table; modulus - how many partitions, 1 to 10000; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); skipped what stands.
+Errors: 42809 not a partitioned table; 0A000 another kind of key; 22023 modulus; 42P17 partitions of another modulus are
+in the way; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.create_hash_partitions(''public.submission'', 16);';
+
+-- source: sql/partition/create_partitioned_table.sql
+-- A unique constraint of a partitioned table holds its keys: those that do not are widened, and the plan says so.
+CREATE FUNCTION lifecycle._partitioned_indexes(source regclass, levels jsonb[], partitioned text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH level AS (
+        SELECT l.level ->> 'column' AS name, l.place FROM unnest(levels) WITH ORDINALITY AS l (level, place)
+    ), index AS (
+        SELECT i.indexrelid, i.indisprimary, i.indisunique, k.conname, pg_get_indexdef(i.indexrelid) AS definition,
+            format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
+                CASE c.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END, source) AS beginning,
+            i.indexprs IS NULL AND i.indpred IS NULL AS is_plain, k.contype,
+            (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY n.place)
+             FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+             JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number) AS columns,
+            (SELECT string_agg(quote_ident(l.name), ', ' ORDER BY l.place) FROM level AS l
+             WHERE l.name NOT IN (SELECT a.attname::text FROM unnest(i.indkey[:i.indnkeyatts - 1]) AS n (number)
+                JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number)) AS missing
+        FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid
+        LEFT JOIN pg_constraint AS k
+            ON k.conindid = i.indexrelid AND k.conrelid = source AND k.contype IN ('p', 'u', 'x')
+        WHERE i.indrelid = source
+    )
+    SELECT coalesce(array_agg(CASE
+        WHEN x.contype = 'x' OR x.indisunique AND NOT x.is_plain
+            THEN lifecycle._step('create index', 'table ' || partitioned, NULL,
+                note => format('not made: %s cannot hold the keys of the partitions', x.indexrelid::regclass))
+        WHEN x.contype IS NOT NULL OR x.indisunique
+            THEN lifecycle._step('add constraint', 'table ' || partitioned,
+                format('ALTER TABLE %s ADD %s (%s)', partitioned,
+                    CASE WHEN x.indisprimary THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
+                    concat_ws(', ', x.columns, x.missing)),
+                note => 'unique only together with ' || x.missing)
+        ELSE lifecycle._step('create index', 'table ' || partitioned,
+            format('CREATE INDEX ON %s%s', partitioned, substr(x.definition, length(x.beginning) + 1)))
+    END ORDER BY x.indisprimary DESC, x.indexrelid), '{}')
+    FROM index AS x
+$fn$;
+COMMENT ON FUNCTION lifecycle._partitioned_indexes(regclass, jsonb[], text) IS
+'The steps that give a partitioned table the indexes of another table, unique ones widened by the keys.';
+
+CREATE FUNCTION lifecycle._plan_partitioned_table(source regclass, levels jsonb[], partitioned text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
+    v_plan lifecycle.plan_step[];
+BEGIN
+    v_plan := ARRAY[lifecycle._step('create table', 'table ' || partitioned,
+        format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES) PARTITION BY %s', partitioned, source,
+            lifecycle._partition_by(levels)),
+        format('DROP TABLE %s', partitioned))];
+    IF pg_get_userbyid(v_source.relowner) <> current_user THEN
+        v_plan := v_plan || lifecycle._step('set owner', 'table ' || partitioned,
+            format('ALTER TABLE %s OWNER TO %I', partitioned, pg_get_userbyid(v_source.relowner)));
+    END IF;
+    v_plan := v_plan || lifecycle._partitioned_indexes(source, levels, partitioned) || ARRAY(
+        SELECT lifecycle._step('add foreign key', 'table ' || partitioned,
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', partitioned, k.conname, pg_get_constraintdef(k.oid)))
+        FROM pg_constraint AS k WHERE k.conrelid = source AND k.contype = 'f' AND k.conparentid = 0 ORDER BY k.conname
+    ) || lifecycle._partition_grants(source, partitioned);
+    IF v_source.relrowsecurity THEN
+        v_plan := v_plan || lifecycle._step('enable row security', 'table ' || partitioned,
+            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY%s', partitioned,
+                CASE WHEN v_source.relforcerowsecurity THEN ', FORCE ROW LEVEL SECURITY' ELSE '' END));
+    END IF;
+    v_plan := v_plan || ARRAY(
+        SELECT lifecycle._copy_policy(p.oid, partitioned) FROM pg_policy AS p WHERE p.polrelid = source
+        ORDER BY p.polname
+    );
+    IF obj_description(source, 'pg_class') IS NOT NULL THEN
+        v_plan := v_plan || lifecycle._step('set comment', 'table ' || partitioned,
+            format('COMMENT ON TABLE %s IS %L', partitioned, obj_description(source, 'pg_class')));
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_partitioned_table(regclass, jsonb[], text) IS
+'The steps that make an empty partitioned table like another table.';
+
+CREATE FUNCTION lifecycle.create_partitioned_table(
+    source regclass,
+    levels jsonb[],
+    table_name name DEFAULT NULL,
+    premake integer DEFAULT 6,
+    retention text DEFAULT NULL,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    name_format text DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
+    v_name constant text := format('%s.%I', v_source.relnamespace::regnamespace,
+        coalesce(table_name, lifecycle._name(ARRAY[v_source.relname::text], 'partitioned')));
+    v_standing constant regclass := to_regclass(v_name);
+    v_plan lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_table(source);
+    PERFORM lifecycle._require_owner(source);
+    PERFORM lifecycle._require_levels(source, levels);
+    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
+    IF v_standing IS NULL THEN
+        v_plan := lifecycle._plan_partitioned_table(source, levels, v_name);
+    ELSIF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_standing) = 'p' THEN
+        PERFORM lifecycle._require_same_levels(v_standing, levels);
+        v_plan := ARRAY[lifecycle._step('create table', 'table ' || v_name, NULL, note => 'stands already')];
+    ELSE
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('%s exists already', v_name),
+            HINT = 'Choose another table_name.';
+    END IF;
+    v_plan := v_plan || lifecycle._policy_step(v_name, levels, premake, retention, create_partitioned_table.time_zone,
+            create_partitioned_table.name_format,
+            (SELECT p.policy FROM lifecycle._policies() AS p WHERE p.relation = v_standing::oid));
+    IF v_standing IS NULL THEN
+        v_plan := v_plan || lifecycle._plan_level(source, v_name, NULL, levels, '{}', jsonb_strip_nulls(
+            jsonb_build_object('premake', premake, 'time_zone', create_partitioned_table.time_zone,
+                'name_format', create_partitioned_table.name_format)));
+    END IF;
+    PERFORM lifecycle._lock(ARRAY[source], 'SHARE UPDATE EXCLUSIVE', dry_run, ARRAY(
+        SELECT k.confrelid::regclass FROM pg_constraint AS k
+        WHERE k.conrelid = source AND k.contype = 'f' AND v_standing IS NULL));
+    RETURN QUERY SELECT * FROM lifecycle._apply('partitioned_table', source, v_plan, dry_run, expected_plan,
+        jsonb_build_object('table', v_name, 'time_zone', create_partitioned_table.time_zone),
+        create_partitioned_table.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_partitioned_table(
+    regclass, jsonb[], name, integer, text, text, text, boolean, text, text
+) IS
+'Makes an empty partitioned table like another table, of any number of levels, with its policy and, as far as no LIST
+level stands before them, the partitions of the present and ahead. No rows are moved.
+
+Arguments: source - the table whose columns, defaults, constraints, indexes, foreign keys, owner, grants and row
+security it gets; levels - from the top, as lifecycle.by_list, by_range and by_hash write them; table_name - default
+<source>_partitioned, in the schema of the source; premake, retention, time_zone, name_format - as in
+lifecycle.manage_partitions; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result). A primary key that lacks the keys of the partitions is widened, and the
+note says so.
+Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
+    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
+
+-- source: sql/partition/manage_partitions.sql
+-- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
+CREATE FUNCTION lifecycle._set_zone(parent regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce((
+        SELECT z.zone
+        FROM (VALUES (1, (SELECT m.parameters ->> 'time_zone' FROM lifecycle.migration AS m
+                WHERE m.migration_id = (lifecycle._open_migrations('partition', parent))[1])),
+            (2, current_setting('TimeZone')), (3, 'UTC')) AS z (place, zone)
+        CROSS JOIN LATERAL (
+            SELECT bool_and(t.local_time = date_trunc('day', t.local_time)) AS fits
+            FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+            CROSS JOIN LATERAL (SELECT to_timestamp(p.upper_place::float8) AT TIME ZONE z.zone AS local_time) AS t
+            WHERE p.upper_place < 'Infinity'
+        ) AS f
+        WHERE z.zone IS NOT NULL AND f.fits
+        ORDER BY z.place LIMIT 1
+    ), current_setting('TimeZone'))
+$fn$;
+COMMENT ON FUNCTION lifecycle._set_zone(regclass) IS
+'The time zone in which the partitions of a table begin at midnight; else the session''s.';
+
+CREATE FUNCTION lifecycle._set_span(parent regclass, key lifecycle.range_key, time_zone text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN key.type IN ('int2', 'int4', 'int8', 'numeric') THEN (p.upper_place - p.lower_place)::text
+        WHEN m.months > 0 AND t.lower_time + make_interval(months => m.months) = t.upper_time
+            THEN format('%s months', m.months)
+        WHEN t.upper_time - t.lower_time = make_interval(days => extract(day FROM t.upper_time - t.lower_time)::integer)
+            THEN format('%s days', extract(day FROM t.upper_time - t.lower_time))
+        ELSE format('%s seconds', p.upper_place - p.lower_place)
+    END
+    FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+    CROSS JOIN LATERAL (SELECT to_timestamp(p.lower_place::float8) AT TIME ZONE z.zone AS lower_time,
+            to_timestamp(p.upper_place::float8) AT TIME ZONE z.zone AS upper_time
+        FROM (SELECT CASE WHEN key.type IN ('timestamptz', 'uuid') THEN _set_span.time_zone ELSE 'UTC' END AS zone) AS z
+    ) AS t
+    CROSS JOIN LATERAL (SELECT (12 * (extract(year FROM t.upper_time) - extract(year FROM t.lower_time))
+        + extract(month FROM t.upper_time) - extract(month FROM t.lower_time))::integer AS months) AS m
+    WHERE p.lower_place > '-Infinity' AND p.upper_place < 'Infinity'
+    ORDER BY p.upper_place DESC
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._set_span(regclass, lifecycle.range_key, text) IS
+'How much the newest partition holds: months, days, seconds, or a width; NULL without one.';
+
+CREATE FUNCTION lifecycle._policy_step(
+    parent text, levels jsonb[], premake integer, retention text, time_zone text, name_format text,
+    standing lifecycle.partition_policy
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant text := 'levels, premake, retention, time_zone, name_format';
+    v_wanted constant text := format('%L::jsonb[], %s, %L, %L, %L', levels, premake, retention, time_zone, name_format);
+    v_object constant text := 'partition policy of ' || parent;
+BEGIN
+    IF standing.policy_id IS NULL THEN
+        RETURN lifecycle._step('add policy', v_object,
+            format('INSERT INTO lifecycle.partition_policy (parent, parent_oid, %s) '
+                'VALUES (%L, %L::pg_catalog.regclass, %s)', v_row, parent, parent, v_wanted),
+            format('DELETE FROM lifecycle.partition_policy WHERE parent OPERATOR(pg_catalog.=) %L', parent));
+    ELSIF (standing.levels, standing.premake, standing.time_zone) = (levels, premake, time_zone)
+        AND standing.retention IS NOT DISTINCT FROM retention AND standing.name_format IS NOT DISTINCT FROM name_format
+    THEN
+        RETURN lifecycle._step('add policy', v_object, NULL, note => 'stands already');
+    END IF;
+    RETURN lifecycle._step('change policy', v_object,
+        format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
+            v_wanted, standing.policy_id),
+        format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
+            format('%L::jsonb[], %s, %L, %L, %L', standing.levels, standing.premake, standing.retention,
+                standing.time_zone, standing.name_format), standing.policy_id));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._policy_step(
+    text, jsonb[], integer, text, text, text, lifecycle.partition_policy
+) IS 'The step that writes or changes a policy.';
+
+-- The levels asked for must be those that stand.
+CREATE FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_found record;
+BEGIN
+    WITH RECURSIVE tree AS (
+        SELECT parent::oid AS relation, 1 AS depth
+        UNION ALL
+        SELECT i.inhrelid, t.depth + 1 FROM tree AS t
+        JOIN pg_inherits AS i ON i.inhparent = t.relation
+        JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind = 'p'
+    )
+    SELECT t.relation::regclass AS relation, pg_get_partkeydef(t.relation) AS definition INTO v_found
+    FROM tree AS t
+    WHERE t.depth > cardinality(levels)
+        OR lifecycle._partition_by(levels[t.depth:]) IS DISTINCT FROM pg_get_partkeydef(t.relation)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s is partitioned by %s', v_found.relation, v_found.definition),
+            DETAIL = format('The levels are %s.', array_to_string(levels, ', ')),
+            HINT = 'Describe the levels of the tree as it stands.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_same_levels(regclass, jsonb[]) IS
+'Raises 42P17 when a tree is not partitioned as the levels say.';
+
+CREATE FUNCTION lifecycle.manage_partitions(
+    parent regclass,
+    every text DEFAULT NULL,
+    premake integer DEFAULT 6,
+    retention text DEFAULT NULL,
+    time_zone text DEFAULT NULL,
+    name_format text DEFAULT NULL,
+    levels jsonb[] DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_standing constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
+        WHERE p.relation = parent::oid);
+    v_zone text := manage_partitions.time_zone;
+    v_levels jsonb[] := levels;
+    v_key lifecycle.range_key;
+    v_last jsonb;
+BEGIN
+    PERFORM lifecycle._require_table(parent, '{p}');
+    PERFORM lifecycle._require_owner(parent);
+    v_zone := coalesce(v_zone, v_standing.time_zone, lifecycle._set_zone(parent));
+    IF v_levels IS NULL THEN
+        v_key := lifecycle._range_key(parent);
+        v_levels := ARRAY[lifecycle.by_range(v_key.column_name,
+            coalesce(every, lifecycle._set_span(parent, v_key, v_zone)))];
+    END IF;
+    PERFORM lifecycle._require_levels(parent, v_levels);
+    PERFORM lifecycle._require_same_levels(parent, v_levels);
+    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', v_zone);
+    IF premake IS NULL OR premake NOT BETWEEN 0 AND 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('premake must be between 0 and 1000, not %s', coalesce(premake::text, 'NULL'));
+    END IF;
+    IF retention IS NOT NULL THEN
+        SELECT l INTO v_last FROM unnest(v_levels) AS l WHERE l ->> 'method' = 'range' LIMIT 1;
+        PERFORM lifecycle._period(lifecycle._level_type(parent, v_last), retention);
+    END IF;
+    IF NOT dry_run THEN
+        PERFORM lifecycle._require_read_committed();
+        PERFORM lifecycle._lock_target(parent);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', parent, ARRAY[lifecycle._policy_step(parent::text,
+            v_levels, premake, retention, v_zone, manage_partitions.name_format, v_standing)],
+        dry_run, expected_plan, jsonb_build_object('policy', true, 'time_zone', v_zone), manage_partitions.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.manage_partitions(
+    regclass, text, integer, text, text, text, jsonb[], boolean, text, text
+) IS
+'Stores how a partitioned table is kept ahead: a table made by hand or by another tool as well as one of ours; its
+partitions, bounds and names stay. lifecycle.ensure_future_partitions does what the policy says, for every RANGE table
+below it, also for those that come later.
+
+Arguments: parent - the partitioned table; every - the span of a partition (''1 hour'', ''1 week'', ''3 months''), or
+its width for numbers; default that of the newest partition; premake - how many partitions ahead, default 6; retention -
+for how long partitions are kept, with a unit; default for ever; time_zone - in which days and months begin, for
+timestamptz and uuid keys; default the one in which the bounds are midnights; name_format - of new names behind that of
+the parent, as to_char has it (''_YYYY_MM''); default the style of the siblings; levels - all levels from this table
+downwards, as lifecycle.by_list, by_range and by_hash write them, instead of every; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
+the levels say; 22023 every, retention, premake or time_zone; 42703 no such column; 42501 not the owner.
+Example: SELECT * FROM lifecycle.manage_partitions(''public.metric'', ''1 month'', premake => 3);';
+
+-- source: sql/partition/precreate_partitions.sql
+-- The values of a path for the LIST levels, in their order: an array, or an object by column.
+CREATE FUNCTION lifecycle._path_values(levels jsonb[], path jsonb) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns constant text[] := ARRAY(SELECT l.level ->> 'column'
+        FROM unnest(levels) WITH ORDINALITY AS l (level, place) WHERE l.level ->> 'method' = 'list' ORDER BY l.place);
+    v_values text[];
+BEGIN
+    IF jsonb_typeof(path) = 'object' AND path <> '{}' AND path - v_columns = '{}' THEN
+        -- As far as the columns are named without a gap.
+        v_values := ARRAY(SELECT path ->> c.name FROM unnest(v_columns) WITH ORDINALITY AS c (name, place)
+            WHERE NOT EXISTS (SELECT FROM unnest(v_columns[:c.place]) AS b (name) WHERE NOT path ? b.name)
+            ORDER BY c.place);
+        IF cardinality(v_values) = (SELECT count(*) FROM jsonb_object_keys(path)) THEN
+            RETURN v_values;
+        END IF;
+    ELSIF jsonb_typeof(path) = 'array' AND jsonb_array_length(path) BETWEEN 1 AND cardinality(v_columns) THEN
+        RETURN ARRAY(SELECT e.value FROM jsonb_array_elements_text(path) WITH ORDINALITY AS e (value, place)
+            ORDER BY e.place);
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+        MESSAGE = format('%s is no path', coalesce(path::text, 'NULL')),
+        DETAIL = format('The LIST levels are %s.', coalesce(nullif(array_to_string(v_columns, ', '), ''), 'none')),
+        HINT = 'Give their values from the top: ["a", "b"], or {"first_column": "a", "second_column": "b"}.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._path_values(jsonb[], jsonb) IS 'The values of a path, from the top; raises 22023.';
+
+CREATE FUNCTION lifecycle.precreate_partitions(
+    root regclass,
+    path jsonb,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels jsonb[];
+BEGIN
+    PERFORM lifecycle._require_table(root, '{p}');
+    PERFORM lifecycle._require_owner(root);
+    v_levels := (SELECT p.levels FROM lifecycle._policy_of(root) AS p);
+    IF v_levels IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy', root),
+            HINT = 'Describe its levels first: lifecycle.manage_partitions(..., levels => ...).';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._create_subtree(root, v_levels, lifecycle._path_values(v_levels, path),
+        lifecycle._policy_options(root), dry_run, expected_plan, precreate_partitions.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, jsonb, boolean, text, text) IS
+'Makes the whole subtree of one program, site, or whatever the LIST levels are: the tables along the path, and below the
+last one this period and those ahead, all dressed like the root.
+
+Arguments: root - the managed table; path - the values of its LIST levels from the top, as ["a", "b"] or by column
+{"program_id": "a", "site_id": "b"}; a shorter path makes the upper levels only; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); what stands is skipped.
+Errors: 55000 the table has no policy; 22023 the path does not fit to the levels; 22P02 a value of another type; 42809;
+42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''["abc", "def"]'');';
+
+-- source: sql/partition/rollback_partition_policy.sql
+CREATE FUNCTION lifecycle.rollback_partition_policy(
+    target regclass,
+    partition_rows text DEFAULT 'keep',
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_ids bigint[];
+BEGIN
+    PERFORM lifecycle._require_owner(target);
+    v_ids := ARRAY(
+        SELECT DISTINCT o.id FROM (SELECT t.relid FROM pg_partition_tree(target) AS t WHERE NOT t.isleaf
+            UNION SELECT target) AS r
+        CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', r.relid)) AS o (id)
+    );
+    RETURN QUERY SELECT * FROM lifecycle._rollback(v_ids, dry_run, expected_plan, false,
+        jsonb_build_object('partition_rows', partition_rows), rollback_partition_policy.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_partition_policy(regclass, text, boolean, text, text) IS
+'Takes back what was made to keep a table ahead: its policy, and the partitions made by this extension that hold no
+rows. Those with rows stay, and the plan says so; partitions made by others are not touched.
+
+Arguments: target - the managed table; partition_rows - keep (default) or drop, for partitions that hold rows; dry_run -
+only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for the inverses,
+default the one that each change was made with.
+Returns: one row a step (lifecycle.step_result).
+Errors: 22023 partition_rows; 42501 not the owner; 2BP01 other changes rest on a partition; 55000 the plan changed.
+Example: SELECT status, object, note FROM lifecycle.rollback_partition_policy(''public.metric'', dry_run => false);';
+
 -- source: sql/partition/ensure_future_partitions.sql
--- One query for all sets: which of the coming months has which partitions. A set counts as monthly when its two newest
--- partitions are months, to within the distance of time zones: one made in another zone must fail, not be left out.
-CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text)
+-- One query for all sets without a policy: which of the coming months has which partitions. A set counts as monthly
+-- when its two newest partitions are months, to within the distance of time zones: one made in another zone must fail,
+-- not be left out.
+CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text, managed oid[])
 RETURNS TABLE (parent oid, zone text, month_start date, covered_by text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
     WITH candidate AS MATERIALIZED (
         SELECT c.oid AS parent, a.atttypid::regtype AS type,
-            coalesce(_future_months.time_zone, CASE WHEN a.atttypid = 'timestamptz'::regtype THEN (
+            coalesce(_future_months.time_zone, CASE WHEN a.atttypid IN ('timestamptz'::regtype, 'uuid'::regtype) THEN (
                 SELECT m.parameters ->> 'time_zone' FROM lifecycle.migration AS m
                 WHERE m.migration_id = (lifecycle._open_migrations('partition', c.oid))[1]
             ) END, current_setting('TimeZone')) AS zone
@@ -6811,7 +8040,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         JOIN pg_class AS c ON c.oid = p.partrelid
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
         WHERE p.partstrat = 'r' AND p.partnatts = 1 AND (target IS NULL OR c.oid = target::oid)
-            AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+            AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype)
+            AND c.oid <> ALL (managed)
             AND c.relpersistence <> 't' AND pg_has_role(current_user, c.relowner, 'USAGE')
             AND NOT EXISTS (SELECT FROM pg_depend AS d
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -6823,7 +8053,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         SELECT s.*, row_number() OVER (PARTITION BY s.parent ORDER BY s.upper_place DESC) AS age,
             to_timestamp(s.lower_place::float8) AT TIME ZONE 'UTC' AS starts,
             to_timestamp(s.upper_place::float8) AT TIME ZONE 'UTC' AS ends,
-            CASE WHEN s.type = 'timestamptz'::regtype THEN interval '16 hours' ELSE interval '0' END AS tolerance
+            CASE WHEN s.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN interval '16 hours'
+                ELSE interval '0' END AS tolerance
         FROM standing AS s
         WHERE s.lower_place > '-Infinity' AND s.upper_place < 'Infinity'
     ), monthly AS (
@@ -6836,9 +8067,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
             AND r.starts - m.first <= r.tolerance AND m.last - r.ends <= r.tolerance AND r.ends - m.last <= r.tolerance)
     ), wanted AS (
         SELECT c.parent, c.zone, m.first::date AS month_start,
-            CASE WHEN c.type = 'timestamptz'::regtype THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
                 ELSE extract(epoch FROM m.first) END AS lower_place,
-            CASE WHEN c.type = 'timestamptz'::regtype
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
                 THEN extract(epoch FROM (m.first + interval '1 month') AT TIME ZONE c.zone)
                 ELSE extract(epoch FROM m.first + interval '1 month') END AS upper_place
         FROM candidate AS c
@@ -6856,9 +8088,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         AND s.lower_place < w.upper_place AND s.upper_place > w.lower_place
     GROUP BY w.parent, w.zone, w.month_start, w.lower_place, w.upper_place
 $fn$;
-COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text) IS
-'This month and the next ones, for one partitioned table or all monthly ones of the caller, with the partitions that
-cover them.';
+COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
+'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
+partitions that cover them.';
 
 CREATE FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text)
 RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -6866,6 +8098,45 @@ RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, 
         concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
 $fn$;
 COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text) IS 'The row of what could not be done, and why.';
+
+-- All that reach far enough at once: the usual case costs one query.
+CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(min(d.parent), NULL, array_agg(lifecycle._step('create partition', 'table ' || d.parent::regclass, NULL,
+        note => 'stands up to ' || CASE WHEN d.is_number THEN d.ahead_to::text
+            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent), '{}')::lifecycle.set_plan
+    FROM unnest(due) AS d
+    WHERE NOT d.is_due
+    HAVING count(*) > 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_sets(lifecycle.due_set[]) IS
+'The skipped steps of the managed tables that lack nothing.';
+
+CREATE FUNCTION lifecycle._plan_managed_set(parent regclass, levels jsonb[], options jsonb, dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set.parent := parent;
+    v_set.time_zone := options ->> 'time_zone';
+    v_set.plan := ARRAY[]::lifecycle.plan_step[];
+    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    BEGIN
+        PERFORM lifecycle._lock_attach(parent, dry_run);
+        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}', options);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail)];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_managed_set(regclass, jsonb[], jsonb, boolean) IS
+'Locks a managed table and plans what is missing.';
 
 -- A month that cannot be planned leaves the others alone, and a set that cannot be locked the other sets.
 CREATE FUNCTION lifecycle._plan_future_set(parent regclass, time_zone text, months date[], dry_run boolean)
@@ -6937,38 +8208,42 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
-CREATE FUNCTION lifecycle.ensure_future_partitions(
-    months integer DEFAULT 6,
-    target regclass DEFAULT NULL,
-    time_zone text DEFAULT NULL,
-    dry_run boolean DEFAULT false,
-    expected_plan text DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._plan_future(
+    months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
+) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_managed oid[];
+    v_sets constant lifecycle.due_set[] := ARRAY(SELECT d FROM lifecycle._due_sets(target, months) AS d);
+    v_due lifecycle.due_set;
     v_months record;
     v_set lifecycle.set_plan;
-    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
-    v_plan lifecycle.plan_step[];
-    v_hash text;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
+    v_made bigint := 0;
 BEGIN
-    IF months IS NULL OR months NOT BETWEEN 0 AND 120 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be between 0 and 120, not %s', coalesce(months::text, 'NULL'));
+    RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
+        v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
+            'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
+            'for one', v_made))], ARRAY[]::lifecycle.step_result[]);
+        IF v_made < max_creations THEN
+            v_set := lifecycle._plan_managed_set(v_due.parent, v_due.levels, v_due.options, dry_run);
+        END IF;
+        v_made := v_made + (SELECT count(*) FROM unnest(v_set.plan) AS p
+            WHERE p.action = 'create partition' AND p.statement IS NOT NULL);
+        RETURN NEXT v_set;
+    END LOOP;
+    IF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL THEN
+        RETURN;
     END IF;
-    IF target IS NOT NULL THEN
-        PERFORM lifecycle._range_key(target);
-        PERFORM lifecycle._require_owner(target);
-    END IF;
+    -- Those that others manage are not taken up by way of their months, either.
+    v_managed := ARRAY(SELECT s.parent FROM unnest(v_sets) AS s UNION ALL
+        SELECT m.parent FROM lifecycle._managed_sets() AS m WHERE NOT m.is_own);
     FOR v_months IN
         SELECT f.parent, f.zone,
             array_agg(f.month_start ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NULL) AS missing,
             coalesce(array_agg(lifecycle._step('create partition', 'table ' || f.covered_by, NULL,
                 note => 'holds the month of ' || to_char(f.month_start, 'YYYY-MM') || ' already')
                 ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NOT NULL), '{}') AS standing
-        FROM lifecycle._future_months(months, target, ensure_future_partitions.time_zone) AS f
+        FROM lifecycle._future_months(coalesce(months, 6), target, _plan_future.time_zone, v_managed) AS f
         GROUP BY f.parent, f.zone
         ORDER BY f.parent::regclass::text
     LOOP
@@ -6977,8 +8252,43 @@ BEGIN
             v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
         END IF;
         v_set.plan := v_months.standing || v_set.plan;
-        v_sets := v_sets || v_set;
+        RETURN NEXT v_set;
     END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_future(integer, regclass, text, integer, boolean) IS
+'The plan of each set: those with a policy, then those that are partitioned by month.';
+
+CREATE FUNCTION lifecycle.ensure_future_partitions(
+    months integer DEFAULT NULL,
+    target regclass DEFAULT NULL,
+    time_zone text DEFAULT NULL,
+    max_creations integer DEFAULT 1000,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
+    v_plan lifecycle.plan_step[];
+    v_hash text;
+    v_row lifecycle.step_result;
+    v_failed integer := 0;
+BEGIN
+    IF months NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('months must be between 0 and 120, not %s', months);
+    END IF;
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+        IF (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NULL THEN
+            PERFORM lifecycle._range_key(target, of_time => true);
+        END IF;
+        PERFORM lifecycle._require_owner(target);
+    END IF;
+    v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
+        coalesce(max_creations, 1000), dry_run) AS s);
     -- Reviewed was the whole, so the hash is that of the whole.
     SELECT lifecycle._number(array_agg(p ORDER BY s.place, t.place)) INTO v_plan
     FROM unnest(v_sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
@@ -7003,16 +8313,19 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, boolean, text, text) IS
-'Makes the partitions of this month and the months ahead, counted by the clock, never by the data. One table that
-cannot be served, or one month of it, does not stop the others.
+COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS
+'Makes the partitions of this period and those ahead, counted by the clock, never by the data: of every table that
+lifecycle.manage_partitions has put under a policy, with all RANGE tables below it, and of those that are partitioned by
+month. One table that cannot be served does not stop the others.
 
-Arguments: months - how many months ahead, 0 to 120, default 6; target - one partitioned table, default all that are
-partitioned by month (their two newest partitions are months) and belong to the caller; time_zone - of timestamptz
-keys; default the one in which the set was made last, else the session''s; dry_run - only show the plan;
+Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
+partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;
+time_zone - of timestamptz keys without a policy; default the one in which the set was made last, else the session''s;
+max_creations - about how many partitions one call may make under policies, default 1000; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
-Returns: one row a step (lifecycle.step_result); months that stand are skipped; what could not be done is a row with
-status failed, with SQLSTATE and message in note, and a warning is raised.
+Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
+otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is
+raised.
 Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
 All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';
@@ -7081,6 +8394,25 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rollback_plan_partition(bigint, lifecycle.plan_step[], jsonb) IS
 'Keeps a rollback from dropping partitions that hold rows unless it was told to; raises 55000.';
+
+CREATE FUNCTION lifecycle._rollback_plan_partitioned_table(
+    migration_id bigint, plan lifecycle.plan_step[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table constant text := (SELECT p.object FROM unnest(plan) AS p WHERE p.action = 'undo create table');
+    v_rows constant text := lifecycle._partition_rows((lifecycle._address(v_table)).object_id);
+BEGIN
+    IF v_rows IS NULL OR options ->> 'partition_rows' = 'drop' THEN
+        RETURN plan;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format('%s, made by migration %s, holds %s by now', v_table, migration_id, v_rows),
+        HINT = 'Move them first, or choose with options => ''{"partition_rows": "drop"}'' that they are lost.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_partitioned_table(bigint, lifecycle.plan_step[], jsonb) IS
+'Keeps a rollback from dropping a partitioned table that holds rows unless it was told to; raises 55000.';
 
 -- source: sql/partition/check_partition_sizes.sql
 CREATE FUNCTION lifecycle.check_partition_sizes(

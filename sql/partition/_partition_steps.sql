@@ -62,10 +62,10 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             format('ALTER TABLE %s REPLICA IDENTITY NOTHING', partition))]
         WHEN n.identity = 'i' AND x.parent_index IS NOT NULL THEN ARRAY[lifecycle._step('set replica identity',
             'table ' || partition, format('DO %L', format(
-                'BEGIN EXECUTE (SELECT pg_catalog.format(%L, c.relname) FROM pg_catalog.pg_inherits AS i '
-                || 'JOIN pg_catalog.pg_index AS x ON x.indexrelid OPERATOR(pg_catalog.=) i.inhrelid '
+                'BEGIN EXECUTE (SELECT pg_catalog.format(%L, c.relname) FROM pg_catalog.pg_index AS x '
                 || 'JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.indexrelid '
-                || 'WHERE i.inhparent OPERATOR(pg_catalog.=) %L::pg_catalog.regclass '
+                || 'CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) AS a (relid) '
+                || 'WHERE a.relid OPERATOR(pg_catalog.=) %L::pg_catalog.regclass '
                 || 'AND x.indrelid OPERATOR(pg_catalog.=) %L::pg_catalog.regclass); END',
                 format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %%I', replace(partition, '%', '%%')),
                 x.parent_index, partition)))]
@@ -86,34 +86,44 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._partition_replica_identity(regclass, oid, text) IS
 'The step that sets the replica identity of a new partition as the parent, or else the newest sibling, has it.';
 
+-- The parent may itself be made in the same plan; then its nearest ancestor that stands is the model.
 CREATE FUNCTION lifecycle._partition_steps(
-    parent regclass, sibling oid, partition text, bounds text, note text
+    model regclass,
+    sibling oid,
+    partition text,
+    bounds text,
+    note text,
+    parent text DEFAULT NULL,
+    partition_by text DEFAULT NULL
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_parent constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = parent);
+    v_model constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = model);
     v_sibling constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = _partition_steps.sibling);
+    v_parent constant text := coalesce(parent, model::text);
     v_object constant text := 'table ' || partition;
-    v_comment constant text := obj_description(parent, 'pg_class');
+    v_comment constant text := obj_description(model, 'pg_class');
     v_plan lifecycle.plan_step[];
 BEGIN
     v_plan := ARRAY[lifecycle._step('create partition', v_object,
-        format('CREATE%s TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s',
-            CASE v_sibling.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END, partition, parent,
-            lifecycle._storage_clauses(parent, _partition_steps.sibling)),
+        format('CREATE%s TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s%s',
+            CASE WHEN partition_by IS NULL AND v_sibling.relpersistence = 'u' THEN ' UNLOGGED' ELSE '' END, partition,
+            v_parent, ' PARTITION BY ' || partition_by,
+            -- A partitioned table has no storage.
+            lifecycle._storage_clauses(model, CASE WHEN partition_by IS NULL THEN _partition_steps.sibling END)),
         format('DROP TABLE %s', partition), note => _partition_steps.note)];
-    IF pg_get_userbyid(v_parent.relowner) <> current_user THEN
+    IF pg_get_userbyid(v_model.relowner) <> current_user THEN
         v_plan := v_plan || lifecycle._step('set owner', v_object,
-            format('ALTER TABLE %s OWNER TO %I', partition, pg_get_userbyid(v_parent.relowner)));
+            format('ALTER TABLE %s OWNER TO %I', partition, pg_get_userbyid(v_model.relowner)));
     END IF;
-    v_plan := v_plan || lifecycle._partition_grants(parent, partition);
-    IF v_parent.relrowsecurity OR v_sibling.relrowsecurity THEN
+    v_plan := v_plan || lifecycle._partition_grants(model, partition);
+    IF v_model.relrowsecurity OR v_sibling.relrowsecurity THEN
         v_plan := v_plan || lifecycle._step('enable row security', v_object,
             format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY%s', partition,
-                CASE WHEN v_parent.relforcerowsecurity OR v_sibling.relforcerowsecurity
+                CASE WHEN v_model.relforcerowsecurity OR v_sibling.relforcerowsecurity
                     THEN ', FORCE ROW LEVEL SECURITY' ELSE '' END));
     END IF;
     v_plan := v_plan || ARRAY(
-        SELECT lifecycle._copy_policy(p.oid, partition) FROM pg_policy AS p WHERE p.polrelid = parent ORDER BY p.polname
+        SELECT lifecycle._copy_policy(p.oid, partition) FROM pg_policy AS p WHERE p.polrelid = model ORDER BY p.polname
     );
     IF v_comment IS NOT NULL
         AND (v_sibling IS NULL OR obj_description(_partition_steps.sibling, 'pg_class') = v_comment)
@@ -122,10 +132,10 @@ BEGIN
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
     RETURN v_plan || lifecycle._step('attach partition', v_object,
-            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, bounds),
-            format('ALTER TABLE %s DETACH PARTITION %s', parent, partition))
-        || lifecycle._partition_replica_identity(parent, _partition_steps.sibling, partition);
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
+            format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
+        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text) IS
-'The steps that make a partition like its parent and attach it.';
+COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text) IS
+'The steps that make a partition like a model, its parent or what stands above it, and attach it.';

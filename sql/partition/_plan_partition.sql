@@ -110,55 +110,88 @@ COMMENT ON FUNCTION lifecycle._require_empty_default(
 'Raises 23514 with their number when the default partition holds rows of a range; else returns what is to be said about
 it, NULL where there is no default partition.';
 
+-- What is asked for stands: inside one partition, or covered by several to the last second.
+CREATE FUNCTION lifecycle._standing_range(ends lifecycle.range_bound[], partitions lifecycle.range_partition[])
+RETURNS oid[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(p.partition ORDER BY p.lower_place)
+    FROM unnest(partitions) AS p
+    WHERE p.lower_place < ends[2].place AND p.upper_place > ends[1].place
+    HAVING bool_or(p.lower_place <= ends[1].place AND p.upper_place >= ends[2].place)
+        OR sum(least(p.upper_place, ends[2].place) - greatest(p.lower_place, ends[1].place))
+            = nullif(ends[2].place - ends[1].place, 'Infinity')
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_range(lifecycle.range_bound[], lifecycle.range_partition[]) IS
+'The partitions that cover a range; NULL when they do not.';
+
+-- Other tools write other bits behind the time of a UUID: begin where the neighbour ends, and end where it begins.
+CREATE FUNCTION lifecycle._snapped(ends lifecycle.range_bound[], partitions lifecycle.range_partition[])
+RETURNS lifecycle.range_bound[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(coalesce((
+        SELECT ROW(quote_literal(n.bound), n.place, (e.bound).local_time)::lifecycle.range_bound
+        FROM unnest(partitions) AS p
+        CROSS JOIN LATERAL (VALUES (p.lower_bound, p.lower_place), (p.upper_bound, p.upper_place)) AS n (bound, place)
+        WHERE n.place > '-Infinity' AND n.place < 'Infinity' AND trunc(n.place, 3) = trunc((e.bound).place, 3)
+        LIMIT 1
+    ), e.bound) ORDER BY e.place)
+    FROM (SELECT ends[n] AS bound, n AS place FROM generate_series(1, 2) AS n) AS e
+$fn$;
+COMMENT ON FUNCTION lifecycle._snapped(lifecycle.range_bound[], lifecycle.range_partition[]) IS
+'The bounds of a range of UUIDs, each replaced by the bound of a partition in the same millisecond.';
+
 CREATE FUNCTION lifecycle._plan_partition(
     parent regclass,
     key lifecycle.range_key,
     ends lifecycle.range_bound[],
     partition_name name,
     time_zone text,
-    is_month boolean
+    is_month boolean,
+    levels jsonb[] DEFAULT '{}',
+    path text[] DEFAULT '{}',
+    options jsonb DEFAULT '{}'
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_partitions constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(
         ARRAY[parent::oid]) AS p);
-    v_zone constant text := CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone ELSE 'UTC' END;
-    v_standing text;
+    v_ends constant lifecycle.range_bound[] := CASE key.type
+        WHEN 'uuid'::regtype THEN lifecycle._snapped(ends, v_partitions) ELSE ends END;
+    v_standing constant oid[] := lifecycle._standing_range(v_ends, v_partitions);
+    v_zone constant text := CASE WHEN key.type IN ('timestamptz', 'uuid') THEN time_zone ELSE 'UTC' END;
     v_newest lifecycle.range_partition;
+    v_identity text;
     v_note text;
 BEGIN
-    -- Inside one partition, or covered by several to the last second.
-    SELECT string_agg(format('%s', p.partition::regclass), ', ' ORDER BY p.lower_place) INTO v_standing
-    FROM unnest(v_partitions) AS p
-    WHERE p.lower_place < ends[2].place AND p.upper_place > ends[1].place
-    HAVING bool_or(p.lower_place <= ends[1].place AND p.upper_place >= ends[2].place)
-        OR sum(least(p.upper_place, ends[2].place) - greatest(p.lower_place, ends[1].place))
-            = nullif(ends[2].place - ends[1].place, 'Infinity');
     IF v_standing IS NOT NULL THEN
-        RETURN ARRAY[lifecycle._step('create partition', 'table ' || v_standing, NULL,
-            note => format('holds FROM (%s) TO (%s) already', ends[1].literal, ends[2].literal))];
+        RETURN lifecycle._step('create partition',
+            'table ' || (SELECT string_agg(s::regclass::text, ', ') FROM unnest(v_standing) AS s), NULL,
+            note => format('holds FROM (%s) TO (%s) already', v_ends[1].literal, v_ends[2].literal))
+            || lifecycle._plan_level(v_standing[1], v_standing[1]::regclass::text, v_standing[1], levels, path,
+                options);
     END IF;
-    PERFORM lifecycle._require_free_range(parent, ends[1], ends[2], v_partitions);
+    PERFORM lifecycle._require_free_range(parent, v_ends[1], v_ends[2], v_partitions);
     IF is_month THEN
-        PERFORM lifecycle._require_fitting_month(parent, ends, v_partitions, v_zone);
+        PERFORM lifecycle._require_fitting_month(parent, v_ends, v_partitions, v_zone);
     END IF;
     SELECT p.* INTO v_newest FROM unnest(v_partitions) AS p
     WHERE NOT p.is_default AND p.relkind <> 'f' ORDER BY p.upper_place DESC LIMIT 1;
-    IF v_newest.relkind = 'p' THEN
+    IF v_newest.relkind = 'p' AND cardinality(levels) = 0 THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
             MESSAGE = format('the partitions of %s are partitioned themselves', parent),
             DETAIL = format('%s is, so a new partition would have to be.', v_newest.partition::regclass),
-            HINT = 'Create it and its partitions by hand, or call this for a table whose partitions are plain tables.';
+            HINT = 'Describe all levels with lifecycle.manage_partitions(..., levels => ...).';
     END IF;
-    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type = 'timestamptz'::regtype THEN time_zone END,
-        lifecycle._require_empty_default(parent, key, ends[1], ends[2]));
-    RETURN lifecycle._partition_steps(parent, v_newest.partition,
-        lifecycle._partition_identity(parent, ends[1], ends[2], v_zone, partition_name),
-        format('FOR VALUES FROM (%s) TO (%s)', ends[1].literal, ends[2].literal),
-        nullif(v_note, ''));
+    v_note := concat_ws('; ', 'time zone ' || CASE WHEN key.type IN ('timestamptz', 'uuid') THEN time_zone END,
+        lifecycle._require_empty_default(parent, key, v_ends[1], v_ends[2]));
+    v_identity := lifecycle._free_identity(parent::text, coalesce(partition_name,
+            lifecycle._partition_name(parent, v_ends[1], v_ends[2], v_zone, options ->> 'name_format')),
+        partition_name IS NOT NULL, concat_ws(' ', v_ends[1].literal, v_ends[2].literal));
+    RETURN lifecycle._partition_steps(parent, v_newest.partition, v_identity,
+            format('FOR VALUES FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal), nullif(v_note, ''),
+            partition_by => lifecycle._partition_by(levels))
+        || lifecycle._plan_level(parent, v_identity, NULL, levels, path, options);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_partition(
-    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean
+    regclass, lifecycle.range_key, lifecycle.range_bound[], name, text, boolean, jsonb[], text[], jsonb
 ) IS
-'The plan of one new partition; a skipped step where the range is covered already.';
+'The plan of one new partition and what is below it; a skipped step where the range is covered already.';

@@ -61,3 +61,22 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rollback_plan_partition(bigint, lifecycle.plan_step[], jsonb) IS
 'Keeps a rollback from dropping partitions that hold rows unless it was told to; raises 55000.';
+
+CREATE FUNCTION lifecycle._rollback_plan_partitioned_table(
+    migration_id bigint, plan lifecycle.plan_step[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table constant text := (SELECT p.object FROM unnest(plan) AS p WHERE p.action = 'undo create table');
+    v_rows constant text := lifecycle._partition_rows((lifecycle._address(v_table)).object_id);
+BEGIN
+    IF v_rows IS NULL OR options ->> 'partition_rows' = 'drop' THEN
+        RETURN plan;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format('%s, made by migration %s, holds %s by now', v_table, migration_id, v_rows),
+        HINT = 'Move them first, or choose with options => ''{"partition_rows": "drop"}'' that they are lost.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_partitioned_table(bigint, lifecycle.plan_step[], jsonb) IS
+'Keeps a rollback from dropping a partitioned table that holds rows unless it was told to; raises 55000.';

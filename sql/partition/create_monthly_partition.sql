@@ -19,7 +19,7 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent, of_time => true);
 BEGIN
     RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key,
         lifecycle._month_ends(v_key.type, month_start, create_monthly_partition.time_zone), NULL,
@@ -27,15 +27,15 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, date, text, boolean, text, text) IS
-'Adds the partition of one calendar month to a table that is partitioned by RANGE on a date, timestamp or timestamptz,
-see lifecycle.create_partition.
+'Adds the partition of one calendar month to a table that is partitioned by RANGE on a date, timestamp, timestamptz
+or uuid (version 7), see lifecycle.create_partition.
 
 Arguments: parent - the partitioned table; month_start - any day of the month; time_zone - where the month is lived
-through (timestamptz keys only); dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
-search_path - not used by the statements.
+through (timestamptz and uuid keys only); dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry
+run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the month already.
-Errors: 42P17 overlap, or a gap shorter than a month beside a neighbour (the set was made in another time zone); the
-others as lifecycle.create_partition.
+Errors: 0A000 a key of numbers; 42P17 overlap, or a gap shorter than a month beside a neighbour (the set was made in
+another time zone); the others as lifecycle.create_partition.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', ''2026-01-01'');';
 
 CREATE FUNCTION lifecycle.create_monthly_partition(

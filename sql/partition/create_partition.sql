@@ -50,16 +50,17 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_partition(regclass, text, text, name, text, boolean, text, text) IS
-'Adds a partition for a range of time to a table that is partitioned by RANGE on a date, timestamp or timestamptz. The
-new table is made with LIKE, gets the owner, grants, row security, replica identity, storage and tablespace of its
-parent or newest sibling, and is attached: readers and writers of the parent go on.
+'Adds a partition for a range to a table that is partitioned by RANGE on one column: a date, timestamp, timestamptz,
+smallint, integer, bigint, numeric, or uuid of version 7, whose bounds may be written as times. The new table is made
+with LIKE, gets the owner, grants, row security, replica identity, storage and tablespace of its parent or newest
+sibling, and is attached: readers and writers of the parent go on.
 
 Arguments: parent - the partitioned table; lower_bound, upper_bound - the range, the upper bound excluded, in ISO form,
 or MINVALUE and MAXVALUE; partition_name - default in the style of the siblings, else <parent>_YYYY_MM for a month;
-time_zone - in which bounds of a timestamptz key without an offset are read; dry_run - only show the plan;
+time_zone - in which times without an offset are read, for timestamptz and uuid keys; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); one row skipped where partitions cover the range already.
 Errors: 42809 not a partitioned table; 0A000 another kind of key, or the siblings are partitioned themselves; 42P17
 empty range or overlap; 23514 rows of the range in the default partition; 42P07 partition_name is taken; 22004 NULL,
-22007 or 22008 no such time, 22023 no such zone; 42501 not the owner; 55P03 lock.
+22007 or 22008 no such time, 22P02 or 22003 no such number, 22023 no such zone; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partition(''public.metric'', ''2026-01-01'', ''2026-04-01'');';

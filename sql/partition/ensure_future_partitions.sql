@@ -1,11 +1,12 @@
--- One query for all sets: which of the coming months has which partitions. A set counts as monthly when its two newest
--- partitions are months, to within the distance of time zones: one made in another zone must fail, not be left out.
-CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text)
+-- One query for all sets without a policy: which of the coming months has which partitions. A set counts as monthly
+-- when its two newest partitions are months, to within the distance of time zones: one made in another zone must fail,
+-- not be left out.
+CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text, managed oid[])
 RETURNS TABLE (parent oid, zone text, month_start date, covered_by text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
     WITH candidate AS MATERIALIZED (
         SELECT c.oid AS parent, a.atttypid::regtype AS type,
-            coalesce(_future_months.time_zone, CASE WHEN a.atttypid = 'timestamptz'::regtype THEN (
+            coalesce(_future_months.time_zone, CASE WHEN a.atttypid IN ('timestamptz'::regtype, 'uuid'::regtype) THEN (
                 SELECT m.parameters ->> 'time_zone' FROM lifecycle.migration AS m
                 WHERE m.migration_id = (lifecycle._open_migrations('partition', c.oid))[1]
             ) END, current_setting('TimeZone')) AS zone
@@ -13,7 +14,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         JOIN pg_class AS c ON c.oid = p.partrelid
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
         WHERE p.partstrat = 'r' AND p.partnatts = 1 AND (target IS NULL OR c.oid = target::oid)
-            AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)
+            AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype)
+            AND c.oid <> ALL (managed)
             AND c.relpersistence <> 't' AND pg_has_role(current_user, c.relowner, 'USAGE')
             AND NOT EXISTS (SELECT FROM pg_depend AS d
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -25,7 +27,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         SELECT s.*, row_number() OVER (PARTITION BY s.parent ORDER BY s.upper_place DESC) AS age,
             to_timestamp(s.lower_place::float8) AT TIME ZONE 'UTC' AS starts,
             to_timestamp(s.upper_place::float8) AT TIME ZONE 'UTC' AS ends,
-            CASE WHEN s.type = 'timestamptz'::regtype THEN interval '16 hours' ELSE interval '0' END AS tolerance
+            CASE WHEN s.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN interval '16 hours'
+                ELSE interval '0' END AS tolerance
         FROM standing AS s
         WHERE s.lower_place > '-Infinity' AND s.upper_place < 'Infinity'
     ), monthly AS (
@@ -38,9 +41,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
             AND r.starts - m.first <= r.tolerance AND m.last - r.ends <= r.tolerance AND r.ends - m.last <= r.tolerance)
     ), wanted AS (
         SELECT c.parent, c.zone, m.first::date AS month_start,
-            CASE WHEN c.type = 'timestamptz'::regtype THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
                 ELSE extract(epoch FROM m.first) END AS lower_place,
-            CASE WHEN c.type = 'timestamptz'::regtype
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
                 THEN extract(epoch FROM (m.first + interval '1 month') AT TIME ZONE c.zone)
                 ELSE extract(epoch FROM m.first + interval '1 month') END AS upper_place
         FROM candidate AS c
@@ -58,9 +62,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         AND s.lower_place < w.upper_place AND s.upper_place > w.lower_place
     GROUP BY w.parent, w.zone, w.month_start, w.lower_place, w.upper_place
 $fn$;
-COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text) IS
-'This month and the next ones, for one partitioned table or all monthly ones of the caller, with the partitions that
-cover them.';
+COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
+'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
+partitions that cover them.';
 
 CREATE FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text)
 RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -68,6 +72,45 @@ RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, 
         concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
 $fn$;
 COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text) IS 'The row of what could not be done, and why.';
+
+-- All that reach far enough at once: the usual case costs one query.
+CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(min(d.parent), NULL, array_agg(lifecycle._step('create partition', 'table ' || d.parent::regclass, NULL,
+        note => 'stands up to ' || CASE WHEN d.is_number THEN d.ahead_to::text
+            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent), '{}')::lifecycle.set_plan
+    FROM unnest(due) AS d
+    WHERE NOT d.is_due
+    HAVING count(*) > 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_sets(lifecycle.due_set[]) IS
+'The skipped steps of the managed tables that lack nothing.';
+
+CREATE FUNCTION lifecycle._plan_managed_set(parent regclass, levels jsonb[], options jsonb, dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set.parent := parent;
+    v_set.time_zone := options ->> 'time_zone';
+    v_set.plan := ARRAY[]::lifecycle.plan_step[];
+    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    BEGIN
+        PERFORM lifecycle._lock_attach(parent, dry_run);
+        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}', options);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail)];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_managed_set(regclass, jsonb[], jsonb, boolean) IS
+'Locks a managed table and plans what is missing.';
 
 -- A month that cannot be planned leaves the others alone, and a set that cannot be locked the other sets.
 CREATE FUNCTION lifecycle._plan_future_set(parent regclass, time_zone text, months date[], dry_run boolean)
@@ -139,38 +182,42 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
-CREATE FUNCTION lifecycle.ensure_future_partitions(
-    months integer DEFAULT 6,
-    target regclass DEFAULT NULL,
-    time_zone text DEFAULT NULL,
-    dry_run boolean DEFAULT false,
-    expected_plan text DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._plan_future(
+    months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
+) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_managed oid[];
+    v_sets constant lifecycle.due_set[] := ARRAY(SELECT d FROM lifecycle._due_sets(target, months) AS d);
+    v_due lifecycle.due_set;
     v_months record;
     v_set lifecycle.set_plan;
-    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
-    v_plan lifecycle.plan_step[];
-    v_hash text;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
+    v_made bigint := 0;
 BEGIN
-    IF months IS NULL OR months NOT BETWEEN 0 AND 120 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be between 0 and 120, not %s', coalesce(months::text, 'NULL'));
+    RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
+        v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
+            'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
+            'for one', v_made))], ARRAY[]::lifecycle.step_result[]);
+        IF v_made < max_creations THEN
+            v_set := lifecycle._plan_managed_set(v_due.parent, v_due.levels, v_due.options, dry_run);
+        END IF;
+        v_made := v_made + (SELECT count(*) FROM unnest(v_set.plan) AS p
+            WHERE p.action = 'create partition' AND p.statement IS NOT NULL);
+        RETURN NEXT v_set;
+    END LOOP;
+    IF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL THEN
+        RETURN;
     END IF;
-    IF target IS NOT NULL THEN
-        PERFORM lifecycle._range_key(target);
-        PERFORM lifecycle._require_owner(target);
-    END IF;
+    -- Those that others manage are not taken up by way of their months, either.
+    v_managed := ARRAY(SELECT s.parent FROM unnest(v_sets) AS s UNION ALL
+        SELECT m.parent FROM lifecycle._managed_sets() AS m WHERE NOT m.is_own);
     FOR v_months IN
         SELECT f.parent, f.zone,
             array_agg(f.month_start ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NULL) AS missing,
             coalesce(array_agg(lifecycle._step('create partition', 'table ' || f.covered_by, NULL,
                 note => 'holds the month of ' || to_char(f.month_start, 'YYYY-MM') || ' already')
                 ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NOT NULL), '{}') AS standing
-        FROM lifecycle._future_months(months, target, ensure_future_partitions.time_zone) AS f
+        FROM lifecycle._future_months(coalesce(months, 6), target, _plan_future.time_zone, v_managed) AS f
         GROUP BY f.parent, f.zone
         ORDER BY f.parent::regclass::text
     LOOP
@@ -179,8 +226,43 @@ BEGIN
             v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
         END IF;
         v_set.plan := v_months.standing || v_set.plan;
-        v_sets := v_sets || v_set;
+        RETURN NEXT v_set;
     END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_future(integer, regclass, text, integer, boolean) IS
+'The plan of each set: those with a policy, then those that are partitioned by month.';
+
+CREATE FUNCTION lifecycle.ensure_future_partitions(
+    months integer DEFAULT NULL,
+    target regclass DEFAULT NULL,
+    time_zone text DEFAULT NULL,
+    max_creations integer DEFAULT 1000,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
+    v_plan lifecycle.plan_step[];
+    v_hash text;
+    v_row lifecycle.step_result;
+    v_failed integer := 0;
+BEGIN
+    IF months NOT BETWEEN 0 AND 120 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('months must be between 0 and 120, not %s', months);
+    END IF;
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+        IF (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NULL THEN
+            PERFORM lifecycle._range_key(target, of_time => true);
+        END IF;
+        PERFORM lifecycle._require_owner(target);
+    END IF;
+    v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
+        coalesce(max_creations, 1000), dry_run) AS s);
     -- Reviewed was the whole, so the hash is that of the whole.
     SELECT lifecycle._number(array_agg(p ORDER BY s.place, t.place)) INTO v_plan
     FROM unnest(v_sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
@@ -205,16 +287,19 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, boolean, text, text) IS
-'Makes the partitions of this month and the months ahead, counted by the clock, never by the data. One table that
-cannot be served, or one month of it, does not stop the others.
+COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS
+'Makes the partitions of this period and those ahead, counted by the clock, never by the data: of every table that
+lifecycle.manage_partitions has put under a policy, with all RANGE tables below it, and of those that are partitioned by
+month. One table that cannot be served does not stop the others.
 
-Arguments: months - how many months ahead, 0 to 120, default 6; target - one partitioned table, default all that are
-partitioned by month (their two newest partitions are months) and belong to the caller; time_zone - of timestamptz
-keys; default the one in which the set was made last, else the session''s; dry_run - only show the plan;
+Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
+partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;
+time_zone - of timestamptz keys without a policy; default the one in which the set was made last, else the session''s;
+max_creations - about how many partitions one call may make under policies, default 1000; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
-Returns: one row a step (lifecycle.step_result); months that stand are skipped; what could not be done is a row with
-status failed, with SQLSTATE and message in note, and a warning is raised.
+Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
+otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is
+raised.
 Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
 All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';

@@ -4,7 +4,7 @@ CREATE TYPE lifecycle.range_key AS (
     type regtype
 );
 COMMENT ON TYPE lifecycle.range_key IS
-'The key of a RANGE partitioned table: one column of type date, timestamp or timestamptz.';
+'The key of a RANGE partitioned table: one column of a type of times or numbers.';
 
 CREATE TYPE lifecycle.range_bound AS (
     literal text,
@@ -12,8 +12,15 @@ CREATE TYPE lifecycle.range_bound AS (
     local_time timestamp
 );
 COMMENT ON TYPE lifecycle.range_bound IS
-'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (seconds
-since 1970, -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names.';
+'One end of a range. literal: as it is written in FOR VALUES; place: where it lies, comparable across types (of times
+the seconds since 1970; -Infinity for MINVALUE); local_time: what a clock in the set''s time zone shows, for names; NULL
+for numbers.';
+
+CREATE TYPE lifecycle.range_ends AS (
+    lower_end lifecycle.range_bound,
+    upper_end lifecycle.range_bound
+);
+COMMENT ON TYPE lifecycle.range_ends IS 'A range: its two bounds.';
 
 CREATE TYPE lifecycle.range_partition AS (
     parent oid,
@@ -36,6 +43,17 @@ CREATE TYPE lifecycle.set_plan AS (
 );
 COMMENT ON TYPE lifecycle.set_plan IS
 'The plan of one partitioned table among several, with what could not be planned.';
+
+CREATE TYPE lifecycle.due_set AS (
+    parent oid,
+    levels jsonb [],
+    options jsonb,
+    is_number boolean,
+    is_due boolean,
+    ahead_to numeric
+);
+COMMENT ON TYPE lifecycle.due_set IS
+'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
 
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,

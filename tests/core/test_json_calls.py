@@ -14,10 +14,14 @@ CREATE TABLE public.t (id bigint PRIMARY KEY, name text, deleted_at timestamptz)
 INSERT INTO public.t VALUES (1, 'x'), (2, 'y'), (3, 'z');
 CREATE TABLE public.u (id bigint PRIMARY KEY);
 CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE public.l (k text) PARTITION BY LIST (k);
+SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);
+CREATE TABLE public.h (k text) PARTITION BY HASH (k);
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.enable_soft_delete('public.t');
 SELECT lifecycle.soft_delete('public.t', '3');
 SELECT lifecycle.start_capture('public.u', 'reader');
+SELECT lifecycle.create_incremental_view('public.v', 'SELECT id, count(*) FROM public.u GROUP BY id', '{id}');
 SELECT lifecycle.apply_migration('m', ARRAY['SELECT 1', 'CREATE INDEX CONCURRENTLY i ON public.u (id)'],
     ARRAY[NULL, 'DROP INDEX public.i']);
 """
@@ -28,40 +32,122 @@ P = {"parent": "public.p"}
 # The JSON object of each call; a list where there are overloads, or several ways worth trying.
 CALLS: dict[str, list[dict[str, object]]] = {
     "apply_migration": [
-        {"migration_name": "n", "up": ["CREATE TABLE public.n ()"], "down": ["DROP TABLE public.n"], "dry_run": True},
-        {"migration_name": "n", "up": ["SELECT 1"], "down": [None], "search_path": "public"},
+        {
+            "migration_name": "n",
+            "up": ["CREATE TABLE public.n ()"],
+            "down": ["DROP TABLE public.n"],
+            "dry_run": True,
+        },
+        {
+            "migration_name": "n",
+            "up": ["SELECT 1"],
+            "down": [None],
+            "search_path": "public",
+        },
     ],
     "begin_migration": [{"migration_name": "g"}],
     "capture_status": [{}, {"target": "public.u"}],
     "check_mv_freshness": [{}, {"max_age": "2 days"}],
     "check_partition_sizes": [{}, {"target": "public.p", "alert_bytes": 5}],
     "confirm_step": [{"migration_id": "{migration}", "step": 2}],
-    "create_monthly_partition": [{**P, "year": 2024, "month": 2}, {**P, "month_start": "2024-03-01", "dry_run": True}],
-    "create_partition": [{**P, "lower_bound": "2024-01-01", "upper_bound": "2024-01-02", "partition_name": "p1"}],
+    "create_incremental_view": [
+        {
+            "view_name": "public.w",
+            "query": "SELECT id, count(*) FROM public.u GROUP BY id",
+            "key_columns": ["id"],
+            "sources": {"public.u": ["id"]},
+            "tolerance": "1 hour",
+            "dry_run": True,
+        }
+    ],
+    "create_monthly_partition": [
+        {**P, "year": 2024, "month": 2},
+        {**P, "month_start": "2024-03-01", "dry_run": True},
+    ],
+    "create_partition": [
+        {
+            **P,
+            "lower_bound": "2024-01-01",
+            "upper_bound": "2024-01-02",
+            "partition_name": "p1",
+        }
+    ],
+    "by_hash": [{"column_name": "k", "modulus": 4}],
+    "by_list": [{"column_name": "k"}],
+    "by_range": [{"column_name": "at", "every": "1 month"}],
+    "create_hash_partitions": [{"parent": "public.h", "modulus": 2}],
+    "create_list_partition": [{"parent": "public.l", "list_values": ["a", None]}],
+    "create_partitioned_table": [
+        {
+            "source": "public.u",
+            "levels": [{"method": "range", "column": "id", "every": "100"}],
+            "premake": 1,
+        }
+    ],
     "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
     "enable_soft_delete": [{"target": "public.u", "column_name": "gone"}],
     "end_migration": [{}],
     "ensure_future_partitions": [{"months": 1, "target": "public.p"}],
-    "expose": [{"into_schema": "public", "names": ["setting"], "grant_to": ["{role}"], "as_owner": True}],
+    "expose": [
+        {
+            "into_schema": "public",
+            "names": ["setting"],
+            "grant_to": ["{role}"],
+            "as_owner": True,
+        }
+    ],
     "grant_lifecycle_admin": [{"role_name": "{role}"}],
     "grant_lifecycle_use": [{"role_name": "{role}", "dry_run": True}],
+    "manage_partitions": [
+        {"parent": "public.p", "every": "1 month", "premake": 2},
+        {
+            "parent": "public.h",
+            "levels": [{"method": "hash", "column": "k", "modulus": 2}],
+        },
+    ],
     "pending_steps": [{}, {"migration_id": 1}],
+    "precreate_partitions": [{"root": "public.l", "path": ["b"]}],
     "prepare_uninstall": [{}, {"options": {"deleted_rows": "keep"}, "dry_run": True}],
     "refresh_all_materialized_views": [{}, {"schemas": ["public"]}],
+    "rebuild_incremental_view": [{"target": "public.v"}],
+    "refresh_incremental_view": [{"target": "public.v", "max_rows": 10}],
     "refresh_materialized_view": [{"target": "public.m"}],
-    "restore": [{"deletion_id": "{deletion}"}, {**T, "key": "3"}, {**T, "key_json": {"id": 3}}],
-    "rollback_all_migrations": [{}, {"confirmation": "x", "options": {"deleted_rows": "restore"}}],
-    "rollback_migration": [{"migration_id": "{migration}", "options": {}}, {"migration_name": "m", "cascade": True}],
+    "restore": [
+        {"deletion_id": "{deletion}"},
+        {**T, "key": "3"},
+        {**T, "key_json": {"id": 3}},
+    ],
+    "rollback_all_migrations": [
+        {},
+        {"confirmation": "x", "options": {"deleted_rows": "restore"}},
+    ],
+    "rollback_incremental_view": [{"target": "public.v"}],
+    "rollback_migration": [
+        {"migration_id": "{migration}", "options": {}},
+        {"migration_name": "m", "cascade": True},
+    ],
+    "rollback_partition_policy": [{"target": "public.l"}],
     "rollback_soft_delete": [{**T, "deleted_rows": "restore"}],
     "rollback_to": [{"migration_name": "m"}],
     "run_pending_stage": [{}, {"migration_id": 1}],
     "set_setting": [{"setting_name": "lock_timeout", "setting_value": "300"}],
     "setting": [{"setting_name": "lock_timeout"}],
-    "soft_delete": [{**T, "key": "1", "reason": "r"}, {**T, "key_json": {"id": 2}, "strict": True}],
+    "soft_delete": [
+        {**T, "key": "1", "reason": "r"},
+        {**T, "key_json": {"id": 2}, "strict": True},
+    ],
     "soft_delete_stats": [{}, T],
-    "start_capture": [{"target": "public.u", "consumer": "other", "key_columns": ["id"], "trigger_level": "row"}],
+    "start_capture": [
+        {
+            "target": "public.u",
+            "consumer": "other",
+            "key_columns": ["id"],
+            "trigger_level": "row",
+        }
+    ],
     "sync_capture": [{"target": "public.u", "dry_run": True}],
+    "verify_incremental_view": [{"target": "public.v", "repair": True}],
     "verify_migrations": [{}],
 }
 
@@ -87,7 +173,11 @@ def scene(database, roles):
     connection = database.connect(autocommit=False)
     ((migration,),) = rows(connection, "SELECT migration_id FROM lifecycle.migration WHERE name = 'm'")
     ((deletion,),) = rows(connection, "SELECT max(deletion_id) FROM lifecycle.deletion")
-    return connection, {"{role}": role, "{migration}": migration, "{deletion}": deletion}
+    return connection, {
+        "{role}": role,
+        "{migration}": migration,
+        "{deletion}": deletion,
+    }
 
 
 def filled(value, scene):
@@ -101,7 +191,10 @@ def filled(value, scene):
 def test_every_function_is_called_with_json(scene):
     connection, values = scene
     rows(connection, "SELECT lifecycle.begin_migration('open')")  # for end_migration
-    missing, unused = [], {name: list(range(len(calls))) for name, calls in CALLS.items()}
+    missing, unused = (
+        [],
+        {name: list(range(len(calls))) for name, calls in CALLS.items()},
+    )
     for name, arguments, types, required in rows(connection, SIGNATURES):
         of_type = dict(zip(arguments, types, strict=True))
         reached = False

@@ -24,6 +24,12 @@ PARENT = (
 APPLIED = "SELECT lifecycle.apply_migration('m', ARRAY['CREATE TABLE public.x ()'], ARRAY['DROP TABLE public.x']);"
 CAPTURED = TABLE + "SELECT lifecycle.start_capture('public.t', 'reader');"
 
+LISTED = "CREATE TABLE public.l (k text) PARTITION BY LIST (k);"
+SALES = (
+    "CREATE TABLE public.sale (id int PRIMARY KEY, shop int, at date, n int); INSERT INTO "
+    "public.sale VALUES (1, 1, NULL, 1), (2, NULL, NULL, 1);"
+)
+
 CHANGES = [
     (
         "apply",
@@ -75,21 +81,83 @@ CHANGES = [
             "'bring_back_t', rpc_argument => 't_id'"
         ),
     ),
-    ("month by year and month", PARENT, "lifecycle.create_monthly_partition('public.p', 2024, 2"),
-    ("month by date", PARENT, "lifecycle.create_monthly_partition('public.p', date '2024-03-01'"),
-    ("partition", PARENT, "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15'"),
-    ("named partition", PARENT, "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15', 'Half a month'"),
+    (
+        "month by year and month",
+        PARENT,
+        "lifecycle.create_monthly_partition('public.p', 2024, 2",
+    ),
+    (
+        "month by date",
+        PARENT,
+        "lifecycle.create_monthly_partition('public.p', date '2024-03-01'",
+    ),
+    (
+        "partition",
+        PARENT,
+        "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15'",
+    ),
+    (
+        "named partition",
+        PARENT,
+        "lifecycle.create_partition('public.p', '2024-02-01', '2024-02-15', 'Half a month'",
+    ),
     ("future partitions", PARENT, "lifecycle.ensure_future_partitions(3, 'public.p'"),
+    (
+        "list partition",
+        LISTED,
+        "lifecycle.create_list_partition('public.l', '{a,b}'",
+    ),
+    (
+        "hash partitions",
+        "CREATE TABLE public.h (k text) PARTITION BY HASH (k);",
+        "lifecycle.create_hash_partitions('public.h', 3",
+    ),
+    (
+        "partitioned table",
+        TABLE,
+        "lifecycle.create_partitioned_table('public.t', ARRAY[lifecycle.by_list('name'), lifecycle.by_hash('id', 2)]",
+    ),
+    (
+        "partitioned table by time",
+        TABLE,
+        "lifecycle.create_partitioned_table('public.t', ARRAY[lifecycle.by_range('deleted_at', '1 day')], 'by day'",
+    ),
+    (
+        "subtree",
+        LISTED + "SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);",
+        "lifecycle.precreate_partitions('public.l', '[\"x\"]'",
+    ),
+    (
+        "managed ahead",
+        PARENT + "SELECT lifecycle.manage_partitions('public.p');",
+        "lifecycle.ensure_future_partitions(2, 'public.p'",
+    ),
     (
         "first partition",
         "CREATE TABLE public.p (at timestamptz NOT NULL) PARTITION BY RANGE (at);",
         "lifecycle.create_monthly_partition('public.p', 2024, 2",
+    ),
+    (
+        "incremental view",
+        SALES,
+        (
+            "lifecycle.create_incremental_view('Total', 'SELECT shop, count(*) AS n FROM public.sale "
+            "GROUP BY shop', '{shop}'"
+        ),
+    ),
+    (
+        "incremental view at once",
+        SALES + CAPTURED,
+        "lifecycle.create_incremental_view('public.per_day', 'SELECT shop, at, sum(n) AS n FROM "
+        "public.sale GROUP BY shop, at', "
+        "'{shop,at}', at_once => true",
     ),
 ]
 
 # Change functions without a row, and why.
 ELSEWHERE = {
     "drop_capture": "is the rollback of start_capture",
+    "manage_partitions": "changes rows of the policy table only; tests/partition/test_managed.py",
     "sync_capture": "repairs what somebody else has changed; tests/capture",
 }
 
@@ -100,7 +168,10 @@ def test_plan_equality(database, roles, setup, change):
     setup, change = setup.replace("{alice}", alice), change.replace("{alice}", alice)
     if setup:
         database.execute(setup)
-    before, schema_before = database.dump(sort_rows=True), database.dump(schema_only=True)
+    before, schema_before = (
+        database.dump(sort_rows=True),
+        database.dump(schema_only=True),
+    )
 
     shown = [Step(*row) for row in rows(database, f"SELECT * FROM {change}, dry_run => true)")]
     assert {s.status for s in shown} <= {"planned", "skipped"}
@@ -123,7 +194,11 @@ def test_plan_equality(database, roles, setup, change):
     planned = [Step(*row) for row in rows(database, "SELECT * FROM lifecycle.rollback_migration(%s)", [migration])]
     undone = [
         Step(*row)
-        for row in rows(database, "SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)", [migration])
+        for row in rows(
+            database,
+            "SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)",
+            [migration],
+        )
     ]
     assert [s[1:6] for s in undone] == [s[1:6] for s in planned]
     assert database.dump(schema_only=True) == schema_before
@@ -155,7 +230,16 @@ def test_dry_run_by_default_where_something_is_taken_away(database):
         "SELECT p.oid::regprocedure::text, pg_get_function_arguments(p.oid) FROM pg_proc AS p "
         "WHERE p.pronamespace = 'lifecycle'::regnamespace AND 'dry_run' = ANY (p.proargnames) AND p.proname !~ '^_'"
     )
-    taking = ("rollback_", "drop_", "purge_", "erase", "finish_", "archive_", "detach_", "prepare_")
+    taking = (
+        "rollback_",
+        "drop_",
+        "purge_",
+        "erase",
+        "finish_",
+        "archive_",
+        "detach_",
+        "prepare_",
+    )
     wrong = {
         name
         for name, arguments in found

@@ -1,0 +1,149 @@
+-- A short word for a value: a UUID by its first digits, so that two of them and a month fit into a name; letters and
+-- digits of anything else. What looks alike gets a hash when the name is taken.
+CREATE FUNCTION lifecycle._value_label(list_values text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(coalesce(nullif(left(CASE
+        WHEN v.value IS NULL THEN 'null'
+        WHEN v.value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN left(v.value, 8)
+        ELSE trim(BOTH '_' FROM regexp_replace(lower(v.value), '[^[:alnum:]]+', '_', 'g'))
+    END, 20), ''), 'other'), '_' ORDER BY v.place)
+    FROM unnest(list_values[:3]) WITH ORDINALITY AS v (value, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._value_label(text[]) IS 'What the name of a LIST partition says of its values.';
+
+-- Numbers have no clock: their now is the highest one there.
+CREATE FUNCTION lifecycle._place_now(parent oid, model regclass, level jsonb) RETURNS numeric
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_place numeric := extract(epoch FROM now());
+BEGIN
+    IF lifecycle._level_type(model, level) IN ('int2', 'int4', 'int8', 'numeric') THEN
+        IF parent IS NULL THEN
+            RETURN 0;
+        END IF;
+        EXECUTE format('SELECT coalesce(max(t.%I), 0) FROM %s AS t', level ->> 'column', parent::regclass) INTO v_place;
+    END IF;
+    RETURN v_place;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._place_now(oid, regclass, jsonb) IS
+'Where the present lies among the bounds of a RANGE level.';
+
+CREATE FUNCTION lifecycle._plan_range_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(model, levels[1]);
+    v_zone constant text := coalesce(options ->> 'time_zone', current_setting('TimeZone'));
+    v_anchor constant numeric := (SELECT max(p.upper_place) FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p
+        WHERE p.upper_place < 'Infinity');
+    v_ends lifecycle.range_ends;
+    v_identity text;
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    FOR v_ends IN SELECT * FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor,
+        lifecycle._place_now(parent_oid, model, levels[1]), (options ->> 'premake')::integer)
+    LOOP
+        IF parent_oid IS NOT NULL THEN
+            v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),
+                ARRAY[v_ends.lower_end, v_ends.upper_end], NULL, v_zone, false, levels[2:], path, options);
+            CONTINUE;
+        END IF;
+        v_identity := lifecycle._free_identity(parent, lifecycle._first_name((parse_ident(parent))[2], v_ends.lower_end,
+            v_ends.upper_end, options ->> 'name_format'), false, (v_ends.lower_end).literal);
+        v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+                format('FOR VALUES FROM (%s) TO (%s)', (v_ends.lower_end).literal, (v_ends.upper_end).literal), NULL,
+                parent, lifecycle._partition_by(levels[2:]))
+            || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of the present and coming partitions of a RANGE level, with what is below them.';
+
+CREATE FUNCTION lifecycle._plan_list_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
+    list_values text[] DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_values text[];
+    v_type constant regtype := lifecycle._level_type(model, levels[1]);
+    v_literals text;
+    v_standing regclass;
+    v_identity text;
+BEGIN
+    -- As the type prints them: one spelling for a value, and an error for what is none.
+    EXECUTE format('SELECT array_agg(v.value::%s::text ORDER BY v.place) '
+        'FROM unnest($1) WITH ORDINALITY AS v (value, place)', v_type)
+    INTO v_values USING coalesce(list_values, path[1:1]);
+    v_literals := (SELECT string_agg(quote_nullable(v.value), ', ' ORDER BY v.place)
+        FROM unnest(v_values) WITH ORDINALITY AS v (value, place));
+    IF parent_oid IS NOT NULL THEN
+        v_standing := (SELECT min(lifecycle._list_partition(parent_oid, v_type::text, v.value)::oid)
+            FROM unnest(v_values) AS v (value));
+    END IF;
+    IF v_standing IS NOT NULL THEN
+        RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
+            note => format('holds %s already', v_literals))
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path[2:], options);
+    END IF;
+    v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
+            lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
+        options ? 'partition_name', v_literals);
+    RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]))
+        || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path[2:], options - 'partition_name');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_list_level(regclass, text, oid, jsonb[], text[], jsonb, text[]) IS
+'The plan of one LIST partition, by default that of the first value of the path, with what is below it.';
+
+CREATE FUNCTION lifecycle._plan_hash_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_modulus constant integer := (levels[1] ->> 'modulus')::integer;
+    v_standing regclass;
+    v_identity text;
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    FOR v_remainder IN 0..v_modulus - 1 LOOP
+        v_standing := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, c.oid)
+                = format('FOR VALUES WITH (modulus %s, remainder %s)', v_modulus, v_remainder));
+        IF v_standing IS NOT NULL THEN
+            v_plan := v_plan || lifecycle._step('create partition', 'table ' || v_standing, NULL,
+                    note => format('holds remainder %s of %s already', v_remainder, v_modulus))
+                || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path, options);
+            CONTINUE;
+        END IF;
+        v_identity := lifecycle._free_identity(parent, lifecycle._name(ARRAY[(parse_ident(parent))[2]],
+            'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
+        v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
+                format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', v_modulus, v_remainder), NULL, parent,
+                lifecycle._partition_by(levels[2:]))
+            || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_hash_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of the partitions of a HASH level that are missing, with what is below them.';
+
+-- A LIST level has as many partitions as the path has values for it: one. Without a value the plan ends there.
+CREATE FUNCTION lifecycle._plan_level(
+    model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE levels[1] ->> 'method'
+        WHEN 'range' THEN lifecycle._plan_range_level(model, parent, parent_oid, levels, path, options)
+        WHEN 'hash' THEN lifecycle._plan_hash_level(model, parent, parent_oid, levels, path, options)
+        WHEN 'list' THEN CASE WHEN cardinality(path) > 0
+            THEN lifecycle._plan_list_level(model, parent, parent_oid, levels, path, options)
+            ELSE '{}'::lifecycle.plan_step[] END
+        ELSE '{}'::lifecycle.plan_step[]
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_level(regclass, text, oid, jsonb[], text[], jsonb) IS
+'The plan of what is missing below a table that stands (parent_oid) or is being made, by its levels and a path of LIST
+values. Its model, whose rights and columns the new tables get, is the table or its nearest ancestor that stands.';

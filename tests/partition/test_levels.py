@@ -1,0 +1,186 @@
+"""Trees of partitions: described as levels, made along a path, kept ahead by one policy."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.calls import call, refused, rows, statuses
+
+A, B, C = (f"{d * 8}-0000-4000-8000-000000000000" for d in "abc")
+SOURCE = """
+CREATE TABLE public.program (id uuid PRIMARY KEY);
+CREATE TABLE public.obs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), site_id uuid NOT NULL,
+    program_id uuid NOT NULL REFERENCES public.program, created_at timestamptz NOT NULL DEFAULT now(), growth numeric);
+CREATE INDEX ON public.obs (growth DESC) WHERE growth > 0;
+COMMENT ON TABLE public.obs IS 'observations';
+ALTER TABLE public.obs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON public.obs USING (true);
+"""
+BY_MONTH = "lifecycle.by_range('created_at', '1 month')"
+LEVELS = f"ARRAY[lifecycle.by_list('program_id'), lifecycle.by_list('site_id'), {BY_MONTH}]"
+ROW = f"INSERT INTO public.program VALUES ('{A}');" + (
+    f"INSERT INTO public.obs_partitioned (program_id, site_id) VALUES ('{A}', '{B}')"
+)
+
+
+def make(database, levels=LEVELS, **more):
+    named = "".join(f", {key} => %s" for key in more)
+    return rows(
+        database,
+        f"SELECT * FROM lifecycle.create_partitioned_table('public.obs', {levels}{named})",
+        list(more.values()),
+    )
+
+
+def precreate(database, path, root="public.obs_partitioned", **more):
+    return call(database, "precreate_partitions", root=root, path=json.dumps(path), **more)
+
+
+def tree(database, root="public.obs_partitioned"):
+    return [
+        (name, level)
+        for name, level in database.execute(
+            "SELECT relid::regclass::text, level FROM pg_partition_tree(%s::regclass) ORDER BY 2, 1",
+            [root],
+        )
+    ]
+
+
+@pytest.fixture
+def observations(database):
+    database.execute("SET timezone = 'UTC';" + SOURCE)
+    make(database, premake=1)
+    return database
+
+
+def test_program_site_month(observations):
+    done = precreate(observations, [A, B])
+    assert set(statuses(done)) == {"done"}
+    names = [name for name, _ in tree(observations)]
+    assert names[:3] == [
+        "obs_partitioned",
+        "obs_partitioned_aaaaaaaa",
+        "obs_partitioned_aaaaaaaa_bbbbbbbb",
+    ]
+    assert len(names) == 5
+    assert all(len(name) < 64 for name in names)
+    observations.execute(ROW)
+    assert set(statuses(precreate(observations, {"program_id": A, "site_id": B}))) == {"skipped"}
+    precreate(observations, {"program_id": C})
+    assert ("obs_partitioned_cccccccc", 1) in tree(observations)
+
+
+def test_what_the_table_gets(observations):
+    precreate(observations, [A, B])
+    ((key,),) = observations.execute(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'obs_partitioned_pkey'"
+    )
+    assert key == "PRIMARY KEY (id, program_id, site_id, created_at)"
+    for name, _ in tree(observations):
+        secured, policies, indexes, comment, keys = observations.execute(
+            "SELECT c.relrowsecurity, (SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = c.oid),"
+            " (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = c.oid), obj_description(c.oid, 'pg_class'),"
+            " (SELECT count(*) FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype = 'f')"
+            " FROM pg_class AS c WHERE c.oid = %s::regclass",
+            [name],
+        )[0]
+        assert (secured, policies, indexes, comment, keys) == (
+            True,
+            1,
+            2,
+            "observations",
+            1,
+        ), name
+
+
+def test_a_new_subtree_is_kept_ahead(observations):
+    precreate(observations, [A, B])
+    precreate(observations, [A, C])
+    assert statuses(call(observations, "ensure_future_partitions")) == ["skipped"] * 2
+    done = call(observations, "ensure_future_partitions", months=3)
+    assert sum(s.action == "attach partition" and s.status == "done" for s in done) == 4
+    assert len([n for n, level in tree(observations) if level == 3]) == 8
+
+
+def test_a_hash_level_above_and_below(database):
+    database.execute("SET timezone = 'UTC';" + SOURCE)
+    make(
+        database,
+        "ARRAY[lifecycle.by_hash('program_id', 2), lifecycle.by_range('created_at', '1 year'),"
+        " lifecycle.by_hash('site_id', 3)]",
+        table_name="obs_by_submission",
+        premake=0,
+    )
+    assert len(tree(database, "public.obs_by_submission")) == 1 + 2 + 2 + 6
+    done = call(database, "ensure_future_partitions", months=12)
+    assert {s.status for s in done if s.action == "attach partition"} == {"done"}
+    assert len(tree(database, "public.obs_by_submission")) == 1 + 2 + 4 + 12
+
+
+def test_rows_stay_when_the_policy_goes(observations):
+    precreate(observations, [A, B])
+    precreate(observations, [C, B])
+    observations.execute(ROW)
+    shown = call(observations, "rollback_partition_policy", target="public.obs_partitioned")
+    assert {s.status for s in shown} == {"planned", "skipped"}
+    done = call(
+        observations,
+        "rollback_partition_policy",
+        target="public.obs_partitioned",
+        dry_run=False,
+    )
+    assert any(s.note == "stays, it holds 1 row" for s in done)
+    assert [level for _, level in tree(observations)] == [0, 1, 2, 3]
+    assert observations.execute("SELECT count(*) FROM public.obs_partitioned") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "[]",
+        "{}",
+        '{"site_id": "x"}',
+        '["a", "b", "c"]',
+        '"a"',
+        '{"program_id": "a", "color": "b"}',
+        "null",
+    ],
+)
+def test_paths_that_lead_nowhere(observations, path):
+    with refused("22023", "is no path"):
+        call(
+            observations,
+            "precreate_partitions",
+            root="public.obs_partitioned",
+            path=path,
+        )
+
+
+def test_what_it_refuses(observations):
+    with refused("22P02"):
+        precreate(observations, ["no uuid", B])
+    observations.execute("CREATE TABLE public.loose (k text) PARTITION BY LIST (k)")
+    with refused("55000", "has no policy"):
+        precreate(observations, ["a"], root="public.loose")
+    for levels, code in [
+        ("ARRAY[lifecycle.by_list('color')]", "42703"),
+        ("ARRAY[]::jsonb[]", "22023"),
+        ("ARRAY[lifecycle.by_hash('id', 0)]", "22023"),
+        ('ARRAY[\'{"method": "round", "column": "id"}\'::jsonb]', "22023"),
+        ("ARRAY[lifecycle.by_range('created_at', '30')]", "22023"),
+    ]:
+        with refused(code):
+            make(observations, levels, table_name="other")
+    with refused("42P07", "public.program exists already"):
+        make(observations, table_name="program")
+
+
+def test_levels_must_be_those_that_stand(observations):
+    with refused("42P17", "is partitioned by LIST (program_id)"):
+        rows(
+            observations,
+            "SELECT * FROM lifecycle.manage_partitions('public.obs_partitioned',"
+            " levels => ARRAY[lifecycle.by_list('site_id')])",
+        )

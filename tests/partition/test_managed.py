@@ -1,0 +1,177 @@
+"""Policies: stored, changed, taken back; sets adopted as they stand; kept ahead by the clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.calls import call, refused, rollback, statuses
+
+
+def manage(place, parent="public.m", **more):
+    return call(place, "manage_partitions", parent=parent, **more)
+
+
+def ensure(place, **more):
+    return call(place, "ensure_future_partitions", **more)
+
+
+def names(database, parent="public.m"):
+    return [
+        n
+        for (n,) in database.execute(
+            "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = %s::regclass ORDER BY c.oid",
+            [parent],
+        )
+    ]
+
+
+def adopt(database, key="timestamptz", style="m_pYYYYMMDD", every="1 month", zone="UTC"):
+    """A set as another tool makes it: three periods up to now."""
+    database.execute(f"SET timezone = '{zone}'")
+    database.execute(f"CREATE TABLE public.m (at {key} NOT NULL) PARTITION BY RANGE (at)")
+    unit = every.split()[1].rstrip("s")
+    for ago in (2, 1, 0):
+        lower = f"date_trunc('{unit}', now()) - {ago} * interval '{every}'"
+        upper = f"date_trunc('{unit}', now()) - {ago - 1} * interval '{every}'"
+        database.execute(
+            "DO $$ BEGIN EXECUTE format('CREATE TABLE public.%I PARTITION OF public.m FOR VALUES FROM (%L) TO (%L)',"
+            f" to_char({lower}, '\"m_p\"YYYYMMDD_HH24MISS'), {lower}, {upper}); END $$"
+        )
+
+
+@pytest.mark.parametrize("every", ["1 hour", "1 day", "1 week", "1 month", "1 year"])
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_a_set_is_adopted_as_it_stands(database, every, zone):
+    adopt(database, every=every, zone=zone)
+    database.execute("SET timezone = 'Asia/Tokyo'")  # whoever maintains it
+    (step,) = manage(
+        database,
+        premake=2,
+        **({} if every != "1 hour" else {"time_zone": zone}) | {"time_zone": zone},
+    )
+    assert step.status == "done"
+    assert statuses(manage(database, premake=2)) == ["skipped"]
+    done = ensure(database)
+    assert sum(s.action == "attach partition" for s in done) == 2, [s.note for s in done]
+    assert statuses(ensure(database)) == ["skipped"]
+    assert len(names(database)) == 5
+    assert names(database)[-1].startswith("m_")
+    gaps = database.execute(
+        "SELECT count(*) FROM (SELECT p.lower_place, lag(p.upper_place) OVER (ORDER BY p.lower_place) AS before"
+        " FROM lifecycle._range_partitions(ARRAY['public.m'::regclass::oid]) AS p) AS g WHERE g.before <> g.lower_place"
+    )
+    assert gaps == [(0,)]
+
+
+def test_the_policy_is_changed_and_taken_back(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    before = database.dump()
+    first = manage(database, every="1 month", premake=1)
+    second = manage(
+        database,
+        every="1 month",
+        premake=4,
+        retention="2 years",
+        name_format='"_y"YYYY"m"MM',
+    )
+    assert statuses(second) == ["done"]
+    assert len([s for s in ensure(database) if s.action == "attach partition"]) == 5
+    assert names(database)[0].startswith("m_y")
+    assert statuses(call(database, "rollback_partition_policy", target="public.m", dry_run=False)) == ["done"] * 12
+    assert database.execute("SELECT count(*) FROM lifecycle.partition_policy") == [(0,)]
+    assert names(database) == []
+    assert first[0].migration_id != second[0].migration_id
+    assert "partition_policy" in before
+
+
+def test_numbers_go_on_from_the_highest(database):
+    database.execute("CREATE TABLE public.m (id bigint NOT NULL) PARTITION BY RANGE (id)")
+    manage(database, every="1000", premake=2)
+    ensure(database)
+    assert names(database) == ["m_0", "m_1000", "m_2000"]
+    database.execute("INSERT INTO public.m VALUES (2999)")
+    ensure(database)
+    assert names(database)[3:] == ["m_3000", "m_4000"]
+    assert statuses(ensure(database)) == ["skipped"]
+
+
+def test_a_hole_is_filled(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    manage(database, every="1 month", premake=3)
+    ensure(database)
+    gone = names(database)[1]
+    database.execute(f"DROP TABLE public.{gone}")
+    assert [s.object for s in ensure(database) if s.action == "attach partition"] == [f"table public.{gone}"]
+    assert statuses(ensure(database)) == ["skipped"]
+
+
+def test_a_detached_newest_one_is_noticed(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    manage(database, every="1 month", premake=3)
+    ensure(database)
+    database.execute(f"ALTER TABLE public.m DETACH PARTITION public.{names(database)[-1]}")
+    done = ensure(database)
+    assert [s.status for s in done if s.action == "attach partition"] == ["done"]
+
+
+def test_no_more_than_asked_for_in_one_call(database):
+    for name in ("public.m", "public.n"):
+        database.execute(f"CREATE TABLE {name} (at date NOT NULL) PARTITION BY RANGE (at)")
+        manage(database, name, every="1 day", premake=5)
+    done = ensure(database, max_creations=6)
+    assert [s.status for s in done].count("skipped") == 1
+    assert "left to the next call" in next(s.note for s in done if s.status == "skipped")
+    assert "done" in statuses(ensure(database))
+    assert statuses(ensure(database)) == ["skipped"] * 2
+
+
+def test_one_broken_set_does_not_stop_the_others(database):
+    for name in ("public.m", "public.n"):
+        database.execute(f"CREATE TABLE {name} (at date NOT NULL) PARTITION BY RANGE (at)")
+        manage(database, name, every="1 month", premake=1)
+    database.execute(
+        "CREATE TABLE public.odd PARTITION OF public.m FOR VALUES FROM (current_date - 1000) TO (current_date + 20)"
+    )
+    database.execute("CREATE TABLE public.far PARTITION OF public.m FOR VALUES FROM ('5000-01-15') TO ('5000-02-15')")
+    done = ensure(database)
+    assert [s.object for s in done if s.status == "failed"] == ["table public.m"]
+    assert "42P17" in next(s.note for s in done if s.status == "failed")
+    assert len(names(database, "public.n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"every": "30"}, "22023"),
+        ({"every": "1 month", "premake": -1}, "22023"),
+        ({"every": "1 month", "retention": "90"}, "22023"),
+        ({}, "22023"),
+        ({"every": "1 month", "time_zone": "Mars/Olympus"}, "22023"),
+    ],
+)
+def test_what_it_refuses(database, arguments, code):
+    database.execute("CREATE TABLE public.m (at timestamptz NOT NULL) PARTITION BY RANGE (at)")
+    with refused(code):
+        manage(database, **arguments)
+
+
+def test_a_policy_of_others_does_not_bind(database, roles):
+    alice = roles("alice")
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    database.execute(f"SELECT lifecycle.grant_lifecycle_admin('{alice}')")
+    with database.connect(user=alice) as connection, refused("42501"):
+        manage(connection, every="1 month")
+    with database.connect(user=alice) as connection:
+        connection.execute(
+            "INSERT INTO lifecycle.partition_policy (parent, parent_oid, levels, premake, time_zone) SELECT 'public.m',"
+            " 'public.m'::regclass, ARRAY[lifecycle.by_range('at', '1 day')], 900, 'UTC'"
+        )
+    assert ensure(database) == []
+
+
+def test_rolled_back_by_its_number(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    (step,) = manage(database, every="1 month")
+    assert statuses(rollback(database, step.migration_id)) == ["done"]
+    assert database.execute("SELECT count(*) FROM lifecycle.partition_policy") == [(0,)]
