@@ -8518,13 +8518,57 @@ CREATE TYPE lifecycle.view_freshness AS (
 COMMENT ON TYPE lifecycle.view_freshness IS
 'A lifecycle.finding about the age of a materialized view, with the figures.';
 
+CREATE TYPE lifecycle.query_shape AS (
+    definition text,
+    columns name [],
+    column_types text [],
+    relations oid [],
+    key_plan jsonb,
+    findings lifecycle.finding []
+);
+COMMENT ON TYPE lifecycle.query_shape IS
+'What the catalog and the planner say about a query: its text with every name qualified, its columns, the tables it
+reads (also through views), the plan of one key, and what speaks against keeping it incrementally.';
+
+CREATE TYPE lifecycle.view_source AS (
+    relation text,
+    way text,
+    columns name [],
+    query text,
+    consumer name,
+    queue text
+);
+COMMENT ON TYPE lifecycle.view_source IS
+'A table that an incremental view reads. way: key (columns are the key), query (query maps captured columns to keys),
+rebuild (any change means a rebuild) or none (not watched). queue: where its changes are captured for this view alone.';
+
+CREATE TYPE lifecycle.located_incremental AS (
+    target regclass,
+    query_view regclass,
+    key_columns name [],
+    columns name [],
+    sources lifecycle.view_source [],
+    settings jsonb,
+    tolerance interval,
+    rebuild_reason text,
+    rebuilt_at timestamptz,
+    data_as_of timestamptz,
+    created_by name,
+    session_by name,
+    writer text,
+    is_here boolean
+);
+COMMENT ON TYPE lifecycle.located_incremental IS
+'A row of lifecycle.incremental_view with its objects as they are found in this database today; NULL what is gone.';
+
 -- source: sql/matview/_may_refresh.sql
 CREATE FUNCTION lifecycle._may_refresh(view oid) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner oid;
 BEGIN
-    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind = 'm';
+    -- A table is refreshed when it is an incremental view; whether it is one, its owner decides.
+    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind IN ('m', 'r');
     IF v_owner IS NULL THEN
         RETURN false;
     ELSIF pg_has_role(current_user, v_owner, 'USAGE') THEN
@@ -8535,7 +8579,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_refresh(oid) IS
-'Whether the caller may refresh a materialized view: as its owner, since PostgreSQL 17 also with MAINTAIN.';
+'Whether the caller may refresh a materialized or incremental view: as its owner, since PostgreSQL 17 also with
+MAINTAIN.';
 
 -- source: sql/matview/tables.sql
 -- The history of refreshes. PostgreSQL itself does not record when a materialized view was refreshed. Whoever may
@@ -8560,7 +8605,7 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     refreshed_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL DEFAULT session_user,
     CONSTRAINT materialized_view_refresh_pkey PRIMARY KEY (refresh_id),
-    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain')),
+    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain', 'incremental', 'rebuild')),
     CONSTRAINT materialized_view_refresh_status_check CHECK (status IN ('refreshed', 'failed', 'skipped')),
     CONSTRAINT materialized_view_refresh_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL))
 );
@@ -8606,6 +8651,77 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_origin', 'use'),
 ('_require_table', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
+
+-- source: sql/matview/_may_maintain.sql
+-- A row says which query writes which table: only who has the rights of the table's owner may write it.
+CREATE FUNCTION lifecycle._may_maintain(target_oid oid, target text, origin text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
+    FROM pg_class AS c
+    WHERE c.oid = CASE
+        WHEN _may_maintain.origin = lifecycle._origin() THEN _may_maintain.target_oid
+        ELSE to_regclass(_may_maintain.target)::oid
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_maintain(oid, text, text) IS
+'Whether the caller has the rights of the owner of an incremental view; what is gone belongs to nobody.';
+
+-- source: sql/matview/incremental_tables.sql
+-- What is kept incrementally. Objects are named by text and by oid; origin says which database the oids belong to.
+CREATE TABLE lifecycle.incremental_view (
+    target text NOT NULL,
+    target_oid oid NOT NULL,
+    query_view text NOT NULL,
+    query_view_oid oid NOT NULL,
+    key_columns name[] NOT NULL,
+    sources jsonb NOT NULL,
+    settings jsonb NOT NULL,
+    tolerance interval,
+    rebuild_reason text,
+    checked_at timestamptz,
+    data_as_of timestamptz,
+    rebuilt_at timestamptz,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT lifecycle._session_role(),
+    writer text NOT NULL DEFAULT lifecycle._writer(current_user, lifecycle._session_role()),
+    CONSTRAINT incremental_view_pkey PRIMARY KEY (query_view)
+);
+COMMENT ON TABLE lifecycle.incremental_view IS
+'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
+row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
+data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. Read it through
+lifecycle.mv_refresh_status.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'incremental_view',
+    'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
+    || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
+    || 'rebuilt_at, origin), DELETE'
+);
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+('incremental_share', '20', '%', 'An incremental view whose changed keys exceed this share of its rows is rebuilt.');
+
+ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
+CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
+CREATE POLICY incremental_write ON lifecycle.incremental_view FOR INSERT
+WITH CHECK (created_by = current_user AND lifecycle._may_maintain(target_oid, target, origin));
+CREATE POLICY incremental_change ON lifecycle.incremental_view FOR UPDATE
+USING (lifecycle._may_maintain(target_oid, target, origin))
+WITH CHECK (lifecycle._may_maintain(target_oid, target, origin));
+CREATE POLICY incremental_remove ON lifecycle.incremental_view FOR DELETE
+USING (lifecycle._may_maintain(target_oid, target, origin));
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('_may_maintain', 'use'),
+('_session_role', 'use'),
+('_origin', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.incremental_view', '');
 
 -- source: sql/matview/_refresh_order.sql
 -- Who reads whom: from the rule of each view through plain views and functions to the next materialized view. The body
@@ -8985,14 +9101,1231 @@ Errors: 42809 not a materialized view; 42501 not the owner; 55P03 lock; what the
 failure takes its row in the history back with it.
 Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'');';
 
+-- source: sql/matview/_incremental_views.sql
+-- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
+CREATE FUNCTION lifecycle._view_sources(sources jsonb) RETURNS lifecycle.view_source[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT ARRAY(
+            SELECT ROW(e ->> 'relation', e ->> 'way', ARRAY(
+                SELECT c FROM jsonb_array_elements_text(nullif(e -> 'columns', 'null')) AS c
+            ), e ->> 'query', e ->> 'consumer', e ->> 'queue')::lifecycle.view_source
+            FROM jsonb_array_elements(sources) WITH ORDINALITY AS s (e, place)
+            ORDER BY s.place
+        )
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_sources(jsonb) IS 'The sources of an incremental view, as stored.';
+
+CREATE FUNCTION lifecycle._incremental_views(target regclass DEFAULT NULL)
+RETURNS SETOF lifecycle.located_incremental LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN QUERY SELECT t.oid::regclass, q.oid::regclass, v.key_columns,
+        ARRAY(SELECT a.attname FROM pg_attribute AS a
+            WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+        lifecycle._view_sources(v.sources), v.settings, v.tolerance,
+        CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
+        v.rebuilt_at, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+    CROSS JOIN lifecycle.incremental_view AS v
+    LEFT JOIN pg_class AS t
+        ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE to_regclass(v.target)::oid END
+    LEFT JOIN pg_class AS q
+        ON q.oid = CASE WHEN v.origin = o.origin THEN v.query_view_oid ELSE to_regclass(v.query_view)::oid END
+    WHERE _incremental_views.target IS NULL OR t.oid = _incremental_views.target
+    ORDER BY v.target;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_views(regclass) IS
+'The incremental views, or one of them, as they are found today.';
+
+CREATE FUNCTION lifecycle._require_incremental(target regclass) RETURNS lifecycle.located_incremental
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view lifecycle.located_incremental;
+    v_missing text;
+BEGIN
+    PERFORM lifecycle._require_table(target, '{r}');
+    PERFORM lifecycle._require_owner(target);
+    SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not an incremental view', target),
+            HINT = 'lifecycle.create_incremental_view makes one; lifecycle.mv_refresh_status lists those that stand.';
+    END IF;
+    v_missing := (
+        SELECT string_agg(quote_ident(c), ', ') FROM unnest(v_view.columns) AS c
+        WHERE NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = target AND a.attname = c AND a.attnum > 0)
+    );
+    IF v_view.query_view IS NULL OR v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('incremental view %s cannot be refreshed: %s', target,
+                coalesce('it has no column ' || v_missing, 'the view with its query is gone')),
+            HINT = 'Roll it back and create it anew, or give the column its name again.';
+    ELSIF EXISTS (SELECT FROM unnest(v_view.sources) AS s WHERE s.way = 'query')
+        AND NOT lifecycle._may_run(v_view.created_by, v_view.session_by, v_view.writer)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('the queries that map changes of %s to keys were stored by %I', target, v_view.created_by),
+            DETAIL = 'A stored query does not run with the rights of another role.',
+            HINT = format('Connect as %I.', v_view.session_by);
+    END IF;
+    RETURN v_view;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_incremental(regclass) IS
+'The incremental view that the caller may refresh; raises 42704, 42501 or 55000 when it cannot be.';
+
+-- source: sql/matview/_equality.sql
+-- The equality that a unique index on a column of this type goes by, written out: under the pinned path a plain "="
+-- could be another one (citext would be compared as text).
+CREATE FUNCTION lifecycle._equality(type_oid oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        WITH RECURSIVE layer AS (
+            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM pg_type AS t WHERE t.oid = type_oid
+            UNION ALL
+            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
+            FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
+            WHERE l.typtype = 'd'
+        )
+        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+        FROM layer AS l
+        JOIN pg_opclass AS c ON c.opcdefault AND c.opcmethod = (SELECT a.oid FROM pg_am AS a WHERE a.amname = 'btree')
+        JOIN pg_type AS i ON i.oid = c.opcintype
+        JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3 AND a.amoplefttype = c.opcintype
+            AND a.amoprighttype = c.opcintype
+        JOIN pg_operator AS o ON o.oid = a.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE l.typtype <> 'd' AND (
+            c.opcintype = l.oid
+            OR c.opcintype = CASE l.typtype
+                WHEN 'e' THEN 'anyenum'::regtype WHEN 'r' THEN 'anyrange'::regtype
+                WHEN 'm' THEN 'anymultirange'::regtype WHEN 'c' THEN 'record'::regtype
+            END
+            OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = l.oid AND k.casttarget = c.opcintype
+                AND k.castmethod = 'b' AND k.castcontext = 'i')
+        )
+        ORDER BY c.opcintype = l.oid DESC, i.typispreferred DESC
+        LIMIT 1
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._equality(oid) IS
+'The equality operator of the default btree operator class of a type, as OPERATOR(schema.=); NULL when there is none.';
+
+-- source: sql/matview/_query_shape.sql
+-- What a view uses, through other views and through functions whose body PostgreSQL knows (BEGIN ATOMIC).
+CREATE FUNCTION lifecycle._query_uses(view oid) RETURNS TABLE (class_id oid, object_id oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE used (class_id, object_id) AS (
+        SELECT 'pg_class'::regclass::oid, view
+        UNION
+        SELECT d.refclassid, d.refobjid
+        FROM used AS u
+        CROSS JOIN LATERAL (
+            SELECT x.refclassid, x.refobjid
+            FROM pg_rewrite AS w JOIN pg_depend AS x ON x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid
+            WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
+                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+            UNION ALL
+            SELECT x.refclassid, x.refobjid FROM pg_depend AS x
+            WHERE u.class_id = 'pg_proc'::regclass AND x.classid = u.class_id AND x.objid = u.object_id
+            UNION ALL
+            -- Built-in functions leave no row in pg_depend; the stored tree names them.
+            SELECT 'pg_proc'::regclass::oid, m[1]::oid
+            FROM pg_rewrite AS w
+            CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g')
+                AS m
+            WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
+                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+        ) AS d
+        WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
+    )
+    SELECT u.class_id, u.object_id FROM used AS u WHERE u.object_id <> view
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_uses(oid) IS 'The relations and functions that a view uses, directly or not.';
+
+-- What makes the rows of a query depend on more than the tables: the moment, the session, chance.
+CREATE FUNCTION lifecycle._query_findings(view oid) RETURNS lifecycle.finding[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH used AS (
+        SELECT u.class_id, u.object_id FROM lifecycle._query_uses(view) AS u
+        UNION
+        SELECT 'pg_class'::regclass, view
+    ), word AS (
+        -- CURRENT_DATE to LOCALTIMESTAMP, then CURRENT_ROLE to CURRENT_SCHEMA
+        SELECT DISTINCT m[1]::integer AS op
+        FROM used AS u
+        JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
+        CROSS JOIN LATERAL regexp_matches(w.ev_action::text, '\{SQLVALUEFUNCTION :op (\d+)', 'g') AS m
+    ), found AS (
+        SELECT CASE
+                WHEN p.provolatile = 'v' THEN 'volatile'
+                WHEN p.pronamespace = 'pg_catalog'::regnamespace
+                    AND p.proname IN ('now', 'transaction_timestamp', 'statement_timestamp') THEN 'time'
+                WHEN p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = 'age' AND p.pronargs = 1 THEN 'time'
+                WHEN p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('current_setting', 'session_user',
+                    'current_user', 'current_schema', 'current_schemas', 'inet_client_addr', 'current_query',
+                    'pg_backend_pid') THEN 'session'
+                WHEN p.oid >= 16384 AND p.provolatile = 's' AND p.prosqlbody IS NULL AND p.prolang <> ALL (ARRAY(
+                    SELECT l.oid FROM pg_language AS l WHERE l.lanname IN ('internal', 'c'))) THEN 'hidden'
+            END AS finding, p.oid::regprocedure::text AS name
+        FROM used AS u JOIN pg_proc AS p ON u.class_id = 'pg_proc'::regclass AND p.oid = u.object_id
+        UNION ALL
+        SELECT CASE WHEN w.op < 9 THEN 'time' ELSE 'session' END,
+            CASE WHEN w.op < 9 THEN 'CURRENT_DATE or CURRENT_TIMESTAMP' ELSE 'CURRENT_USER or the like' END
+        FROM word AS w
+    )
+    SELECT coalesce(array_agg(ROW('error', f.name, f.finding, CASE f.finding
+        WHEN 'volatile' THEN f.name || ' is volatile: two runs over the same rows differ'
+        WHEN 'time' THEN f.name || ' moves with the clock, and the clock fires no trigger'
+        WHEN 'session' THEN f.name || ' depends on who asks'
+        ELSE f.name || ' has a body in quotes: nobody knows which tables it reads'
+    END, NULL)::lifecycle.finding ORDER BY f.finding, f.name), '{}')
+    FROM (SELECT DISTINCT o.finding, o.name FROM found AS o WHERE o.finding IS NOT NULL) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
+'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
+
+-- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
+CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_query text;
+    v_plan json;
+BEGIN
+    SELECT format('EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
+            'CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
+        string_agg(format('pg_catalog.unnest(NULL::%s[])', format_type(a.atttypid, a.atttypmod)), ', '
+            ORDER BY k.place),
+        string_agg('k' || k.place, ', ' ORDER BY k.place), view,
+        string_agg(format('q.%I %s lifecycle_key.k%s', k.name, lifecycle._equality(a.atttypid), k.place), ' AND '
+            ORDER BY k.place))
+    INTO v_query
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name;
+    EXECUTE v_query INTO v_plan;
+    RETURN v_plan::jsonb -> 0 -> 'Plan';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_plan(regclass, name[]) IS
+'The plan of the rows of one key of a view, as EXPLAIN tells it.';
+
+CREATE FUNCTION lifecycle._require_key(view regclass, key_columns name[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column record;
+BEGIN
+    IF coalesce(cardinality(key_columns), 0) = 0
+        OR cardinality(key_columns) > (SELECT count(DISTINCT c) FROM unnest(key_columns) AS c)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'key_columns names no column, or one twice',
+            HINT = 'Name the columns of the query that determine a row, for example ''{customer_id}''.';
+    END IF;
+    FOR v_column IN
+        SELECT k.name, t.typname, t.typcategory, lifecycle._equality(t.oid) AS equality
+        FROM unnest(key_columns) AS k (name)
+        LEFT JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name AND a.attnum > 0
+        LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+    LOOP
+        IF v_column.typname IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+                MESSAGE = format('the query has no column %I', v_column.name);
+        ELSIF v_column.equality IS NULL OR v_column.typcategory = 'A' THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                MESSAGE = format('column %I of type %s cannot be a key', v_column.name, v_column.typname),
+                HINT = 'A key needs an order, and cannot be an array.';
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_key(regclass, name[]) IS
+'Raises 22023, 42703 or 0A000 when these columns of a view cannot be its key.';
+
+-- The query is looked at as a view that never comes to be: the savepoint takes it back, in a dry run too.
+CREATE FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text)
+RETURNS lifecycle.query_shape LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_name constant text := format('%I.%I', into_schema, 'lifecycle_probe_' || pg_backend_pid());
+    v_view regclass;
+    v_shape lifecycle.query_shape;
+BEGIN
+    BEGIN
+        PERFORM lifecycle._execute(format('CREATE VIEW %s AS %s', v_name, query), _query_shape.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        v_view := v_name::regclass;
+        PERFORM lifecycle._require_key(v_view, key_columns);
+        v_shape.definition := rtrim(pg_get_viewdef(v_view), '; ');
+        SELECT array_agg(a.attname ORDER BY a.attnum),
+            array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
+        INTO v_shape.columns, v_shape.column_types
+        FROM pg_attribute AS a WHERE a.attrelid = v_view AND a.attnum > 0;
+        v_shape.relations := ARRAY(SELECT c.oid FROM lifecycle._query_uses(v_view) AS u
+            JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id AND c.relkind <> 'v'
+            ORDER BY c.oid::regclass::text);
+        v_shape.findings := lifecycle._query_findings(v_view);
+        v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
+        RAISE EXCEPTION USING ERRCODE = 'LC001', MESSAGE = 'the view was only looked at';
+    EXCEPTION WHEN SQLSTATE 'LC001' THEN
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END;
+    RETURN v_shape;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text) IS
+'What the catalog and the planner say about a query; raises what CREATE VIEW raises.';
+
+-- source: sql/matview/_query_sources.sql
+-- The nodes of a plan: which table is scanned there, under which name, by which conditions.
+CREATE FUNCTION lifecycle._plan_nodes(plan jsonb)
+RETURNS TABLE (node_type text, relation oid, alias text, conditions text, is_global boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE node (n, is_global, in_subplan) AS (
+        SELECT plan, false, false
+        UNION ALL
+        SELECT c.n, o.is_global OR (c.n ->> 'Parent Relationship' = 'InitPlan' AND NOT o.in_subplan
+                AND c.n ->> 'Subplan Name' NOT LIKE 'CTE %'),
+            o.in_subplan OR c.n ->> 'Parent Relationship' = 'SubPlan'
+        FROM node AS o CROSS JOIN LATERAL jsonb_array_elements(o.n -> 'Plans') AS c (n)
+    )
+    SELECT o.n ->> 'Node Type', coalesce(r.root, r.oid), o.n ->> 'Alias', (
+            SELECT string_agg(e.value, ' ') FROM jsonb_each_text(o.n) AS e
+            WHERE e.key IN ('Filter', 'Index Cond', 'Recheck Cond', 'Join Filter', 'One-Time Filter', 'TID Cond')
+        ), o.is_global
+    FROM node AS o
+    LEFT JOIN LATERAL (
+        SELECT c.oid, pg_partition_root(c.oid)::oid AS root
+        FROM pg_class AS c
+        WHERE c.oid = to_regclass(quote_ident(o.n ->> 'Schema') || '.' || quote_ident(o.n ->> 'Relation Name'))
+    ) AS r ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_nodes(jsonb) IS
+'The nodes of a plan. relation: what is scanned, a partition as its root; is_global: computed once for all keys.';
+
+-- A scan that asks for exactly the key in a column says that other rows of that table do not matter for the key: the
+-- planner has proved it, through joins and groups. Every scan of the table must say so.
+CREATE FUNCTION lifecycle._keyed_columns(plan jsonb, relation oid, key_types text[]) RETURNS name[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH scan AS (
+        SELECT row_number() OVER () AS number, n.alias, n.conditions
+        FROM lifecycle._plan_nodes(plan) AS n WHERE n.relation = _keyed_columns.relation
+    ), found AS (
+        SELECT DISTINCT s.number, k.place, a.attname
+        FROM scan AS s
+        CROSS JOIN unnest(key_types) WITH ORDINALITY AS k (type, place)
+        JOIN pg_attribute AS a ON a.attrelid = _keyed_columns.relation AND a.attnum > 0
+            AND format_type(a.atttypid, a.atttypmod) = k.type
+        CROSS JOIN LATERAL (
+            SELECT format('%I.%I', s.alias, a.attname) AS name, 'lifecycle_key.k' || k.place AS key
+        ) AS w
+        WHERE position(format('(%s = %s)', w.name, w.key) IN s.conditions) > 0
+            OR position(format('(%s = %s)', w.key, w.name) IN s.conditions) > 0
+            OR position(format('((%s)::text = (%s)::text)', w.name, w.key) IN s.conditions) > 0
+            OR position(format('((%s)::text = (%s)::text)', w.key, w.name) IN s.conditions) > 0
+    ), common AS (
+        SELECT f.place, min(f.attname::text) AS attname
+        FROM (
+            SELECT o.place, o.attname FROM found AS o
+            GROUP BY o.place, o.attname HAVING count(*) = (SELECT count(*) FROM scan)
+        ) AS f
+        GROUP BY f.place
+    )
+    SELECT CASE WHEN count(*) = cardinality(key_types) THEN array_agg(c.attname::name ORDER BY c.place) END
+    FROM common AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._keyed_columns(jsonb, oid, text[]) IS
+'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
+
+-- One source as the caller gave it: columns, an object of columns and query, "rebuild", or null.
+CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer) RETURNS lifecycle.view_source
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source lifecycle.view_source;
+BEGIN
+    v_source.relation := relation::text;
+    IF given = 'null' THEN
+        v_source.way := 'none';
+    ELSIF given = '"rebuild"' THEN
+        v_source.way := 'rebuild';
+    ELSIF jsonb_typeof(given) = 'array' THEN
+        v_source.way := 'key';
+        v_source.columns := ARRAY(SELECT jsonb_array_elements_text(given));
+    ELSIF jsonb_typeof(given) = 'object' AND jsonb_typeof(given -> 'columns') = 'array'
+        AND jsonb_typeof(given -> 'query') = 'string'
+    THEN
+        v_source.way := 'query';
+        v_source.columns := ARRAY(SELECT jsonb_array_elements_text(given -> 'columns'));
+        v_source.query := given ->> 'query';
+    ELSE
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('source %s cannot be %s', relation, given),
+            HINT = 'Give an array of columns, {"columns": [...], "query": "SELECT ... FROM changed ..."}, "rebuild" '
+                'or null.';
+    END IF;
+    RETURN v_source;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb, integer) IS 'A source as the caller described it.';
+
+CREATE FUNCTION lifecycle._query_sources(
+    shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
+) RETURNS lifecycle.view_source[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_types constant text[] := ARRAY(SELECT shape.column_types[array_position(shape.columns, k)]
+        FROM unnest(key_columns) WITH ORDINALITY AS u (k, place) ORDER BY u.place);
+    v_given jsonb;
+    v_relation oid;
+    v_source lifecycle.view_source;
+    v_result lifecycle.view_source[] := ARRAY[]::lifecycle.view_source[];
+    v_unknown text[] := ARRAY[]::text[];
+BEGIN
+    -- The caller's names are the caller's to resolve.
+    PERFORM pg_catalog.set_config('search_path', _query_sources.search_path, true);
+    v_given := (SELECT pg_catalog.jsonb_object_agg(e.key::pg_catalog.regclass::pg_catalog.oid, e.value)
+        FROM pg_catalog.jsonb_each(sources) AS e);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    v_given := coalesce(v_given, '{}');
+    FOREACH v_relation IN ARRAY shape.relations LOOP
+        v_source := NULL;
+        IF v_given ? v_relation::text THEN
+            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text, cardinality(v_result) + 1);
+        ELSE
+            v_source.columns := lifecycle._keyed_columns(shape.key_plan, v_relation, v_types);
+            v_source.relation := v_relation::regclass::text;
+            v_source.way := CASE WHEN v_source.columns IS NULL THEN 'unknown' ELSE 'key' END;
+        END IF;
+        IF v_source.way = 'unknown' OR v_source.way IN ('key', 'query') AND EXISTS (
+            SELECT FROM lifecycle._plan_nodes(shape.key_plan) AS n WHERE n.relation = v_relation AND n.is_global)
+        THEN
+            v_unknown := v_unknown || v_source.relation;
+        END IF;
+        v_result := v_result || v_source;
+    END LOOP;
+    IF cardinality(v_unknown) > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the query does not say which keys a change of %s concerns',
+                array_to_string(v_unknown, ', ')),
+            DETAIL = format('Asked for one key (%s), the planner does not ask these tables for it.',
+                array_to_string(key_columns, ', ')),
+            HINT = 'Say it with sources: an object of table: ["column", ...] of the key there, {"columns": [...], '
+                '"query": "SELECT key FROM changed JOIN ..."}, "rebuild" (any change reads all) or null (it never '
+                'changes).';
+    END IF;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_sources(lifecycle.query_shape, name[], jsonb, text) IS
+'The tables that a query reads, each with the way from a changed row to its keys; raises 55000 for those without one.';
+
+-- PostgreSQL pushes a condition through groups, windows and the like only where the rows of one key do not depend on
+-- others. Where it stays above, they may.
+CREATE FUNCTION lifecycle._require_local(shape lifecycle.query_shape) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_above text;
+BEGIN
+    SELECT string_agg(DISTINCT n.node_type, ', ') INTO v_above
+    FROM lifecycle._plan_nodes(shape.key_plan) AS n
+    WHERE n.conditions LIKE '%lifecycle_key.%' AND n.node_type IN ('Aggregate', 'Group', 'WindowAgg', 'Subquery Scan',
+        'CTE Scan', 'Unique', 'Limit', 'SetOp', 'WorkTable Scan');
+    IF v_above IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = 'rows of one key depend on rows of other keys, or PostgreSQL cannot tell that they do not',
+            DETAIL = format('Asked for one key, the plan computes all of them and filters above: %s.', v_above),
+            HINT = 'Choose a key that every group, window and DISTINCT contains, write WITH queries as AS NOT '
+                'MATERIALIZED, or use a materialized view.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_local(lifecycle.query_shape) IS
+'Raises 0A000 when the condition on the key stays above what mixes keys.';
+
+CREATE FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_details text;
+    v_moves boolean;
+BEGIN
+    SELECT string_agg(f.detail, '; '), bool_or(f.finding = 'time') INTO v_details, v_moves
+    FROM unnest(findings) AS f WHERE f.finding <> 'time' OR tolerance IS NULL;
+    IF v_details IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = 'the query cannot be kept incrementally: its rows do not follow from its tables alone',
+            DETAIL = v_details,
+            HINT = CASE WHEN v_moves
+                THEN 'With tolerance => ''1 hour'' the view is rebuilt when it is older than that.'
+                ELSE 'Take it out of the query, or declare the function IMMUTABLE or BEGIN ATOMIC if that is the truth.'
+            END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_repeatable(lifecycle.finding[], interval) IS
+'Raises 0A000 for what moves with the clock (unless a tolerance is given), the session or chance.';
+
+-- source: sql/matview/_plan_incremental_view.sql
+-- The settings that can change what a query returns: kept as they were, whoever refreshes.
+CREATE FUNCTION lifecycle._query_settings(search_path text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_object_agg(s.name, current_setting(s.name))
+        || jsonb_build_object('search_path', _query_settings.search_path)
+    FROM unnest('{TimeZone,DateStyle,IntervalStyle,extra_float_digits,bytea_output,default_text_search_config}'::text[])
+        AS s (name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_settings(text) IS 'The settings of the session that a query may depend on.';
+
+-- Each source gets a consumer, and thereby a queue, of its own.
+CREATE FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint) RETURNS name
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[view_schema::text, view_name::text], place::text)
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_consumer(name, name, bigint) IS
+'The consumer that captures one source of an incremental view.';
+
+CREATE FUNCTION lifecycle._incremental_captures(
+    sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source record;
+    v_consumer name;
+    v_queue text;
+BEGIN
+    plan := ARRAY[]::lifecycle.plan_step[];
+    stored := '[]';
+    FOR v_source IN
+        SELECT s.*, row_number() OVER (ORDER BY s.place) AS number
+        FROM unnest(sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
+        WHERE s.way <> 'none'
+    LOOP
+        v_consumer := lifecycle._incremental_consumer(view_schema, view_name, v_source.number);
+        PERFORM lifecycle._require_table(v_source.relation::regclass);
+        PERFORM lifecycle._require_owner(v_source.relation::regclass);
+        v_queue := lifecycle._queue_name(v_source.relation::regclass, v_consumer);
+        plan := plan || lifecycle._plan_capture(v_source.relation::regclass, v_consumer,
+            CASE WHEN cardinality(v_source.columns) > 0 THEN v_source.columns END, 'statement', true);
+        stored := stored || jsonb_build_object('relation', v_source.relation, 'way', v_source.way, 'columns',
+            v_source.columns, 'query', v_source.query, 'consumer', v_consumer, 'queue', v_queue);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
+'The steps that capture the sources of an incremental view, and the sources as they are stored.';
+
+-- Columns that are asked for one key, and no index that could answer.
+CREATE FUNCTION lifecycle._unindexed_sources(sources lifecycle.view_source[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('no index of %s begins with a column of its key (%s): each refresh reads all of it',
+        s.relation, array_to_string(s.columns, ', ')), '; ')
+    FROM unnest(sources) AS s
+    WHERE s.way = 'key' AND NOT EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass(s.relation) AND i.indisvalid AND a.attname = ANY (s.columns)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._unindexed_sources(lifecycle.view_source[]) IS
+'Which sources have no index for the key, in words; NULL when all have.';
+
+CREATE FUNCTION lifecycle._plan_incremental_view(
+    view_schema name,
+    view_name name,
+    query text,
+    key_columns name[],
+    sources jsonb,
+    tolerance interval,
+    search_path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_target constant text := format('%I.%I', view_schema, view_name);
+    v_query_view constant text := format('lifecycle_data.%I',
+        lifecycle._name(ARRAY[view_schema::text, view_name::text], 'query'));
+    v_keys constant text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY u.place)
+        FROM unnest(key_columns) WITH ORDINALITY AS u (k, place));
+    v_constraint constant name := lifecycle._name(ARRAY[view_name::text], 'key');
+    v_shape lifecycle.query_shape;
+    v_sources lifecycle.view_source[];
+    v_captures record;
+BEGIN
+    v_shape := lifecycle._query_shape(query, key_columns, view_schema, _plan_incremental_view.search_path);
+    PERFORM lifecycle._require_repeatable(v_shape.findings, tolerance);
+    PERFORM lifecycle._require_local(v_shape);
+    v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
+    SELECT c.plan, c.stored INTO v_captures
+    FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
+    RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
+        lifecycle._step('create view', 'view ' || v_query_view,
+            format('CREATE VIEW %s AS %s', v_query_view, v_shape.definition),
+            format('DROP VIEW %s', v_query_view)),
+        lifecycle._step('create table', 'table ' || v_target,
+            format('CREATE TABLE %1$s AS TABLE %2$s WITH NO DATA; ALTER TABLE %1$s REPLICA IDENTITY FULL; '
+                || 'COMMENT ON TABLE %1$s IS %3$L', v_target, v_query_view,
+                'pg_lifecycle: kept equal to its query by refresh_incremental_view; do not write it by hand.'),
+            format('DROP TABLE %s', v_target)),
+        lifecycle._step('add unique key', format('table constraint %I on %s', v_constraint, v_target),
+            format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', v_target, v_constraint, v_keys),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint)),
+        lifecycle._step('register incremental view', 'incremental view ' || v_target,
+            format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
+                || 'key_columns, sources, settings, tolerance, rebuild_reason) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L)',
+                v_target, v_query_view, key_columns, v_captures.stored,
+                lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
+            format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
+            note => lifecycle._unindexed_sources(v_sources)),
+        -- The captures are committed before the first snapshot that copies, and no lock outlives them.
+        lifecycle._step('fill', 'table ' || v_target,
+            format('SELECT FROM lifecycle.refresh_incremental_view(%L)', v_target), stage => 2)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_incremental_view(name, name, text, name[], jsonb, interval, text) IS
+'The plan of create_incremental_view.';
+
+-- source: sql/matview/_standing_incremental_view.sql
+CREATE FUNCTION lifecycle._standing_incremental_view(
+    target regclass, query text, key_columns name[], search_path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view lifecycle.located_incremental;
+    v_shape lifecycle.query_shape;
+BEGIN
+    SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v;
+    IF v_view.query_view IS NOT NULL THEN
+        v_shape := lifecycle._query_shape(query, key_columns,
+            (SELECT c.relnamespace::regnamespace::name FROM pg_class AS c WHERE c.oid = target),
+            _standing_incremental_view.search_path);
+        IF v_shape.definition = rtrim(pg_get_viewdef(v_view.query_view), '; ')
+            AND key_columns = v_view.key_columns
+        THEN
+            RETURN ARRAY[lifecycle._step('create table', 'table ' || target, NULL, note => 'stands')];
+        END IF;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'duplicate_table',
+        MESSAGE = format('%s exists already', target),
+        DETAIL = CASE WHEN v_view.query_view IS NULL THEN 'It is not an incremental view.'
+            ELSE 'It is an incremental view of another query or key.' END,
+        HINT = CASE WHEN v_view.query_view IS NOT NULL
+            THEN format('SELECT * FROM lifecycle.rollback_incremental_view(%L) first.', target)
+            ELSE 'Choose another name.' END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_incremental_view(regclass, text, name[], text) IS
+'The plan for a name that is taken: skipped when it is this very view, else 42P07.';
+
+-- source: sql/matview/create_incremental_view.sql
+-- A relation that does not exist yet: where it is going to be.
+CREATE FUNCTION lifecycle._new_relation(
+    view_name text, search_path text, OUT relation_schema name, OUT relation_name name
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parts constant text[] := parse_ident(view_name);
+BEGIN
+    IF cardinality(v_parts) > 2 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('%L has too many parts', view_name),
+            HINT = 'Write schema.name.';
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', _new_relation.search_path, true);
+    relation_schema := CASE
+        WHEN pg_catalog.cardinality(v_parts) OPERATOR(pg_catalog.=) 2 THEN v_parts[1]::pg_catalog.name
+        ELSE pg_catalog.current_schema() END;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    relation_name := v_parts[cardinality(v_parts)];
+    IF relation_schema IS NULL OR to_regnamespace(quote_ident(relation_schema)) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+            MESSAGE = format('schema %s does not exist', coalesce(quote_ident(relation_schema), 'of the search_path'));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._new_relation(text, text) IS
+'Schema and name of a relation to be made; without a schema, where CREATE TABLE would put it.';
+
+-- Sources that must be watched are locked before the plan is made; which they are, a first look says.
+CREATE FUNCTION lifecycle._lock_query(
+    query text, key_columns name[], into_schema name, search_path text, dry_run boolean
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_relations regclass[];
+BEGIN
+    IF NOT dry_run THEN
+        v_relations := ARRAY(
+            SELECT t.relid FROM unnest((lifecycle._query_shape(query, key_columns, into_schema,
+                _lock_query.search_path)).relations) AS r (relation)
+            JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
+                AND pg_has_role(current_user, c.relowner, 'USAGE')
+            CROSS JOIN LATERAL (SELECT c.oid::regclass AS relid UNION SELECT p.relid FROM pg_partition_tree(c.oid) AS p)
+                AS t
+        );
+        PERFORM lifecycle._lock(v_relations, 'SHARE ROW EXCLUSIVE', dry_run);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_query(text, name[], name, text, boolean) IS
+'Locks the tables that a query reads, so that capture can begin; nothing in a dry run.';
+
+CREATE FUNCTION lifecycle.create_incremental_view(
+    view_name text,
+    query text,
+    key_columns name[],
+    sources jsonb DEFAULT '{}',
+    tolerance interval DEFAULT NULL,
+    at_once boolean DEFAULT false,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_path constant text := create_incremental_view.search_path;
+    v_new record;
+    v_target regclass;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
+    v_target := to_regclass(format('%I.%I', v_new.relation_schema, v_new.relation_name));
+    IF v_target IS NULL THEN
+        PERFORM lifecycle._lock_query(query, key_columns, v_new.relation_schema, v_path, dry_run);
+        v_plan := lifecycle._plan_incremental_view(v_new.relation_schema, v_new.relation_name, query, key_columns,
+            coalesce(sources, '{}'), tolerance, v_path);
+    ELSE
+        v_plan := lifecycle._standing_incremental_view(v_target, query, key_columns, v_path);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('incremental_view', NULL, v_plan, dry_run, expected_plan,
+        jsonb_build_object('view_name', format('%I.%I', v_new.relation_schema, v_new.relation_name),
+            'key_columns', key_columns), v_path, at_once => create_incremental_view.at_once);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_incremental_view(
+    text, text, name[], jsonb, interval, boolean, boolean, text, text
+) IS
+'Makes a table that is kept equal to a query by computing again only the keys that changed. Triggers on the tables of
+the query record keys of changed rows; lifecycle.refresh_incremental_view takes them up. The last step fills the table,
+in a transaction of its own: CALL lifecycle.run_pending(), or the first refresh.
+
+Arguments: view_name - the table to make; query - a SELECT; key_columns - the columns of the query that determine a
+row; sources - an object of table: way, for tables where the planner cannot tell which keys a change concerns:
+["column", ...] (the key in that table), {"columns": ["column", ...], "query": "SELECT key FROM changed JOIN ..."}
+(columns to record, and how to get from them, as table changed, to keys), "rebuild" (any change reads everything), null
+(never changes); tolerance - rebuild when older than that, an interval, for queries that read the clock; at_once - fill
+in this transaction, which keeps the tables locked against writes meanwhile; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - for the names in query and sources, and for its
+functions for ever.
+Returns: one row a step (lifecycle.step_result).
+Errors: 0A000 volatile functions, clock or session in the query, rows of a key that depend on other keys, tables that
+cannot be captured; 55000 a table without a way to the key; 42703 no such key column; 22023 arguments; 42P07 another
+relation has that name; 42501 not the owner of a table; 55P03 lock; what CREATE VIEW raises about the query.
+Example: SELECT * FROM lifecycle.create_incremental_view(''public.shop_total'',
+    ''SELECT shop, count(*) AS sales FROM public.sale GROUP BY shop'', ''{shop}'', dry_run => true);';
+
+-- source: sql/matview/_merge_statement.sql
+-- The one statement that brings some keys, or all, in line with the query: readers see it whole or not at all, and rows
+-- that stay as they are are not written. keys: an array literal a key column; NULL means every row.
+CREATE FUNCTION lifecycle._key_match(
+    key_columns name[], equalities text[], one text, other text, null_safe boolean, numbered boolean
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT string_agg(CASE WHEN null_safe
+            THEN format('(%1$s %2$s %3$s OR %1$s IS NULL AND %3$s IS NULL)', w.mine, e.equality, w.theirs)
+            ELSE format('%s %s %s', w.mine, e.equality, w.theirs) END, ' AND ' ORDER BY e.place)
+        FROM unnest(key_columns, equalities) WITH ORDINALITY AS e (name, equality, place)
+        CROSS JOIN LATERAL (SELECT format('%s.%I', one, e.name) AS mine,
+            CASE WHEN numbered THEN format('%s.k%s', other, e.place) ELSE format('%s.%I', other, e.name) END AS theirs
+        ) AS w
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_match(name[], text[], text, text, boolean, boolean) IS
+'The condition that two rows have the same key; the other side has the columns of the key, or numbered ones.';
+
+-- A single column goes down to the indexes as "= ANY (array)"; several go one key at a time, OFFSET 0 keeping the
+-- planner from turning the loop into a join that would compute every key. A join to a list of keys is not pushed down.
+CREATE FUNCTION lifecycle._recompute(
+    view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        WITH part AS (
+            SELECT (SELECT string_agg(format('q.%I', c), ', ' ORDER BY u.place)
+                    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)) AS columns,
+                (SELECT string_agg(format('x.%I', c), ', ' ORDER BY u.place)
+                    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)) AS outer_columns,
+                (SELECT string_agg(format('q.%I IS NULL', k), ' OR ') FROM unnest(view.key_columns) AS k) AS null_key,
+                (SELECT string_agg(format('c.k%s IS NULL', g), ' OR ')
+                    FROM generate_series(1, cardinality(view.key_columns)) AS g) AS null_changed
+        )
+        SELECT CASE
+            WHEN keys IS NULL THEN format('SELECT %s FROM %s AS q', p.columns, view.query_view)
+            WHEN cardinality(keys) = 1 THEN
+                format('SELECT %s FROM %s AS q WHERE q.%I %s ANY (%L::%s[])', p.columns, view.query_view,
+                    view.key_columns[1], equalities[1], keys[1], types[1])
+                || CASE WHEN has_nulls THEN format(' UNION ALL SELECT %s FROM %s AS q WHERE %s', p.columns,
+                    view.query_view, p.null_key) ELSE '' END
+            ELSE
+                format('SELECT %s FROM changed AS c CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
+                    p.outer_columns, view.query_view,
+                    lifecycle._key_match(view.key_columns, equalities, 'q', 'c', false, true))
+                || CASE WHEN has_nulls THEN format(
+                    ' UNION ALL SELECT %s FROM (SELECT * FROM changed AS c WHERE %s) AS c CROSS JOIN LATERAL ('
+                    'SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x', p.outer_columns,
+                    p.null_changed, view.query_view,
+                    lifecycle._key_match(view.key_columns, equalities, 'q', 'c', true, true)) ELSE '' END
+        END
+        FROM part AS p
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._recompute(lifecycle.located_incremental, text[], text[], text[], boolean) IS
+'The SELECT that computes some keys of an incremental view, or all.';
+
+CREATE FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant name[] := view.key_columns;
+    v_types text[];
+    v_equalities text[];
+    v_columns text;
+    v_old text;
+    v_new text;
+    v_some_null text;
+    v_changed text := '';
+    v_delete text;
+BEGIN
+    SELECT array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.place),
+        array_agg(lifecycle._equality(a.atttypid) ORDER BY k.place),
+        string_agg(format('t.%I IS NULL', k.name), ' OR ')
+    INTO v_types, v_equalities, v_some_null
+    FROM unnest(v_key) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name;
+    SELECT string_agg(quote_ident(c), ', ' ORDER BY u.place), string_agg(format('t.%I', c), ', ' ORDER BY u.place),
+        string_agg(format('excluded.%I', c), ', ' ORDER BY u.place)
+    INTO v_columns, v_old, v_new
+    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place);
+    IF keys IS NOT NULL THEN
+        v_changed := format('changed (%s) AS (SELECT * FROM ROWS FROM (%s)), ',
+            (SELECT string_agg('k' || g, ', ' ORDER BY g) FROM generate_series(1, cardinality(v_key)) AS g),
+            (SELECT string_agg(format('pg_catalog.unnest(%L::%s[])', k, t), ', ' ORDER BY place)
+             FROM unnest(keys, v_types) WITH ORDINALITY AS u (k, t, place)));
+    END IF;
+    v_delete := CASE
+        WHEN keys IS NULL THEN format('WHERE NOT (%s)', v_some_null)
+        WHEN cardinality(v_key) = 1
+            THEN format('WHERE t.%I %s ANY (%L::%s[])', v_key[1], v_equalities[1], keys[1], v_types[1])
+        ELSE format('USING changed AS c WHERE %s', lifecycle._key_match(v_key, v_equalities, 't', 'c', false, true))
+    END;
+    RETURN format('WITH %1$srecomputed AS MATERIALIZED (%2$s), '
+        'deleted AS (DELETE FROM %3$s AS t %4$s AND NOT EXISTS (SELECT FROM recomputed AS n WHERE %5$s) RETURNING 1), '
+        '%6$swritten AS (INSERT INTO %3$s AS t (%7$s) SELECT %7$s FROM recomputed ON CONFLICT (%8$s) '
+        'DO UPDATE SET (%7$s) = ROW(%9$s) WHERE ROW(%10$s)::pg_catalog.record OPERATOR(pg_catalog.*<>) '
+        'ROW(%9$s)::pg_catalog.record RETURNING t.xmax OPERATOR(pg_catalog.=) %11$L::pg_catalog.xid AS is_new) '
+        'SELECT (SELECT pg_catalog.count(*) FROM written WHERE is_new), '
+        '(SELECT pg_catalog.count(*) FROM written WHERE NOT is_new), (SELECT pg_catalog.count(*) FROM deleted)%12$s, '
+        '(SELECT pg_catalog.count(*) FROM (SELECT FROM recomputed GROUP BY %8$s HAVING pg_catalog.count(*) '
+        'OPERATOR(pg_catalog.>) 1) AS d)',
+        v_changed, lifecycle._recompute(view, keys, v_types, v_equalities, has_nulls), view.target, v_delete,
+        lifecycle._key_match(v_key, v_equalities, 'n', 't', false, false),
+        CASE WHEN has_nulls THEN format('unknown AS (DELETE FROM %s AS t WHERE (%s) AND NOT EXISTS (SELECT FROM '
+            'recomputed AS n WHERE %s)%s RETURNING 1), ', view.target, v_some_null,
+            lifecycle._key_match(v_key, v_equalities, 'n', 't', true, false),
+            CASE WHEN keys IS NOT NULL THEN format(' AND EXISTS (SELECT FROM changed AS c WHERE %s)',
+                lifecycle._key_match(v_key, v_equalities, 't', 'c', true, true)) ELSE '' END) ELSE '' END,
+        v_columns, (SELECT string_agg(quote_ident(k), ', ' ORDER BY place)
+            FROM unnest(v_key) WITH ORDINALITY AS u (k, place)),
+        v_new, v_old, '0',
+        CASE WHEN has_nulls THEN ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM unknown)' ELSE '' END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merge_statement(lifecycle.located_incremental, text[], boolean) IS
+'The statement that recomputes keys and merges them; returns how many rows were inserted, updated and deleted, and how
+many keys had several rows.';
+
+-- source: sql/matview/refresh_incremental_view.sql
+-- Runs a statement under the settings that the view was made with.
+CREATE FUNCTION lifecycle._run_under(settings jsonb, statement text) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = iso SET intervalstyle = postgres SET extra_float_digits = 1 SET bytea_output = hex
+SET default_text_search_config = simple AS $fn$
+DECLARE
+    v_setting record;
+    v_inserted bigint;
+    v_updated bigint;
+    v_deleted bigint;
+    v_doubtful bigint;
+BEGIN
+    -- The SET clause of this function puts all of them back.
+    FOR v_setting IN SELECT e.key, e.value FROM jsonb_each_text(settings) AS e WHERE e.key <> 'search_path' LOOP
+        PERFORM set_config(v_setting.key, v_setting.value, true);
+    END LOOP;
+    PERFORM set_config('search_path', settings ->> 'search_path', true);
+    EXECUTE statement INTO v_inserted, v_updated, v_deleted, v_doubtful;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    RETURN ARRAY[v_inserted, v_updated, v_deleted, v_doubtful];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_under(jsonb, text) IS
+'Runs a statement that returns four numbers, under these settings.';
+
+-- From drained entries to distinct keys, one array literal a key column. Read by a later snapshot than the drain.
+CREATE FUNCTION lifecycle._resolve_keys(
+    view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
+DECLARE
+    v_parts text;
+    v_names text := (SELECT string_agg('k' || g, ', ' ORDER BY g)
+        FROM generate_series(1, cardinality(view.key_columns)) AS g);
+    v_types text[] := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
+        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
+BEGIN
+    SELECT string_agg(CASE s.way
+        WHEN 'key' THEN format('SELECT %s FROM %s', (
+                SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
+                FROM pg_attribute AS a WHERE a.attrelid = s.queue::regclass AND a.attnum > 2 AND NOT a.attisdropped
+            ), changes[s.place])
+        ELSE format('SELECT * FROM (WITH changed AS (SELECT * FROM %s) %s) AS m', changes[s.place], s.query)
+    END, ' UNION ALL ' ORDER BY s.place) INTO v_parts
+    FROM unnest(view.sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
+    WHERE s.way IN ('key', 'query') AND changes[s.place] IS NOT NULL;
+    IF v_parts IS NULL THEN
+        key_count := 0;
+        RETURN;
+    END IF;
+    PERFORM set_config('search_path', view.settings ->> 'search_path', true);
+    EXECUTE pg_catalog.format('SELECT ARRAY[%s], pg_catalog.count(*), pg_catalog.bool_or(%s) '
+        'FROM (SELECT DISTINCT * FROM (%s) AS u (%s)) AS d',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('pg_catalog.array_agg(d.k%s)::pg_catalog.text', g), ', '
+            ORDER BY g)
+         FROM pg_catalog.generate_series(1, pg_catalog.cardinality(v_types)) AS g),
+        (SELECT pg_catalog.string_agg(pg_catalog.format('d.k%s IS NULL', g), ' OR ')
+         FROM pg_catalog.generate_series(1, pg_catalog.cardinality(v_types)) AS g), v_parts, v_names)
+    INTO keys, key_count, has_nulls;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[]) IS
+'The distinct keys that drained changes concern, one array literal a key column, and whether one holds a NULL.';
+
+-- Takes what is in the queues, in the order that DESIGN asks for: first every drain, then, by later snapshots, keys and
+-- rows. reason: why all rows are needed.
+CREATE FUNCTION lifecycle._drain_sources(
+    view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source lifecycle.view_source;
+    v_drained lifecycle.drained;
+BEGIN
+    entries := 0;
+    changes := ARRAY[]::text[];
+    FOREACH v_source IN ARRAY view.sources LOOP
+        IF to_regclass(v_source.queue) IS NULL THEN
+            reason := format('the queue of %s is gone', v_source.relation);
+            changes := array_append(changes, NULL);
+            CONTINUE;
+        END IF;
+        v_drained := lifecycle._drain(v_source.queue::regclass, max_rows);
+        entries := entries + v_drained.entries;
+        changes := array_append(changes, CASE WHEN v_drained.keys IS NOT NULL
+            THEN lifecycle._drained_keys(v_source.queue::regclass, v_drained.keys) END);
+        reason := coalesce(reason, v_drained.problem,
+            CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
+                WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
+'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM.';
+
+CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_counts bigint[];
+    v_message text;
+BEGIN
+    BEGIN
+        v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(view, keys, has_nulls));
+    EXCEPTION WHEN cardinality_violation THEN
+        -- A subquery of the user's can raise it as well.
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+    END;
+    IF v_counts[4] = 0 THEN
+        RETURN v_counts;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'cardinality_violation',
+        MESSAGE = format('the query of %s returns several rows for one key (%s)', view.target,
+            array_to_string(view.key_columns, ', ')),
+        DETAIL = coalesce(v_message, format('Keys with several rows: %s.', v_counts[4])),
+        HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], boolean) IS
+'Computes these keys, or all, and merges them: rows inserted, updated and deleted. Raises 21000 when a key has two
+rows.';
+
+CREATE FUNCTION lifecycle._rebuild_reason(view lifecycle.located_incremental) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN view.rebuild_reason IS NOT NULL THEN view.rebuild_reason
+        WHEN view.rebuilt_at < clock_timestamp() - view.tolerance THEN 'it is older than its tolerance'
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
+'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
+
+-- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
+CREATE FUNCTION lifecycle._refresh_rounds(
+    view lifecycle.located_incremental, max_rows integer,
+    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT drained_at timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_share constant numeric := lifecycle.setting('incremental_share')::numeric / 100;
+    v_rows constant numeric := (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target);
+    v_drained record;
+    v_keys record;
+    v_counts bigint[];
+BEGIN
+    reason := lifecycle._rebuild_reason(view);
+    counts := '{0,0,0}';
+    key_total := 0;
+    LOOP
+        drained_at := clock_timestamp();
+        SELECT d.changes, d.entries, d.reason INTO v_drained FROM lifecycle._drain_sources(view, max_rows) AS d;
+        reason := coalesce(reason, v_drained.reason);
+        EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
+        SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
+        FROM lifecycle._resolve_keys(view, v_drained.changes) AS k;
+        key_total := key_total + v_keys.key_count;
+        IF key_total > greatest(v_share * v_rows, 1000) THEN
+            reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));
+            EXIT;
+        ELSIF v_keys.key_count > 0 THEN
+            v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
+            counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
+        END IF;
+        EXIT WHEN v_drained.entries < max_rows;
+    END LOOP;
+    IF reason IS NOT NULL THEN
+        counts := lifecycle._merge(view, NULL, true);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
+'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead.';
+
+-- A lock of its own, so that a second refresh need not wait to find nothing left.
+CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant bigint := 27752;
+BEGIN
+    PERFORM lifecycle._require_drainable(1);
+    RETURN pg_try_advisory_xact_lock((v_class << 32) | target::oid::bigint);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_incremental(regclass) IS
+'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED.';
+
+CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer)
+RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_result lifecycle.refresh_result;
+    v_done record;
+BEGIN
+    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
+        v_result.row_estimate
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+    SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
+    FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
+    v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
+    v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
+    v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
+        format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
+            THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
+            v_done.counts[3]) END);
+    UPDATE lifecycle.incremental_view AS v
+    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
+        target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
+        origin = lifecycle._origin(),
+        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END
+    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
+        ELSE v.query_view = v_view.query_view::text END;
+    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
+    v_result.size_bytes := pg_total_relation_size(target);
+    IF v_result.status = 'refreshed' THEN
+        INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+            mode, status, row_estimate, size_bytes, note)
+        VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
+            v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.note);
+    END IF;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
+'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
+
+CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 10000)
+RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_result lifecycle.refresh_result;
+BEGIN
+    IF lifecycle._lock_incremental(target) THEN
+        v_result := lifecycle._refresh_incremental(target, max_rows);
+    ELSE
+        SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+        v_result.status := 'busy';
+        v_result.note := 'another session is refreshing it';
+    END IF;
+    RETURN NEXT v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_incremental_view(regclass, integer) IS
+'Brings an incremental view up to date: computes the keys that have changed since the last refresh, and writes the rows
+that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When more
+than lifecycle.incremental_share of the rows have changed, or a table was truncated, the whole query is run and merged.
+
+Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default 10000.
+Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
+session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
+Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
+row; 55000 its query or a column is gone; 22023 max_rows; what the query raises.
+Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';
+
+-- source: sql/matview/rebuild_incremental_view.sql
+CREATE FUNCTION lifecycle.rebuild_incremental_view(target regclass) RETURNS SETOF lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+BEGIN
+    IF lifecycle._lock_incremental(target) AND v_view.rebuild_reason IS NULL THEN
+        UPDATE lifecycle.incremental_view AS v SET rebuild_reason = 'it was asked for'
+        WHERE v.query_view_oid = v_view.query_view::oid;
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle.refresh_incremental_view(target);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rebuild_incremental_view(regclass) IS
+'Runs the whole query of an incremental view and writes the rows that differ. Readers go on meanwhile.
+
+Arguments: target - the incremental view.
+Returns: one row (lifecycle.refresh_result), mode rebuild; or status busy.
+Errors: as lifecycle.refresh_incremental_view.
+Example: SELECT * FROM lifecycle.rebuild_incremental_view(''public.shop_total'');';
+
+-- source: sql/matview/verify_incremental_view.sql
+-- Table and query in one snapshot, and whether that snapshot has changes that no refresh has seen yet. Rows are
+-- compared as text: not every type has an equality.
+CREATE FUNCTION lifecycle._compare_incremental(view lifecycle.located_incremental) RETURNS bigint[]
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._run_under(view.settings, format(
+        'WITH mine AS MATERIALIZED (SELECT pg_catalog.array_to_string(ARRAY[%1$s], %4$L) AS r FROM %2$s AS t), '
+        'theirs AS MATERIALIZED (SELECT pg_catalog.array_to_string(ARRAY[%1$s], %4$L) AS r FROM %3$s AS t) '
+        'SELECT (SELECT pg_catalog.count(*) FROM (TABLE theirs EXCEPT ALL TABLE mine) AS m), '
+        '(SELECT pg_catalog.count(*) FROM (TABLE mine EXCEPT ALL TABLE theirs) AS s), (%5$s)::pg_catalog.int4, 0',
+        (SELECT string_agg(format('pg_catalog.quote_nullable(t.%I::pg_catalog.text)', c), ', ' ORDER BY u.place)
+         FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)),
+        view.target, view.query_view, ',',
+        coalesce((SELECT string_agg(format('EXISTS (SELECT FROM %s)', s.queue), ' OR ')
+            FROM unnest(view.sources) AS s WHERE to_regclass(s.queue) IS NOT NULL), 'false')))
+$fn$;
+COMMENT ON FUNCTION lifecycle._compare_incremental(lifecycle.located_incremental) IS
+'How many rows an incremental view lacks, how many it has too many, and 1 when changes are waiting.';
+
+CREATE FUNCTION lifecycle.verify_incremental_view(target regclass, repair boolean DEFAULT false)
+RETURNS SETOF lifecycle.finding LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_object constant text := 'incremental view ' || target;
+    v_found bigint[];
+    v_slow constant text := lifecycle._unindexed_sources(v_view.sources);
+BEGIN
+    FOR v_attempt IN 1..3 LOOP
+        PERFORM lifecycle.refresh_incremental_view(target);
+        v_found := lifecycle._compare_incremental(v_view);
+        EXIT WHEN v_found[1] + v_found[2] = 0 OR v_found[3] = 0;
+    END LOOP;
+    IF v_found[1] + v_found[2] = 0 THEN
+        RETURN NEXT ROW('ok', v_object, 'equal', 'it is what its query returns', NULL)::lifecycle.finding;
+    ELSIF v_found[3] > 0 THEN
+        RETURN NEXT ROW('info', v_object, 'undecided', 'its tables change faster than both can be read',
+            format('SELECT * FROM lifecycle.verify_incremental_view(%L)', target))::lifecycle.finding;
+    ELSIF repair THEN
+        PERFORM lifecycle.rebuild_incremental_view(target);
+        RETURN NEXT ROW('warning', v_object, 'repaired', format('%s rows were missing or old, %s were wrong',
+            v_found[1], v_found[2]), NULL)::lifecycle.finding;
+    ELSE
+        RETURN NEXT ROW('error', v_object, 'differs', format('%s rows are missing or old, %s are wrong', v_found[1],
+            v_found[2]), format('SELECT * FROM lifecycle.rebuild_incremental_view(%L)', target))::lifecycle.finding;
+    END IF;
+    IF v_slow IS NOT NULL THEN
+        RETURN NEXT ROW('warning', v_object, 'no index', v_slow, NULL)::lifecycle.finding;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.verify_incremental_view(regclass, boolean) IS
+'Refreshes an incremental view, then compares it with its query, row by row and in one snapshot.
+
+Arguments: target - the incremental view; repair - rebuild it when it differs.
+Returns: lifecycle.finding: equal, differs, repaired, or undecided (changes came in faster than they could be compared);
+and a warning where a table has no index for the key.
+Errors: as lifecycle.refresh_incremental_view.
+Example: SELECT severity, finding, detail FROM lifecycle.verify_incremental_view(''public.shop_total'');';
+
+-- source: sql/matview/rollback_incremental_view.sql
+CREATE FUNCTION lifecycle.rollback_incremental_view(
+    target regclass,
+    cascade boolean DEFAULT false,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migrations constant bigint[] := ARRAY(
+        SELECT m.migration_id FROM lifecycle.migration AS m
+        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+        WHERE m.feature = 'incremental_view' AND m.state <> 'rolled_back' AND s.action = 'create table'
+            AND (lifecycle._locate(s.object, s.address, m.origin)).object_id = rollback_incremental_view.target
+        ORDER BY m.migration_id DESC
+    );
+BEGIN
+    IF cardinality(v_migrations) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('no incremental view stands at %s', coalesce(target::text, 'NULL')),
+            HINT = 'SELECT view_name FROM lifecycle.mv_refresh_status lists them.';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._rollback(v_migrations, dry_run, expected_plan, cascade,
+        search_path => rollback_incremental_view.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_incremental_view(regclass, boolean, boolean, text, text) IS
+'Takes create_incremental_view back: the table, its query, and the triggers and queues on the tables of the query.
+
+Arguments: target - the incremental view; cascade - take back later changes that rest on it as well; dry_run - only show
+the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 no incremental view stands there; 2BP01 something rests on it; 42501 not the role that made it; 55P03
+lock.
+Example: SELECT * FROM lifecycle.rollback_incremental_view(''public.shop_total'', dry_run => false);';
+
 -- source: sql/matview/mv_refresh_status.sql
 CREATE VIEW lifecycle.mv_refresh_status WITH (security_invoker = true) AS
 SELECT
     n.nspname AS view_schema,
     c.relname AS view_name,
-    c.relispopulated AS is_populated,
-    done.started_at AS last_refreshed_at,
-    extract(EPOCH FROM clock_timestamp() - done.started_at)::bigint AS seconds_old,
+    CASE WHEN i.target IS NULL THEN c.relispopulated ELSE i.rebuilt_at IS NOT NULL END AS is_populated,
+    clock.data_as_of AS last_refreshed_at,
+    extract(EPOCH FROM clock_timestamp() - clock.data_as_of)::bigint AS seconds_old,
     done.refresh_time_ms,
     done.mode,
     done.refreshed_by,
@@ -9001,9 +10334,14 @@ SELECT
     latest.status AS last_status,
     latest.started_at AS last_tried_at,
     latest.sqlstate AS last_sqlstate,
-    coalesce(latest.error, CASE latest.status WHEN 'skipped' THEN latest.note END) AS last_error
+    coalesce(latest.error, CASE latest.status WHEN 'skipped' THEN latest.note END) AS last_error,
+    CASE WHEN i.target IS NULL THEN 'materialized view' ELSE 'incremental view' END AS kind,
+    clock.checked_at,
+    clock.data_as_of
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+LEFT JOIN lifecycle.incremental_view AS i
+    ON c.oid = CASE WHEN i.origin = lifecycle._origin() THEN i.target_oid ELSE to_regclass(i.target)::oid END
 -- In the database that wrote the row the oid counts, which follows a rename; in a restored one the name.
 LEFT JOIN LATERAL (
     SELECT r.*
@@ -9028,13 +10366,21 @@ LEFT JOIN LATERAL (
     ORDER BY r.started_at DESC
     LIMIT 1
 ) AS latest ON true
-WHERE c.relkind = 'm';
+-- An incremental view that has not changed was checked all the same; a refresh of nothing leaves no history.
+LEFT JOIN LATERAL (
+    SELECT
+        CASE WHEN i.target IS NULL THEN latest.started_at ELSE i.checked_at END AS checked_at,
+        CASE WHEN i.target IS NULL THEN done.started_at ELSE i.data_as_of END AS data_as_of
+) AS clock ON true
+WHERE c.relkind = 'm' OR i.target IS NOT NULL;
 
 COMMENT ON VIEW lifecycle.mv_refresh_status IS
-'Every materialized view with its last refresh through pg_lifecycle (a refresh by hand leaves no trace in PostgreSQL).
+'Every materialized view with its last refresh through pg_lifecycle (a refresh by hand leaves no trace in PostgreSQL),
+and every incremental view.
 Columns: view_schema, view_name; is_populated; last_refreshed_at (the start of the refresh: the data is as of then),
 seconds_old; refresh_time_ms in milliseconds, mode, refreshed_by of that refresh; row_estimate, size_bytes now;
-last_status, last_tried_at, last_sqlstate, last_error of the last try, which may have failed.
+last_status, last_tried_at, last_sqlstate, last_error of the last try, which may have failed; kind: materialized view or
+incremental view; two clocks: checked_at, when it was last looked at, and data_as_of, the moment whose data it shows.
 Example: SELECT view_name, seconds_old, last_status FROM lifecycle.mv_refresh_status;';
 
 -- source: sql/matview/check_mv_freshness.sql
@@ -9042,7 +10388,7 @@ CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') R
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ROW(
         CASE f.finding WHEN 'fresh' THEN 'ok' WHEN 'no data' THEN 'error' ELSE 'warning' END,
-        format('materialized view %I.%I', s.view_schema, s.view_name),
+        format('%s %I.%I', s.kind, s.view_schema, s.view_name),
         f.finding,
         concat_ws('; ',
             CASE f.finding
@@ -9051,8 +10397,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
                 ELSE format('last refreshed %s ago', date_trunc('second', clock_timestamp() - s.last_refreshed_at))
             END,
             CASE WHEN s.last_status <> 'refreshed' THEN format('the last try %s: %s', s.last_status, s.last_error) END),
-        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_materialized_view(%L)',
-            format('%I.%I', s.view_schema, s.view_name)) END,
+        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
+            replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
         s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
     )::lifecycle.view_freshness
     FROM lifecycle.mv_refresh_status AS s
@@ -9065,11 +10411,11 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
-'How old the data of each materialized view is, by the history of lifecycle.refresh_all_materialized_views and its
-kin.
+'How old the data of each materialized or incremental view is, by the history of
+lifecycle.refresh_all_materialized_views and its kin.
 
 Arguments: max_age - older is stale, an interval with its unit, default one day.
-Returns: one row a materialized view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
+Returns: one row a view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
 stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_refreshed_at, seconds_old.
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';

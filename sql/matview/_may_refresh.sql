@@ -3,7 +3,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner oid;
 BEGIN
-    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind = 'm';
+    -- A table is refreshed when it is an incremental view; whether it is one, its owner decides.
+    SELECT c.relowner INTO v_owner FROM pg_class AS c WHERE c.oid = view AND c.relkind IN ('m', 'r');
     IF v_owner IS NULL THEN
         RETURN false;
     ELSIF pg_has_role(current_user, v_owner, 'USAGE') THEN
@@ -14,4 +15,5 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_refresh(oid) IS
-'Whether the caller may refresh a materialized view: as its owner, since PostgreSQL 17 also with MAINTAIN.';
+'Whether the caller may refresh a materialized or incremental view: as its owner, since PostgreSQL 17 also with
+MAINTAIN.';

@@ -2,7 +2,7 @@ CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') R
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ROW(
         CASE f.finding WHEN 'fresh' THEN 'ok' WHEN 'no data' THEN 'error' ELSE 'warning' END,
-        format('materialized view %I.%I', s.view_schema, s.view_name),
+        format('%s %I.%I', s.kind, s.view_schema, s.view_name),
         f.finding,
         concat_ws('; ',
             CASE f.finding
@@ -11,8 +11,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
                 ELSE format('last refreshed %s ago', date_trunc('second', clock_timestamp() - s.last_refreshed_at))
             END,
             CASE WHEN s.last_status <> 'refreshed' THEN format('the last try %s: %s', s.last_status, s.last_error) END),
-        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_materialized_view(%L)',
-            format('%I.%I', s.view_schema, s.view_name)) END,
+        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
+            replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
         s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
     )::lifecycle.view_freshness
     FROM lifecycle.mv_refresh_status AS s
@@ -25,11 +25,11 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
-'How old the data of each materialized view is, by the history of lifecycle.refresh_all_materialized_views and its
-kin.
+'How old the data of each materialized or incremental view is, by the history of
+lifecycle.refresh_all_materialized_views and its kin.
 
 Arguments: max_age - older is stale, an interval with its unit, default one day.
-Returns: one row a materialized view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
+Returns: one row a view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
 stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_refreshed_at, seconds_old.
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';

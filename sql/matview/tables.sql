@@ -20,7 +20,7 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     refreshed_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL DEFAULT session_user,
     CONSTRAINT materialized_view_refresh_pkey PRIMARY KEY (refresh_id),
-    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain')),
+    CONSTRAINT materialized_view_refresh_mode_check CHECK (mode IN ('concurrent', 'plain', 'incremental', 'rebuild')),
     CONSTRAINT materialized_view_refresh_status_check CHECK (status IN ('refreshed', 'failed', 'skipped')),
     CONSTRAINT materialized_view_refresh_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL))
 );

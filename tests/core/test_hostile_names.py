@@ -123,6 +123,14 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
             ("start_capture(%s::regclass, %s)", [name, column]),
             ("start_capture(%s::regclass, %s, ARRAY[%s]::name[], 'row')", [name, other, column]),
             (
+                "create_incremental_view(%s, %s, ARRAY[%s]::name[], at_once => true)",
+                [
+                    f"{ident(connection, schema)}.{ident(connection, 'i' + view[:15])}",
+                    f"SELECT {c}, count(*) AS {ident(connection, other)} FROM {q} GROUP BY {c}",
+                    column,
+                ],
+            ),
+            (
                 "create_partition(%s::regclass, '2024-01-01', '2024-01-05', %s)",
                 [partitioned, view + "2" if len(view.encode()) < 62 else "part"],
             ),

@@ -1,0 +1,116 @@
+-- The settings that can change what a query returns: kept as they were, whoever refreshes.
+CREATE FUNCTION lifecycle._query_settings(search_path text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_object_agg(s.name, current_setting(s.name))
+        || jsonb_build_object('search_path', _query_settings.search_path)
+    FROM unnest('{TimeZone,DateStyle,IntervalStyle,extra_float_digits,bytea_output,default_text_search_config}'::text[])
+        AS s (name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_settings(text) IS 'The settings of the session that a query may depend on.';
+
+-- Each source gets a consumer, and thereby a queue, of its own.
+CREATE FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint) RETURNS name
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[view_schema::text, view_name::text], place::text)
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_consumer(name, name, bigint) IS
+'The consumer that captures one source of an incremental view.';
+
+CREATE FUNCTION lifecycle._incremental_captures(
+    sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source record;
+    v_consumer name;
+    v_queue text;
+BEGIN
+    plan := ARRAY[]::lifecycle.plan_step[];
+    stored := '[]';
+    FOR v_source IN
+        SELECT s.*, row_number() OVER (ORDER BY s.place) AS number
+        FROM unnest(sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
+        WHERE s.way <> 'none'
+    LOOP
+        v_consumer := lifecycle._incremental_consumer(view_schema, view_name, v_source.number);
+        PERFORM lifecycle._require_table(v_source.relation::regclass);
+        PERFORM lifecycle._require_owner(v_source.relation::regclass);
+        v_queue := lifecycle._queue_name(v_source.relation::regclass, v_consumer);
+        plan := plan || lifecycle._plan_capture(v_source.relation::regclass, v_consumer,
+            CASE WHEN cardinality(v_source.columns) > 0 THEN v_source.columns END, 'statement', true);
+        stored := stored || jsonb_build_object('relation', v_source.relation, 'way', v_source.way, 'columns',
+            v_source.columns, 'query', v_source.query, 'consumer', v_consumer, 'queue', v_queue);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
+'The steps that capture the sources of an incremental view, and the sources as they are stored.';
+
+-- Columns that are asked for one key, and no index that could answer.
+CREATE FUNCTION lifecycle._unindexed_sources(sources lifecycle.view_source[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('no index of %s begins with a column of its key (%s): each refresh reads all of it',
+        s.relation, array_to_string(s.columns, ', ')), '; ')
+    FROM unnest(sources) AS s
+    WHERE s.way = 'key' AND NOT EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass(s.relation) AND i.indisvalid AND a.attname = ANY (s.columns)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._unindexed_sources(lifecycle.view_source[]) IS
+'Which sources have no index for the key, in words; NULL when all have.';
+
+CREATE FUNCTION lifecycle._plan_incremental_view(
+    view_schema name,
+    view_name name,
+    query text,
+    key_columns name[],
+    sources jsonb,
+    tolerance interval,
+    search_path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_target constant text := format('%I.%I', view_schema, view_name);
+    v_query_view constant text := format('lifecycle_data.%I',
+        lifecycle._name(ARRAY[view_schema::text, view_name::text], 'query'));
+    v_keys constant text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY u.place)
+        FROM unnest(key_columns) WITH ORDINALITY AS u (k, place));
+    v_constraint constant name := lifecycle._name(ARRAY[view_name::text], 'key');
+    v_shape lifecycle.query_shape;
+    v_sources lifecycle.view_source[];
+    v_captures record;
+BEGIN
+    v_shape := lifecycle._query_shape(query, key_columns, view_schema, _plan_incremental_view.search_path);
+    PERFORM lifecycle._require_repeatable(v_shape.findings, tolerance);
+    PERFORM lifecycle._require_local(v_shape);
+    v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
+    SELECT c.plan, c.stored INTO v_captures
+    FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
+    RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
+        lifecycle._step('create view', 'view ' || v_query_view,
+            format('CREATE VIEW %s AS %s', v_query_view, v_shape.definition),
+            format('DROP VIEW %s', v_query_view)),
+        lifecycle._step('create table', 'table ' || v_target,
+            format('CREATE TABLE %1$s AS TABLE %2$s WITH NO DATA; ALTER TABLE %1$s REPLICA IDENTITY FULL; '
+                || 'COMMENT ON TABLE %1$s IS %3$L', v_target, v_query_view,
+                'pg_lifecycle: kept equal to its query by refresh_incremental_view; do not write it by hand.'),
+            format('DROP TABLE %s', v_target)),
+        lifecycle._step('add unique key', format('table constraint %I on %s', v_constraint, v_target),
+            format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', v_target, v_constraint, v_keys),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint)),
+        lifecycle._step('register incremental view', 'incremental view ' || v_target,
+            format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
+                || 'key_columns, sources, settings, tolerance, rebuild_reason) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L)',
+                v_target, v_query_view, key_columns, v_captures.stored,
+                lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
+            format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
+            note => lifecycle._unindexed_sources(v_sources)),
+        -- The captures are committed before the first snapshot that copies, and no lock outlives them.
+        lifecycle._step('fill', 'table ' || v_target,
+            format('SELECT FROM lifecycle.refresh_incremental_view(%L)', v_target), stage => 2)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_incremental_view(name, name, text, name[], jsonb, interval, text) IS
+'The plan of create_incremental_view.';

@@ -1,0 +1,55 @@
+-- What is kept incrementally. Objects are named by text and by oid; origin says which database the oids belong to.
+CREATE TABLE lifecycle.incremental_view (
+    target text NOT NULL,
+    target_oid oid NOT NULL,
+    query_view text NOT NULL,
+    query_view_oid oid NOT NULL,
+    key_columns name[] NOT NULL,
+    sources jsonb NOT NULL,
+    settings jsonb NOT NULL,
+    tolerance interval,
+    rebuild_reason text,
+    checked_at timestamptz,
+    data_as_of timestamptz,
+    rebuilt_at timestamptz,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by name NOT NULL DEFAULT current_user,
+    session_by name NOT NULL DEFAULT lifecycle._session_role(),
+    writer text NOT NULL DEFAULT lifecycle._writer(current_user, lifecycle._session_role()),
+    CONSTRAINT incremental_view_pkey PRIMARY KEY (query_view)
+);
+COMMENT ON TABLE lifecycle.incremental_view IS
+'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
+row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
+data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. Read it through
+lifecycle.mv_refresh_status.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'incremental_view',
+    'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
+    || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
+    || 'rebuilt_at, origin), DELETE'
+);
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+('incremental_share', '20', '%', 'An incremental view whose changed keys exceed this share of its rows is rebuilt.');
+
+ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
+CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
+CREATE POLICY incremental_write ON lifecycle.incremental_view FOR INSERT
+WITH CHECK (created_by = current_user AND lifecycle._may_maintain(target_oid, target, origin));
+CREATE POLICY incremental_change ON lifecycle.incremental_view FOR UPDATE
+USING (lifecycle._may_maintain(target_oid, target, origin))
+WITH CHECK (lifecycle._may_maintain(target_oid, target, origin));
+CREATE POLICY incremental_remove ON lifecycle.incremental_view FOR DELETE
+USING (lifecycle._may_maintain(target_oid, target, origin));
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('_may_maintain', 'use'),
+('_session_role', 'use'),
+('_origin', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.incremental_view', '');

@@ -1,0 +1,253 @@
+-- Runs a statement under the settings that the view was made with.
+CREATE FUNCTION lifecycle._run_under(settings jsonb, statement text) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = iso SET intervalstyle = postgres SET extra_float_digits = 1 SET bytea_output = hex
+SET default_text_search_config = simple AS $fn$
+DECLARE
+    v_setting record;
+    v_inserted bigint;
+    v_updated bigint;
+    v_deleted bigint;
+    v_doubtful bigint;
+BEGIN
+    -- The SET clause of this function puts all of them back.
+    FOR v_setting IN SELECT e.key, e.value FROM jsonb_each_text(settings) AS e WHERE e.key <> 'search_path' LOOP
+        PERFORM set_config(v_setting.key, v_setting.value, true);
+    END LOOP;
+    PERFORM set_config('search_path', settings ->> 'search_path', true);
+    EXECUTE statement INTO v_inserted, v_updated, v_deleted, v_doubtful;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    RETURN ARRAY[v_inserted, v_updated, v_deleted, v_doubtful];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_under(jsonb, text) IS
+'Runs a statement that returns four numbers, under these settings.';
+
+-- From drained entries to distinct keys, one array literal a key column. Read by a later snapshot than the drain.
+CREATE FUNCTION lifecycle._resolve_keys(
+    view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
+DECLARE
+    v_parts text;
+    v_names text := (SELECT string_agg('k' || g, ', ' ORDER BY g)
+        FROM generate_series(1, cardinality(view.key_columns)) AS g);
+    v_types text[] := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
+        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
+BEGIN
+    SELECT string_agg(CASE s.way
+        WHEN 'key' THEN format('SELECT %s FROM %s', (
+                SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
+                FROM pg_attribute AS a WHERE a.attrelid = s.queue::regclass AND a.attnum > 2 AND NOT a.attisdropped
+            ), changes[s.place])
+        ELSE format('SELECT * FROM (WITH changed AS (SELECT * FROM %s) %s) AS m', changes[s.place], s.query)
+    END, ' UNION ALL ' ORDER BY s.place) INTO v_parts
+    FROM unnest(view.sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
+    WHERE s.way IN ('key', 'query') AND changes[s.place] IS NOT NULL;
+    IF v_parts IS NULL THEN
+        key_count := 0;
+        RETURN;
+    END IF;
+    PERFORM set_config('search_path', view.settings ->> 'search_path', true);
+    EXECUTE pg_catalog.format('SELECT ARRAY[%s], pg_catalog.count(*), pg_catalog.bool_or(%s) '
+        'FROM (SELECT DISTINCT * FROM (%s) AS u (%s)) AS d',
+        (SELECT pg_catalog.string_agg(pg_catalog.format('pg_catalog.array_agg(d.k%s)::pg_catalog.text', g), ', '
+            ORDER BY g)
+         FROM pg_catalog.generate_series(1, pg_catalog.cardinality(v_types)) AS g),
+        (SELECT pg_catalog.string_agg(pg_catalog.format('d.k%s IS NULL', g), ' OR ')
+         FROM pg_catalog.generate_series(1, pg_catalog.cardinality(v_types)) AS g), v_parts, v_names)
+    INTO keys, key_count, has_nulls;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[]) IS
+'The distinct keys that drained changes concern, one array literal a key column, and whether one holds a NULL.';
+
+-- Takes what is in the queues, in the order that DESIGN asks for: first every drain, then, by later snapshots, keys and
+-- rows. reason: why all rows are needed.
+CREATE FUNCTION lifecycle._drain_sources(
+    view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source lifecycle.view_source;
+    v_drained lifecycle.drained;
+BEGIN
+    entries := 0;
+    changes := ARRAY[]::text[];
+    FOREACH v_source IN ARRAY view.sources LOOP
+        IF to_regclass(v_source.queue) IS NULL THEN
+            reason := format('the queue of %s is gone', v_source.relation);
+            changes := array_append(changes, NULL);
+            CONTINUE;
+        END IF;
+        v_drained := lifecycle._drain(v_source.queue::regclass, max_rows);
+        entries := entries + v_drained.entries;
+        changes := array_append(changes, CASE WHEN v_drained.keys IS NOT NULL
+            THEN lifecycle._drained_keys(v_source.queue::regclass, v_drained.keys) END);
+        reason := coalesce(reason, v_drained.problem,
+            CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
+                WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
+'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM.';
+
+CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_counts bigint[];
+    v_message text;
+BEGIN
+    BEGIN
+        v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(view, keys, has_nulls));
+    EXCEPTION WHEN cardinality_violation THEN
+        -- A subquery of the user's can raise it as well.
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+    END;
+    IF v_counts[4] = 0 THEN
+        RETURN v_counts;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'cardinality_violation',
+        MESSAGE = format('the query of %s returns several rows for one key (%s)', view.target,
+            array_to_string(view.key_columns, ', ')),
+        DETAIL = coalesce(v_message, format('Keys with several rows: %s.', v_counts[4])),
+        HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], boolean) IS
+'Computes these keys, or all, and merges them: rows inserted, updated and deleted. Raises 21000 when a key has two
+rows.';
+
+CREATE FUNCTION lifecycle._rebuild_reason(view lifecycle.located_incremental) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN view.rebuild_reason IS NOT NULL THEN view.rebuild_reason
+        WHEN view.rebuilt_at < clock_timestamp() - view.tolerance THEN 'it is older than its tolerance'
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
+'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
+
+-- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
+CREATE FUNCTION lifecycle._refresh_rounds(
+    view lifecycle.located_incremental, max_rows integer,
+    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT drained_at timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_share constant numeric := lifecycle.setting('incremental_share')::numeric / 100;
+    v_rows constant numeric := (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target);
+    v_drained record;
+    v_keys record;
+    v_counts bigint[];
+BEGIN
+    reason := lifecycle._rebuild_reason(view);
+    counts := '{0,0,0}';
+    key_total := 0;
+    LOOP
+        drained_at := clock_timestamp();
+        SELECT d.changes, d.entries, d.reason INTO v_drained FROM lifecycle._drain_sources(view, max_rows) AS d;
+        reason := coalesce(reason, v_drained.reason);
+        EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
+        SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
+        FROM lifecycle._resolve_keys(view, v_drained.changes) AS k;
+        key_total := key_total + v_keys.key_count;
+        IF key_total > greatest(v_share * v_rows, 1000) THEN
+            reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));
+            EXIT;
+        ELSIF v_keys.key_count > 0 THEN
+            v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
+            counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
+        END IF;
+        EXIT WHEN v_drained.entries < max_rows;
+    END LOOP;
+    IF reason IS NOT NULL THEN
+        counts := lifecycle._merge(view, NULL, true);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
+'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead.';
+
+-- A lock of its own, so that a second refresh need not wait to find nothing left.
+CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant bigint := 27752;
+BEGIN
+    PERFORM lifecycle._require_drainable(1);
+    RETURN pg_try_advisory_xact_lock((v_class << 32) | target::oid::bigint);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_incremental(regclass) IS
+'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED.';
+
+CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer)
+RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_result lifecycle.refresh_result;
+    v_done record;
+BEGIN
+    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
+        v_result.row_estimate
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+    SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
+    FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
+    v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
+    v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
+    v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
+        format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
+            THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
+            v_done.counts[3]) END);
+    UPDATE lifecycle.incremental_view AS v
+    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
+        target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
+        origin = lifecycle._origin(),
+        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END
+    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
+        ELSE v.query_view = v_view.query_view::text END;
+    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
+    v_result.size_bytes := pg_total_relation_size(target);
+    IF v_result.status = 'refreshed' THEN
+        INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+            mode, status, row_estimate, size_bytes, note)
+        VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
+            v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.note);
+    END IF;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
+'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
+
+CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 10000)
+RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_result lifecycle.refresh_result;
+BEGIN
+    IF lifecycle._lock_incremental(target) THEN
+        v_result := lifecycle._refresh_incremental(target, max_rows);
+    ELSE
+        SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+        v_result.status := 'busy';
+        v_result.note := 'another session is refreshing it';
+    END IF;
+    RETURN NEXT v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_incremental_view(regclass, integer) IS
+'Brings an incremental view up to date: computes the keys that have changed since the last refresh, and writes the rows
+that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When more
+than lifecycle.incremental_share of the rows have changed, or a table was truncated, the whole query is run and merged.
+
+Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default 10000.
+Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
+session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
+Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
+row; 55000 its query or a column is gone; 22023 max_rows; what the query raises.
+Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';
