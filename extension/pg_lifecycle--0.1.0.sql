@@ -916,7 +916,7 @@ BEGIN
     FOR v_relation IN
         SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY r.relation::oid) AS place
         FROM unnest(relations, modes, required) AS r (relation, mode, required)
-        JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p', 'f')
+        JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
         ORDER BY r.relation::oid
     LOOP
         PERFORM set_config(
@@ -986,15 +986,22 @@ CREATE FUNCTION lifecycle._lock(
     neighbour_mode text DEFAULT 'SHARE ROW EXCLUSIVE'
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    -- What takes ACCESS EXCLUSIVE on a partitioned table takes it on each partition too.
+    v_relations constant regclass[] := ARRAY(
+        SELECT r FROM unnest(relations) AS r
+        UNION
+        SELECT p.relid FROM unnest(relations) AS r CROSS JOIN LATERAL pg_partition_tree(r) AS p
+        WHERE mode = 'ACCESS EXCLUSIVE'
+    );
     v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n
-        WHERE n <> ALL (relations));
+        WHERE n <> ALL (v_relations));
 BEGIN
     PERFORM lifecycle._lock_all(
         relations[1],
-        relations || v_neighbours,
-        array_fill(mode, ARRAY[cardinality(relations)])
+        v_relations || v_neighbours,
+        array_fill(mode, ARRAY[cardinality(v_relations)])
             || array_fill(neighbour_mode, ARRAY[cardinality(v_neighbours)]),
-        array_fill(true, ARRAY[cardinality(relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)]),
+        array_fill(true, ARRAY[cardinality(v_relations)]) || array_fill(false, ARRAY[cardinality(v_neighbours)]),
         dry_run
     );
 END
