@@ -39,9 +39,9 @@ PLPGSQL_ALLOWED = [
     Allowed(
         "performance", r"cannot to determine volatility of used dynamic SQL", "it guesses without knowing the statement"
     ),
-    Allowed("warning", r"marked as STABLE, but expression is VOLATILE", "sizes, locks, counted rows: nothing is written"),
+    Allowed("warning", r"marked as STABLE, but expression is VOLATILE", "sizes, locks, rows: nothing is written"),
     Allowed("warning", r"marked as IMMUTABLE, but expression is STABLE", "format() is, for types that are not text"),
-    Allowed("warning extra", r"^lifecycle\._rollback_plan_\w+\(.*unused parameter", "every hook has the same arguments"),
+    Allowed("warning extra", r"^lifecycle\._rollback_plan_\w+\(.*unused parameter", "hooks have the same arguments"),
 ]
 
 
