@@ -6103,6 +6103,16 @@ CREATE TYPE lifecycle.partition_size AS (
 );
 COMMENT ON TYPE lifecycle.partition_size IS 'A row of lifecycle.check_partition_sizes.';
 
+CREATE TYPE lifecycle.partition_analysis AS (
+    partition_schema name,
+    partition_name name,
+    status text,
+    duration_ms numeric,
+    sqlstate text,
+    error text
+);
+COMMENT ON TYPE lifecycle.partition_analysis IS 'A row of lifecycle.analyze_all_partitions.';
+
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES ('check_partition_sizes', 'use');
 
 -- source: sql/partition/tables.sql
@@ -8186,8 +8196,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_future_set(regclass, text, date[], boolean) IS
 'Locks a partitioned table and plans its missing months.';
 
+-- Reviewed was the whole, so the hash is that of the whole.
+CREATE FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(array_agg(r.p ORDER BY s.place, t.place))
+    FROM unnest(sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
+    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
+        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
+    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
+        ::lifecycle.plan_step) AS r (p)
+$fn$;
+COMMENT ON FUNCTION lifecycle._sets_plan(lifecycle.set_plan[]) IS 'The plans of several tables as one.';
+
 CREATE FUNCTION lifecycle._apply_future_set(
-    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text
+    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text DEFAULT 'partition'
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_sqlstate text;
@@ -8203,7 +8225,7 @@ BEGIN
         RETURN QUERY
         SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status,
             _apply_future_set.plan_hash, r.note
-        FROM lifecycle._apply('partition', future.parent, future.plan, dry_run, NULL,
+        FROM lifecycle._apply(_apply_future_set.feature, future.parent, future.plan, dry_run, NULL,
             jsonb_build_object('time_zone', future.time_zone), _apply_future_set.search_path) AS r;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
@@ -8212,7 +8234,7 @@ BEGIN
     END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
 CREATE FUNCTION lifecycle._plan_future(
@@ -8296,13 +8318,7 @@ BEGIN
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
         coalesce(max_creations, 1000), dry_run) AS s);
-    -- Reviewed was the whole, so the hash is that of the whole.
-    SELECT lifecycle._number(array_agg(p ORDER BY s.place, t.place)) INTO v_plan
-    FROM unnest(v_sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
-    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
-        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
-    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
-        ::lifecycle.plan_step) AS r (p);
+    v_plan := lifecycle._sets_plan(v_sets);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;
@@ -8336,6 +8352,386 @@ raised.
 Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
 All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';
+
+-- source: sql/partition/_detach_steps.sql
+-- Found before anything is done, so that a dry run tells it too; PostgreSQL would say it in the middle.
+CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+    v_found boolean;
+BEGIN
+    FOR v_key IN
+        SELECT k.conname, k.conrelid::regclass AS child, (
+            SELECT string_agg(format('r.%I = p.%I', c.attname, f.attname), ' AND ')
+            FROM unnest(k.conkey, k.confkey) AS n (child_number, parent_number)
+            JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.child_number
+            JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.parent_number
+        ) AS condition
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.conparentid = 0
+            AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, partition,
+            v_key.condition) INTO v_found;
+        IF v_found THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'foreign_key_violation',
+                MESSAGE = format('rows of %s refer to rows of %s', v_key.child, partition),
+                DETAIL = format('The foreign key is %I.', v_key.conname),
+                HINT = 'Retire those rows first.';
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_unreferenced(regclass, regclass) IS
+'Raises 23503 when foreign keys lead to rows of a partition.';
+
+CREATE FUNCTION lifecycle._partition_bounds(partition regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+    SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class AS c WHERE c.oid = partition
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_bounds(regclass) IS 'FOR VALUES of a partition, the same in every session.';
+
+CREATE FUNCTION lifecycle._detach_steps(parent regclass, partition regclass, into_schema name, note text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- One step: the way back is one, too.
+    SELECT ARRAY[lifecycle._step('detach partition', 'table ' || coalesce(m.moved, partition::text),
+        concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s', parent, partition),
+            CASE WHEN m.moved IS NOT NULL THEN format('ALTER TABLE %s SET SCHEMA %I', partition, into_schema) END),
+        concat_ws('; ',
+            CASE WHEN m.moved IS NOT NULL THEN format('ALTER TABLE %s SET SCHEMA %I', m.moved, n.nspname) END,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, lifecycle._partition_bounds(partition))),
+        note => _detach_steps.note)]
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN into_schema <> n.nspname THEN format('%I.%I', into_schema, c.relname) END AS moved
+    ) AS m
+    WHERE c.oid = partition
+$fn$;
+COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass, name, text) IS
+'The steps that take a partition out of its table, and into another schema where one is named.';
+
+-- source: sql/partition/detach_partition.sql
+CREATE FUNCTION lifecycle.detach_partition(
+    target regclass,
+    into_schema name DEFAULT NULL,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhrelid = target AND c.relispartition);
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    IF v_parent IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', target);
+    END IF;
+    PERFORM lifecycle._require_owner(v_parent);
+    PERFORM lifecycle._lock(ARRAY[v_parent, target], 'ACCESS EXCLUSIVE', dry_run);
+    PERFORM lifecycle._require_unreferenced(v_parent, target);
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', v_parent,
+        lifecycle._detach_steps(v_parent, target, into_schema, NULL), dry_run, expected_plan,
+        jsonb_build_object('partition', target::text, 'bounds', lifecycle._partition_bounds(target)),
+        detach_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.detach_partition(regclass, name, boolean, text, text) IS
+'Takes a partition out of its table; its rows stay in it. Rolled back, it is attached again with its bounds.
+
+Arguments: target - the partition; into_schema - where it goes, default it stays where it is; dry_run - only show the
+plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 no partition; 23503 rows of other tables refer to its rows; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.detach_partition(''public.metric_2020_01'', dry_run => false);';
+
+-- source: sql/partition/attach_partition.sql
+CREATE FUNCTION lifecycle.attach_partition(
+    parent regclass,
+    detached regclass,
+    lower_bound text,
+    upper_bound text,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+    v_zone constant text := attach_partition.time_zone;
+    v_lower constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
+    v_upper constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
+    v_step lifecycle.plan_step;
+BEGIN
+    PERFORM lifecycle._require_table(detached);
+    PERFORM lifecycle._require_owner(parent);
+    PERFORM lifecycle._require_owner(detached);
+    PERFORM lifecycle._lock_attach(parent, dry_run);
+    IF EXISTS (SELECT FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p WHERE p.partition = detached::oid
+        AND p.lower_place = v_lower.place AND p.upper_place = v_upper.place)
+    THEN
+        v_step := lifecycle._step('attach partition', 'table ' || detached, NULL, note => 'is attached already');
+    ELSE
+        PERFORM lifecycle._require_free_range(parent, v_lower, v_upper,
+            ARRAY(SELECT p FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p));
+        v_step := lifecycle._step('attach partition', 'table ' || detached,
+            format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)', parent, detached, v_lower.literal,
+                v_upper.literal),
+            format('ALTER TABLE %s DETACH PARTITION %s', parent, detached),
+            note => concat_ws('; ', 'every row of it is read and checked',
+                lifecycle._require_empty_default(parent, v_key, v_lower, v_upper)));
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', parent, ARRAY[v_step], dry_run, expected_plan,
+        jsonb_build_object('partition', detached::text), attach_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.attach_partition(regclass, regclass, text, text, text, boolean, text, text) IS
+'Makes a table a partition of another: one that was detached, or loaded beside it. Readers and writers of the parent go
+on; the rows of the table are checked against the range.
+
+Arguments: parent - a table partitioned by RANGE; detached - the table; lower_bound, upper_bound, time_zone - as in
+lifecycle.create_partition; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); skipped when it is attached with these bounds.
+Errors: 42P17 empty range or overlap; 23514 rows outside the range, or rows of it in the default partition; 42804 its
+columns differ; 42809, 0A000 the parent; 42501 not the owner of both; 55P03 lock.
+Example: SELECT * FROM lifecycle.attach_partition(''public.metric'', ''public.metric_2020_01'', ''2020-01-01'',
+    ''2020-02-01'');';
+
+-- source: sql/partition/archive_old_partitions.sql
+-- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
+-- upper bound are never chosen.
+CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
+RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH managed AS MATERIALIZED (
+        SELECT m.parent, m.type, coalesce(make_interval(months => _old_partitions.months),
+                CASE WHEN k.retention ~ '[[:alpha:]]' THEN k.retention::interval END) AS keep,
+            CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
+        FROM lifecycle._managed_sets(target) AS m
+        CROSS JOIN LATERAL (SELECT (p.policy).retention FROM lifecycle._policies() AS p WHERE p.relation = m.root) AS k
+        WHERE m.is_own AND m.type IN ('date', 'timestamp', 'timestamptz', 'uuid')
+    )
+    SELECT m.parent, p.partition, p.upper_bound
+    FROM managed AS m
+    JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM managed AS g)) AS p ON p.parent = m.parent
+    WHERE p.upper_place <= extract(epoch FROM (now() AT TIME ZONE m.zone - m.keep) AT TIME ZONE m.zone)
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
+'The partitions of managed tables of time that end before so many months ago, or before what their policy keeps.';
+
+CREATE FUNCTION lifecycle._archive_set(parent regclass, partitions oid[], into_schema name, dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_partition regclass;
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set.parent := parent;
+    v_set.plan := ARRAY[]::lifecycle.plan_step[];
+    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    BEGIN
+        PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail)];
+        RETURN v_set;
+    END;
+    FOREACH v_partition IN ARRAY partitions::regclass[] LOOP
+        BEGIN
+            PERFORM lifecycle._require_unreferenced(parent, v_partition);
+            v_set.plan := v_set.plan || lifecycle._detach_steps(parent, v_partition, into_schema,
+                lifecycle._partition_bounds(v_partition));
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+            v_set.failures := v_set.failures
+                || lifecycle._failed_step(v_partition, v_sqlstate, v_message, v_detail);
+        END;
+    END LOOP;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, oid[], name, boolean) IS
+'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
+
+CREATE FUNCTION lifecycle.archive_old_partitions(
+    months integer DEFAULT NULL,
+    target regclass DEFAULT NULL,
+    into_schema name DEFAULT NULL,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sets lifecycle.set_plan[];
+    v_set lifecycle.set_plan;
+    v_hash text;
+    v_row lifecycle.step_result;
+    v_failed integer := 0;
+BEGIN
+    IF months < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('months must be at least 1, not %s', months);
+    ELSIF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+            MESSAGE = format('schema %I does not exist', into_schema);
+    ELSIF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy', target), HINT = 'lifecycle.manage_partitions() gives it one.';
+    END IF;
+    v_sets := ARRAY(
+        SELECT lifecycle._archive_set(o.parent, o.partitions, into_schema, dry_run)
+        FROM (
+            SELECT p.parent, array_agg(p.partition ORDER BY p.upper_bound, p.partition) AS partitions
+            FROM lifecycle._old_partitions(months, target) AS p GROUP BY p.parent ORDER BY p.parent
+        ) AS o
+    );
+    v_hash := lifecycle._plan_hash(lifecycle._sets_plan(v_sets));
+    IF NOT dry_run THEN
+        PERFORM lifecycle._assert_plan(lifecycle._sets_plan(v_sets), expected_plan);
+    END IF;
+    FOREACH v_set IN ARRAY v_sets LOOP
+        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
+            archive_old_partitions.search_path, 'partition_archive')
+        LOOP
+            v_failed := v_failed + (v_row.status = 'failed')::integer;
+            RETURN NEXT v_row;
+        END LOOP;
+    END LOOP;
+    IF v_failed > 0 THEN
+        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, boolean, text, text) IS
+'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
+goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
+rollback attaches them again. What foreign keys refer to stays, as a row with status failed; the others go.
+
+Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
+alone; target - one managed table, default all of the caller; into_schema - where they go, default they stay where they
+are; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not
+used by the statements.
+Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
+Errors: 22023 months below 1; 3F000 no such schema; 55000 target has no policy, or the plan is not the reviewed one.
+Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';
+
+-- source: sql/partition/drop_archived_partitions.sql
+CREATE FUNCTION lifecycle.drop_archived_partitions(
+    target regclass DEFAULT NULL,
+    older_than interval DEFAULT '7 days',
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_tables constant regclass[] := ARRAY(
+        SELECT c.oid::regclass
+        FROM lifecycle.migration AS m
+        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+            AND s.action = 'detach partition' AND s.status = 'done'
+        JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        -- What the journal says of a table counts only from those who own it.
+        JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
+        WHERE m.feature = 'partition_archive' AND m.state = 'applied' AND m.origin = lifecycle._origin()
+            AND m.applied_at < now() - older_than AND (drop_archived_partitions.target IS NULL
+                OR m.target_oid = drop_archived_partitions.target::oid)
+            AND pg_has_role(current_user, c.relowner, 'USAGE')
+        ORDER BY c.oid
+    );
+    v_plan lifecycle.plan_step[];
+BEGIN
+    IF older_than IS NULL OR older_than < interval '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
+    END IF;
+    IF cardinality(v_tables) > 0 THEN
+        PERFORM lifecycle._lock(v_tables, 'ACCESS EXCLUSIVE', dry_run);
+    END IF;
+    v_plan := ARRAY(SELECT lifecycle._step('drop archived partition', 'table ' || t, format('DROP TABLE %s', t),
+            note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t))))
+        FROM unnest(v_tables) AS t);
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition_drop', coalesce(target, v_tables[1]), v_plan, dry_run,
+        expected_plan, jsonb_build_object('older_than', older_than::text), drop_archived_partitions.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, boolean, text, text) IS
+'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, when their grace period is over.
+The rows are lost: there is no rollback.
+
+Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
+were detached, default 7 days; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
+dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result).
+Errors: 22023 older_than; 2BP01 something depends on a table; 55P03 lock; 55000 the plan is not the reviewed one.
+Example: SELECT object, note FROM lifecycle.drop_archived_partitions(older_than => ''30 days'');';
+
+-- source: sql/partition/analyze_all_partitions.sql
+-- Autovacuum analyzes leaves, never what they belong to: the planner then knows nothing of the whole.
+CREATE FUNCTION lifecycle._stale_relations(target regclass, all_of_them boolean)
+RETURNS TABLE (relation regclass, only_itself boolean) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE tree AS (
+        SELECT c.oid AS root, c.oid AS relation, c.relkind
+        FROM pg_class AS c
+        WHERE c.relkind = 'p' AND CASE WHEN target IS NULL THEN NOT c.relispartition ELSE c.oid = target::oid END
+            AND c.relpersistence <> 't' AND pg_has_role(current_user, c.relowner, 'USAGE')
+        UNION ALL
+        SELECT t.root, c.oid, c.relkind
+        FROM tree AS t
+        JOIN pg_inherits AS i ON i.inhparent = t.relation
+        JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+    ), stale AS MATERIALIZED (
+        SELECT t.root, t.relation FROM tree AS t
+        WHERE t.relkind = 'r' AND (all_of_them OR pg_stat_get_mod_since_analyze(t.relation) > 0
+            OR coalesce(pg_stat_get_last_analyze_time(t.relation), pg_stat_get_last_autoanalyze_time(t.relation))
+                IS NULL)
+    )
+    SELECT s.relation::regclass, false FROM stale AS s WHERE current_setting('server_version_num')::integer >= 180000
+    UNION ALL
+    -- Before PostgreSQL 18, the root takes all its leaves along.
+    SELECT DISTINCT s.root::regclass, current_setting('server_version_num')::integer >= 180000 FROM stale AS s
+    ORDER BY 2, 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._stale_relations(regclass, boolean) IS
+'What ANALYZE has to be told so that every changed leaf and every root above one has fresh statistics.';
+
+CREATE FUNCTION lifecycle.analyze_all_partitions(target regclass DEFAULT NULL, all_of_them boolean DEFAULT false)
+RETURNS SETOF lifecycle.partition_analysis LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_stale record;
+    v_row lifecycle.partition_analysis;
+    v_started timestamptz;
+BEGIN
+    FOR v_stale IN SELECT s.* FROM lifecycle._stale_relations(target, all_of_them) AS s LOOP
+        v_started := clock_timestamp();
+        v_row := ROW(n.nspname, c.relname, 'analyzed', NULL, NULL, NULL)::lifecycle.partition_analysis
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_stale.relation;
+        BEGIN
+            EXECUTE format('ANALYZE (SKIP_LOCKED) %s%s', CASE WHEN v_stale.only_itself THEN 'ONLY ' ELSE '' END,
+                v_stale.relation);
+        EXCEPTION WHEN OTHERS THEN
+            v_row.status := 'failed';
+            GET STACKED DIAGNOSTICS v_row.sqlstate = RETURNED_SQLSTATE, v_row.error = MESSAGE_TEXT;
+        END;
+        v_row.duration_ms := round((1000 * extract(epoch FROM clock_timestamp() - v_started))::numeric, 1);
+        RETURN NEXT v_row;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.analyze_all_partitions(regclass, boolean) IS
+'Refreshes the statistics of partitioned tables: of their leaves that have changed, and of the whole, which autovacuum
+never does. What is locked is passed over, what fails does not stop the others.
+
+Arguments: target - one partitioned table, default all of the caller; all_of_them - also what has not changed.
+Returns: one row a table (lifecycle.partition_analysis): partition_schema, partition_name, status (analyzed, failed),
+duration_ms, sqlstate, error. Before PostgreSQL 18 the row of a root stands for its leaves as well.
+Errors: none.
+Example: SELECT * FROM lifecycle.analyze_all_partitions();';
 
 -- source: sql/partition/_rollback_plan_partition.sql
 -- The rows of a partition, or that nobody may count them: row security hides rows from whoever it applies to, and a
@@ -8483,6 +8879,33 @@ default partition; row_estimate (as the planner reckons; NULL where nothing is k
 TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
 Errors: none.
 Example: SELECT partition_name, size_gb FROM lifecycle.check_partition_sizes() WHERE size_gb > 10;';
+
+-- source: sql/partition/v_partition_stats.sql
+CREATE VIEW lifecycle.v_partition_stats WITH (security_invoker = true) AS
+SELECT
+    z.parent_schema,
+    z.parent_name,
+    z.partition_schema,
+    z.partition_name,
+    z.lower_bound,
+    z.upper_bound,
+    z.row_estimate,
+    z.size_bytes,
+    z.size_gb,
+    z.share,
+    t.n_live_tup AS live_rows,
+    t.n_dead_tup AS dead_rows,
+    t.n_mod_since_analyze AS changes_since_analyze,
+    coalesce(t.seq_scan, 0) + coalesce(t.idx_scan, 0) AS scans,
+    greatest(t.last_vacuum, t.last_autovacuum) AS last_vacuum,
+    greatest(t.last_analyze, t.last_autoanalyze) AS last_analyze
+FROM lifecycle.check_partition_sizes() AS z
+LEFT JOIN pg_stat_all_tables AS t ON z.partition_schema = t.schemaname AND z.partition_name = t.relname;
+
+COMMENT ON VIEW lifecycle.v_partition_stats IS
+'One row a partition that holds rows itself, at any depth: its bounds, its size (bytes with indexes and TOAST; a GB is
+1024^3 bytes; share of its set in per cent), what the statistics say of its rows, and when it was vacuumed and analyzed.
+Example: SELECT * FROM lifecycle.v_partition_stats WHERE size_bytes > 1073741824 ORDER BY size_bytes DESC;';
 
 -- source: sql/matview/types.sql
 -- What the refresh functions pass to each other and return.

@@ -153,8 +153,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_future_set(regclass, text, date[], boolean) IS
 'Locks a partitioned table and plans its missing months.';
 
+-- Reviewed was the whole, so the hash is that of the whole.
+CREATE FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(array_agg(r.p ORDER BY s.place, t.place))
+    FROM unnest(sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
+    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
+        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
+    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
+        ::lifecycle.plan_step) AS r (p)
+$fn$;
+COMMENT ON FUNCTION lifecycle._sets_plan(lifecycle.set_plan[]) IS 'The plans of several tables as one.';
+
 CREATE FUNCTION lifecycle._apply_future_set(
-    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text
+    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text DEFAULT 'partition'
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_sqlstate text;
@@ -170,7 +182,7 @@ BEGIN
         RETURN QUERY
         SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status,
             _apply_future_set.plan_hash, r.note
-        FROM lifecycle._apply('partition', future.parent, future.plan, dry_run, NULL,
+        FROM lifecycle._apply(_apply_future_set.feature, future.parent, future.plan, dry_run, NULL,
             jsonb_build_object('time_zone', future.time_zone), _apply_future_set.search_path) AS r;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
@@ -179,7 +191,7 @@ BEGIN
     END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
 CREATE FUNCTION lifecycle._plan_future(
@@ -263,13 +275,7 @@ BEGIN
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
         coalesce(max_creations, 1000), dry_run) AS s);
-    -- Reviewed was the whole, so the hash is that of the whole.
-    SELECT lifecycle._number(array_agg(p ORDER BY s.place, t.place)) INTO v_plan
-    FROM unnest(v_sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
-    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
-        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
-    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
-        ::lifecycle.plan_step) AS r (p);
+    v_plan := lifecycle._sets_plan(v_sets);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;

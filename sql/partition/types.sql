@@ -70,4 +70,14 @@ CREATE TYPE lifecycle.partition_size AS (
 );
 COMMENT ON TYPE lifecycle.partition_size IS 'A row of lifecycle.check_partition_sizes.';
 
+CREATE TYPE lifecycle.partition_analysis AS (
+    partition_schema name,
+    partition_name name,
+    status text,
+    duration_ms numeric,
+    sqlstate text,
+    error text
+);
+COMMENT ON TYPE lifecycle.partition_analysis IS 'A row of lifecycle.analyze_all_partitions.';
+
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES ('check_partition_sizes', 'use');

@@ -16,6 +16,9 @@ CREATE TABLE public.u (id bigint PRIMARY KEY);
 CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.l (k text) PARTITION BY LIST (k);
 SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);
+CREATE TABLE public.loose (at date NOT NULL);
+CREATE TABLE public.q (at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
 CREATE TABLE public.h (k text) PARTITION BY HASH (k);
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.enable_soft_delete('public.t');
@@ -44,6 +47,11 @@ CALLS: dict[str, list[dict[str, object]]] = {
             "down": [None],
             "search_path": "public",
         },
+    ],
+    "analyze_all_partitions": [{}, {"target": "public.p", "all_of_them": True}],
+    "archive_old_partitions": [{"months": 12}],
+    "attach_partition": [
+        {"parent": "public.p", "detached": "public.loose", "lower_bound": "2020-01-01", "upper_bound": "2021-01-01"}
     ],
     "begin_migration": [{"migration_name": "g"}],
     "capture_status": [{}, {"target": "public.u"}],
@@ -85,6 +93,8 @@ CALLS: dict[str, list[dict[str, object]]] = {
         }
     ],
     "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
+    "detach_partition": [{"target": "public.q_1"}],
+    "drop_archived_partitions": [{"older_than": "7 days"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
     "enable_soft_delete": [{"target": "public.u", "column_name": "gone"}],
     "end_migration": [{}],

@@ -123,6 +123,11 @@ CHANGES = [
         "lifecycle.create_partitioned_table('public.t', ARRAY[lifecycle.by_range('deleted_at', '1 day')], 'by day'",
     ),
     (
+        "attach",
+        PARENT + "CREATE TABLE public.loose (LIKE public.p INCLUDING ALL);",
+        "lifecycle.attach_partition('public.p', 'public.loose', '2025-01-01', '2026-01-01'",
+    ),
+    (
         "subtree",
         LISTED + "SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);",
         "lifecycle.precreate_partitions('public.l', '[\"x\"]'",
@@ -157,6 +162,9 @@ CHANGES = [
 # Change functions without a row, and why.
 ELSEWHERE = {
     "drop_capture": "is the rollback of start_capture",
+    "archive_old_partitions": "the steps of detach_partition, of old partitions; tests/partition/test_retention.py",
+    "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",
+    "drop_archived_partitions": "has no way back; tests/partition/test_retention.py",
     "manage_partitions": "changes rows of the policy table only; tests/partition/test_managed.py",
     "sync_capture": "repairs what somebody else has changed; tests/capture",
 }
