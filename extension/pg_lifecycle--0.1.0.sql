@@ -10850,6 +10850,46 @@ stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_r
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';
 
+-- source: sql/matview/cleanup_refresh_history.sql
+-- Whoever may refresh a view may shorten its history, and everybody what he has written himself.
+CREATE POLICY refresh_remove ON lifecycle.materialized_view_refresh FOR DELETE
+USING (refreshed_by = current_user OR lifecycle._may_refresh(view_oid));
+
+-- INSERT, which PUBLIC has as well, is how grant_lifecycle_admin knows that it was here.
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+('materialized_view_refresh', 'INSERT (note), DELETE');
+
+CREATE FUNCTION lifecycle.cleanup_refresh_history(keep interval DEFAULT '30 days') RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_count bigint;
+BEGIN
+    IF keep IS NULL OR keep < interval '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('keep must be an interval from zero, not %s', coalesce(keep::text, 'NULL')),
+            HINT = 'For example ''30 days''.';
+    END IF;
+    -- What mv_refresh_status shows must stay: the last try of each view, and the last one that succeeded.
+    DELETE FROM lifecycle.materialized_view_refresh AS r
+    WHERE r.started_at < clock_timestamp() - keep
+        AND EXISTS (
+            SELECT FROM lifecycle.materialized_view_refresh AS later
+            WHERE later.view_oid = r.view_oid AND later.origin = r.origin AND later.refresh_id > r.refresh_id
+                AND (later.status = 'refreshed' OR r.status <> 'refreshed')
+        );
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.cleanup_refresh_history(interval) IS
+'Deletes old rows from the history of refreshes: a view that is refreshed every few seconds writes many. The last try of
+each view, and the last one that succeeded, stay.
+
+Arguments: keep - how far back the history stays, an interval with its unit, default 30 days.
+Returns: how many rows were deleted, of views that the caller may refresh and of refreshes that he ran.
+Errors: 22023 keep is NULL or negative; 42501 not an administrator.
+Example: SELECT lifecycle.cleanup_refresh_history(''7 days'');';
+
 -- source: sql/privileges.sql
 -- Last of all: nobody may run anything until somebody grants it (lifecycle.grant_lifecycle_admin, grant_lifecycle_use).
 -- ROUTINES, since FUNCTIONS would leave the procedures to PUBLIC.

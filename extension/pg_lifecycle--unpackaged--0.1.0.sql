@@ -400,6 +400,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.verify_incremental_view(targ
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_incremental_view(target regclass, cascade boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD VIEW lifecycle.mv_refresh_status;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.check_mv_freshness(max_age interval);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.cleanup_refresh_history(keep interval);
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');

@@ -57,6 +57,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "capture_status": [{}, {"target": "public.u"}],
     "check_mv_freshness": [{}, {"max_age": "2 days"}],
     "check_partition_sizes": [{}, {"target": "public.p", "alert_bytes": 5}],
+    "cleanup_refresh_history": [{}, {"keep": "7 days"}],
     "confirm_step": [{"migration_id": "{migration}", "step": 2}],
     "create_incremental_view": [
         {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from harness.calls import refused
+
 VIEW = "CREATE MATERIALIZED VIEW public.m AS SELECT count(*) AS n FROM pg_class"
 STATUS = (
     "SELECT view_name, last_refreshed_at IS NOT NULL, mode, last_status, last_sqlstate FROM lifecycle.mv_refresh_status"
@@ -97,3 +99,27 @@ def test_application_roles_may_read(database, roles):
     connection = database.connect(web)
     assert len(connection.execute(STATUS).fetchall()) == 1
     assert connection.execute(FRESH, ["1 day"]).fetchall() == [("ok", "fresh", "m")]
+
+
+def test_history_is_shortened_but_what_the_status_shows_stays(database, roles):
+    database.execute(
+        "CREATE MATERIALIZED VIEW public.good AS SELECT 1 AS one;"
+        "CREATE TABLE public.divisor (n int); INSERT INTO public.divisor VALUES (1);"
+        "CREATE MATERIALIZED VIEW public.bad AS SELECT 1 / n AS n FROM public.divisor"
+    )
+    refresh = "SELECT lifecycle.refresh_all_materialized_views()"
+    database.execute(refresh)
+    database.execute("UPDATE public.divisor SET n = 0")
+    for _ in range(3):
+        database.execute(refresh)
+    status = "SELECT view_name, last_refreshed_at, last_tried_at, last_status FROM lifecycle.mv_refresh_status"
+    before = database.execute(status)
+    assert database.value("SELECT lifecycle.cleanup_refresh_history()") == 0
+    admin = roles("admin")
+    database.execute(f"SELECT lifecycle.grant_lifecycle_admin('{admin}')")
+    with database.connect(admin) as other:
+        assert other.execute("SELECT lifecycle.cleanup_refresh_history('0 s')").fetchall() == [(0,)], "not his views"
+    assert database.value("SELECT lifecycle.cleanup_refresh_history('0 s')") == 5
+    assert database.execute(status) == before
+    with refused("22023", "keep must be an interval"):
+        database.execute("SELECT lifecycle.cleanup_refresh_history('-1 day')")
