@@ -33,6 +33,8 @@ PLPGSQL_ALLOWED = [
     Allowed(
         "security", r"^lifecycle\._execute\(", "runs a statement of the user, with the rights of the user: its purpose"
     ),
+    Allowed("security", r"^lifecycle\._run_under\(", "runs a statement that our own code has put together"),
+    Allowed("performance", r"^lifecycle\._key_plan\(", "EXPLAIN is refused in a function that is not volatile"),
     Allowed("security", r"^lifecycle\._lock_once\(", "the relation is a regclass, the mode a constant of our own code"),
     Allowed("performance", r"target type is different", "one cast in an assignment, once a call"),
     Allowed("warning", r'cast "text" value to "jsonb" type', "a literal for a constant"),

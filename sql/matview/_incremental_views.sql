@@ -1,6 +1,6 @@
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
 CREATE FUNCTION lifecycle._view_sources(sources jsonb) RETURNS lifecycle.view_source[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     RETURN (
         SELECT ARRAY(

@@ -72,23 +72,27 @@ COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
 'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
 
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
-CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_query text;
-    v_plan json;
-BEGIN
-    SELECT format('EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
+CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
             'CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
         string_agg(format('pg_catalog.unnest(NULL::%s[])', format_type(a.atttypid, a.atttypmod)), ', '
             ORDER BY k.place),
         string_agg('k' || k.place, ', ' ORDER BY k.place), view,
         string_agg(format('q.%I %s lifecycle_key.k%s', k.name, lifecycle._equality(a.atttypid), k.place), ' AND '
             ORDER BY k.place))
-    INTO v_query
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name;
-    EXECUTE v_query INTO v_plan;
+    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_query(regclass, name[]) IS 'A query of the rows of one key after another.';
+
+-- VOLATILE, since PostgreSQL explains nothing in other functions.
+CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) ' || lifecycle._key_query(view, key_columns) INTO v_plan;
     RETURN v_plan::jsonb -> 0 -> 'Plan';
 END
 $fn$;

@@ -59,7 +59,7 @@ COMMENT ON FUNCTION lifecycle._keyed_columns(jsonb, oid, text[]) IS
 'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
 
 -- One source as the caller gave it: columns, an object of columns and query, "rebuild", or null.
-CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer) RETURNS lifecycle.view_source
+CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb) RETURNS lifecycle.view_source
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
@@ -88,7 +88,7 @@ BEGIN
     RETURN v_source;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb, integer) IS 'A source as the caller described it.';
+COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the caller described it.';
 
 CREATE FUNCTION lifecycle._query_sources(
     shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
@@ -111,7 +111,7 @@ BEGIN
     FOREACH v_relation IN ARRAY shape.relations LOOP
         v_source := NULL;
         IF v_given ? v_relation::text THEN
-            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text, cardinality(v_result) + 1);
+            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text);
         ELSE
             v_source.columns := lifecycle._keyed_columns(shape.key_plan, v_relation, v_types);
             v_source.relation := v_relation::regclass::text;
