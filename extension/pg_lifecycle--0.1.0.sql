@@ -7291,7 +7291,7 @@ COMMENT ON FUNCTION lifecycle._managed_sets(regclass) IS
 'The tables that are to be kept ahead by policies: of all managed trees, or of one.';
 
 -- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
--- ahead are among them. What they do not cover is looked at in full by whoever plans.
+-- ahead are among them. All are read only of those tables that do not seem covered by these.
 CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer DEFAULT NULL)
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -7314,6 +7314,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE extract(epoch FROM (now() AT TIME ZONE w.zone + w.periods * w.span) AT TIME ZONE w.zone)
         END AS ends
         FROM wanted AS w
+    ), near AS (
+        SELECT p.* FROM lifecycle._range_partitions(
+            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
+        ) AS p
+    ), short AS MATERIALIZED (
+        SELECT h.parent FROM horizon AS h
+        LEFT JOIN near AS n ON n.parent = h.parent AND n.lower_place <= h.ends AND n.upper_place > h.place
+        GROUP BY h.parent, h.ends, h.place
+        HAVING coalesce(sum(least(n.upper_place, h.ends) - greatest(n.lower_place, h.place)), 0) <> h.ends - h.place
+            OR NOT coalesce(bool_or(n.upper_place > h.ends), false)
+    ), standing AS (
+        SELECT n.* FROM near AS n WHERE n.parent NOT IN (SELECT s.parent FROM short AS s)
+        UNION ALL
+        SELECT p.* FROM lifecycle._range_partitions(ARRAY(SELECT s.parent FROM short AS s)) AS p
     ), covered AS (
         SELECT h.parent,
             sum(least(p.upper_place, h.ends) - greatest(p.lower_place, h.place))
@@ -7321,9 +7335,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             bool_or(p.lower_place <= h.ends AND p.upper_place > h.ends) AS reaches,
             max(p.upper_place) AS ahead_to
         FROM horizon AS h
-        JOIN lifecycle._range_partitions(
-            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
-        ) AS p ON p.parent = h.parent
+        JOIN standing AS p ON p.parent = h.parent
         GROUP BY h.parent
     )
     SELECT h.parent, h.levels, jsonb_build_object('premake', h.periods, 'time_zone', h.time_zone)
@@ -8733,6 +8745,138 @@ duration_ms, sqlstate, error. Before PostgreSQL 18 the row of a root stands for 
 Errors: none.
 Example: SELECT * FROM lifecycle.analyze_all_partitions();';
 
+-- source: sql/partition/validate_partitions.sql
+-- What the catalogs say of every tree at once; each finding with the statement that mends it.
+CREATE FUNCTION lifecycle._partition_members(target regclass)
+RETURNS TABLE (root oid, parent oid, relation oid, is_pending boolean) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE tree AS (
+        SELECT c.oid AS root, NULL::oid AS parent, c.oid AS relation, false AS is_pending
+        FROM pg_class AS c
+        WHERE c.relkind = 'p' AND CASE WHEN target IS NULL THEN NOT c.relispartition ELSE c.oid = target::oid END
+            AND NOT EXISTS (SELECT FROM pg_depend AS d
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+        UNION ALL
+        SELECT t.root, i.inhparent, i.inhrelid, i.inhdetachpending
+        FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+    )
+    SELECT t.root, t.parent, t.relation, t.is_pending FROM tree AS t
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_members(regclass) IS 'Every partitioned table and partition, with its root.';
+
+-- What a partition ought to have as its parent has it.
+CREATE FUNCTION lifecycle._partition_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || m.relation::regclass, f.finding, f.detail, f.remedy
+    FROM lifecycle._partition_members(target) AS m
+    JOIN pg_class AS c ON c.oid = m.relation
+    JOIN pg_class AS p ON p.oid = m.parent
+    CROSS JOIN LATERAL (
+        SELECT 'warning', 'another owner than its parent', format('%s, not %s', pg_get_userbyid(c.relowner),
+                pg_get_userbyid(p.relowner)),
+            format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(p.relowner))
+        WHERE c.relowner <> p.relowner
+        UNION ALL
+        SELECT 'error', 'no row security, unlike its parent', 'Whoever may read the partition itself sees all rows.',
+            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
+        WHERE p.relrowsecurity AND NOT c.relrowsecurity
+        UNION ALL
+        SELECT 'warning', 'lacks a policy of its parent', format('policy %I', y.polname),
+            (lifecycle._copy_policy(y.oid, c.oid::regclass::text)).statement
+        FROM pg_policy AS y
+        WHERE y.polrelid = p.oid AND NOT EXISTS (SELECT FROM pg_policy AS o
+            WHERE o.polrelid = c.oid AND o.polname = y.polname)
+        UNION ALL
+        SELECT 'error', 'grants more than its parent', format('%s to %s', string_agg(a.privilege_type, ', '),
+                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END),
+            format('REVOKE %s ON TABLE %s FROM %s', string_agg(a.privilege_type, ', '), c.oid::regclass,
+                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+        FROM aclexplode(c.relacl) AS a
+        WHERE a.grantee <> c.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.relacl) AS o
+            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
+        GROUP BY a.grantee
+        UNION ALL
+        SELECT 'warning', 'another replica identity than its parent',
+            format('%s, not %s', c.relreplident, p.relreplident),
+            format('ALTER TABLE %s REPLICA IDENTITY %s', c.oid::regclass,
+                CASE p.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END)
+        WHERE p.relreplident IN ('f', 'n') AND c.relreplident <> p.relreplident
+        UNION ALL
+        SELECT 'error', 'its detachment was not finished', NULL,
+            format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', p.oid::regclass, c.oid::regclass)
+        WHERE m.is_pending
+    ) AS f (severity, finding, detail, remedy)
+    UNION ALL
+    SELECT 'error', 'index ' || i.indexrelid::regclass, 'is not valid',
+        CASE c.relkind WHEN 'p' THEN 'A partition has no index of this kind.' END,
+        CASE c.relkind WHEN 'p' THEN NULL ELSE format('REINDEX INDEX CONCURRENTLY %s', i.indexrelid::regclass) END
+    FROM lifecycle._partition_members(target) AS m
+    JOIN pg_class AS c ON c.oid = m.relation
+    JOIN pg_index AS i ON i.indrelid = m.relation AND NOT i.indisvalid
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_drift(regclass) IS
+'Partitions that differ from their parents in owner, grants, row security or replica identity; indexes not valid.';
+
+CREATE FUNCTION lifecycle._partition_gaps(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS MATERIALIZED (
+        SELECT m.root, m.relation FROM lifecycle._partition_members(target) AS m
+    ), range AS (
+        SELECT p.*, lag(p.upper_place) OVER w AS before_place, lag(p.upper_bound) OVER w AS before_bound
+        FROM lifecycle._range_partitions(ARRAY(SELECT m.relation FROM member AS m)) AS p
+        WHERE p.lower_place IS NOT NULL
+        WINDOW w AS (PARTITION BY p.parent ORDER BY p.lower_place)
+    )
+    SELECT 'warning', 'table ' || r.parent::regclass, 'has a gap between its partitions',
+        format('nothing holds FROM (%s) TO (%s)', r.before_bound, r.lower_bound),
+        format('SELECT * FROM lifecycle.create_partition(%L, %L, %L, time_zone => ''UTC'')', r.parent::regclass,
+            r.before_bound, r.lower_bound)
+    FROM range AS r WHERE r.before_place < r.lower_place
+    UNION ALL
+    SELECT 'error', 'table ' || d.parent::regclass, 'lacks partitions ahead',
+        'stands up to ' || CASE WHEN d.is_number THEN d.ahead_to::text ELSE to_timestamp(d.ahead_to::float8)::text END,
+        format('SELECT * FROM lifecycle.ensure_future_partitions(target => %L)', d.parent::regclass)
+    FROM lifecycle._due_sets(target) AS d WHERE d.is_due
+    UNION ALL
+    SELECT 'warning', 'table ' || k.partdefid::regclass, 'the default partition is not empty',
+        format('%s: rows there keep partitions of their range from being made',
+            pg_size_pretty(pg_relation_size(k.partdefid))), NULL
+    FROM member AS m JOIN pg_partitioned_table AS k ON k.partrelid = m.relation
+    WHERE k.partdefid <> 0 AND pg_relation_size(k.partdefid) > 0
+    UNION ALL
+    SELECT 'warning', 'table ' || t.root::regclass, 'a query that prunes nothing takes too many locks',
+        format('%s of %s lock slots', t.locks, s.slots), 'Raise max_locks_per_transaction, or keep fewer partitions.'
+    FROM (SELECT m.root, count(DISTINCT m.relation) + count(i.indexrelid) AS locks
+        FROM member AS m LEFT JOIN pg_index AS i ON i.indrelid = m.relation GROUP BY m.root) AS t
+    CROSS JOIN (SELECT current_setting('max_locks_per_transaction')::bigint
+        * (current_setting('max_connections')::bigint
+        + current_setting('max_prepared_transactions')::bigint) AS slots) AS s
+    WHERE t.locks > s.slots / 2
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_gaps(regclass) IS
+'Ranges without a partition, sets that are not ahead, default partitions that hold rows, trees too large for the lock
+table.';
+
+CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.* FROM (
+        SELECT d.* FROM lifecycle._partition_drift(target) AS d
+        UNION ALL
+        SELECT g.* FROM lifecycle._partition_gaps(target) AS g
+    ) AS f
+    ORDER BY f.severity, f.object, f.finding, f.detail
+$fn$;
+COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
+'What is wrong with partitioned tables, at any depth: partitions that differ from their parent in owner, grants, row
+security, policies or replica identity; invalid indexes; detachments that were not finished; gaps; partitions ahead that
+are missing; rows in default partitions; trees that need more locks than the server has.
+
+Arguments: target - one partitioned table, default all in the database.
+Returns: one row a finding (lifecycle.finding): severity (error, warning), object, finding, detail, remedy (the
+statement that mends it; NULL where it takes a decision). No rows when all is well.
+Errors: none.
+Example: SELECT * FROM lifecycle.validate_partitions() WHERE severity = ''error'';';
+
 -- source: sql/partition/_rollback_plan_partition.sql
 -- The rows of a partition, or that nobody may count them: row security hides rows from whoever it applies to, and a
 -- hidden row is lost as well as any other.
@@ -9534,7 +9678,7 @@ Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'')
 -- source: sql/matview/_incremental_views.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
 CREATE FUNCTION lifecycle._view_sources(sources jsonb) RETURNS lifecycle.view_source[]
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     RETURN (
         SELECT ARRAY(
@@ -9723,27 +9867,23 @@ COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
 'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
 
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
-CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
+CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_query text;
+    v_plan json;
+BEGIN
+    SELECT format('EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
             'CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
         string_agg(format('pg_catalog.unnest(NULL::%s[])', format_type(a.atttypid, a.atttypmod)), ', '
             ORDER BY k.place),
         string_agg('k' || k.place, ', ' ORDER BY k.place), view,
         string_agg(format('q.%I %s lifecycle_key.k%s', k.name, lifecycle._equality(a.atttypid), k.place), ' AND '
             ORDER BY k.place))
+    INTO v_query
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name
-$fn$;
-COMMENT ON FUNCTION lifecycle._key_query(regclass, name[]) IS 'A query of the rows of one key after another.';
-
--- VOLATILE, since PostgreSQL explains nothing in other functions.
-CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_plan json;
-BEGIN
-    EXECUTE 'EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) ' || lifecycle._key_query(view, key_columns) INTO v_plan;
+    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name;
+    EXECUTE v_query INTO v_plan;
     RETURN v_plan::jsonb -> 0 -> 'Plan';
 END
 $fn$;
@@ -9877,7 +10017,7 @@ COMMENT ON FUNCTION lifecycle._keyed_columns(jsonb, oid, text[]) IS
 'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
 
 -- One source as the caller gave it: columns, an object of columns and query, "rebuild", or null.
-CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb) RETURNS lifecycle.view_source
+CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer) RETURNS lifecycle.view_source
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
@@ -9906,7 +10046,7 @@ BEGIN
     RETURN v_source;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the caller described it.';
+COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb, integer) IS 'A source as the caller described it.';
 
 CREATE FUNCTION lifecycle._query_sources(
     shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
@@ -9929,7 +10069,7 @@ BEGIN
     FOREACH v_relation IN ARRAY shape.relations LOOP
         v_source := NULL;
         IF v_given ? v_relation::text THEN
-            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text);
+            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text, cardinality(v_result) + 1);
         ELSE
             v_source.columns := lifecycle._keyed_columns(shape.key_plan, v_relation, v_types);
             v_source.relation := v_relation::regclass::text;

@@ -331,6 +331,10 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.archive_old_partitions(month
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drop_archived_partitions(target regclass, older_than interval, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._stale_relations(target regclass, all_of_them boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.analyze_all_partitions(target regclass, all_of_them boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_members(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_drift(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_gaps(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.validate_partitions(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_rows(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_plan_partition(migration_id bigint, plan lifecycle.plan_step[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_plan_partitioned_table(migration_id bigint, plan lifecycle.plan_step[], options jsonb);
@@ -364,13 +368,12 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_incremental(target 
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._equality(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_uses(view oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_findings(view oid);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_query(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_plan(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_nodes(plan jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._keyed_columns(plan jsonb, relation oid, key_types text[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._given_source(relation regclass, given jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_sources(shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_local(shape lifecycle.query_shape);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval);

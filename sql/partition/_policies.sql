@@ -57,7 +57,7 @@ COMMENT ON FUNCTION lifecycle._managed_sets(regclass) IS
 'The tables that are to be kept ahead by policies: of all managed trees, or of one.';
 
 -- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
--- ahead are among them. What they do not cover is looked at in full by whoever plans.
+-- ahead are among them. All are read only of those tables that do not seem covered by these.
 CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer DEFAULT NULL)
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -80,6 +80,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE extract(epoch FROM (now() AT TIME ZONE w.zone + w.periods * w.span) AT TIME ZONE w.zone)
         END AS ends
         FROM wanted AS w
+    ), near AS (
+        SELECT p.* FROM lifecycle._range_partitions(
+            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
+        ) AS p
+    ), short AS MATERIALIZED (
+        SELECT h.parent FROM horizon AS h
+        LEFT JOIN near AS n ON n.parent = h.parent AND n.lower_place <= h.ends AND n.upper_place > h.place
+        GROUP BY h.parent, h.ends, h.place
+        HAVING coalesce(sum(least(n.upper_place, h.ends) - greatest(n.lower_place, h.place)), 0) <> h.ends - h.place
+            OR NOT coalesce(bool_or(n.upper_place > h.ends), false)
+    ), standing AS (
+        SELECT n.* FROM near AS n WHERE n.parent NOT IN (SELECT s.parent FROM short AS s)
+        UNION ALL
+        SELECT p.* FROM lifecycle._range_partitions(ARRAY(SELECT s.parent FROM short AS s)) AS p
     ), covered AS (
         SELECT h.parent,
             sum(least(p.upper_place, h.ends) - greatest(p.lower_place, h.place))
@@ -87,9 +101,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             bool_or(p.lower_place <= h.ends AND p.upper_place > h.ends) AS reaches,
             max(p.upper_place) AS ahead_to
         FROM horizon AS h
-        JOIN lifecycle._range_partitions(
-            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
-        ) AS p ON p.parent = h.parent
+        JOIN standing AS p ON p.parent = h.parent
         GROUP BY h.parent
     )
     SELECT h.parent, h.levels, jsonb_build_object('premake', h.periods, 'time_zone', h.time_zone)

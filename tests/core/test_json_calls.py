@@ -159,6 +159,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "sync_capture": [{"target": "public.u", "dry_run": True}],
     "verify_incremental_view": [{"target": "public.v", "repair": True}],
+    "validate_partitions": [{}, {"target": "public.p"}],
     "verify_migrations": [{}],
 }
 
