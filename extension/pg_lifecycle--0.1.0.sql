@@ -9678,7 +9678,7 @@ Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'')
 -- source: sql/matview/_incremental_views.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
 CREATE FUNCTION lifecycle._view_sources(sources jsonb) RETURNS lifecycle.view_source[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     RETURN (
         SELECT ARRAY(
@@ -9867,12 +9867,8 @@ COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
 'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
 
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
-CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_query text;
-    v_plan json;
-BEGIN
+CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
             'CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
         string_agg(format('pg_catalog.unnest(NULL::%s[])', format_type(a.atttypid, a.atttypmod)), ', '
@@ -9880,10 +9876,19 @@ BEGIN
         string_agg('k' || k.place, ', ' ORDER BY k.place), view,
         string_agg(format('q.%I %s lifecycle_key.k%s', k.name, lifecycle._equality(a.atttypid), k.place), ' AND '
             ORDER BY k.place))
-    INTO v_query
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name;
-    EXECUTE v_query INTO v_plan;
+    JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_query(regclass, name[]) IS
+'The statement that explains a query of the rows of one key after another.';
+
+-- VOLATILE, since PostgreSQL explains nothing in other functions.
+CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan json;
+BEGIN
+    EXECUTE lifecycle._key_query(view, key_columns) INTO v_plan;
     RETURN v_plan::jsonb -> 0 -> 'Plan';
 END
 $fn$;
@@ -10017,7 +10022,7 @@ COMMENT ON FUNCTION lifecycle._keyed_columns(jsonb, oid, text[]) IS
 'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
 
 -- One source as the caller gave it: columns, an object of columns and query, "rebuild", or null.
-CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer) RETURNS lifecycle.view_source
+CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb) RETURNS lifecycle.view_source
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
@@ -10046,7 +10051,7 @@ BEGIN
     RETURN v_source;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb, integer) IS 'A source as the caller described it.';
+COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the caller described it.';
 
 CREATE FUNCTION lifecycle._query_sources(
     shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
@@ -10069,7 +10074,7 @@ BEGIN
     FOREACH v_relation IN ARRAY shape.relations LOOP
         v_source := NULL;
         IF v_given ? v_relation::text THEN
-            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text, cardinality(v_result) + 1);
+            v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text);
         ELSE
             v_source.columns := lifecycle._keyed_columns(shape.key_plan, v_relation, v_types);
             v_source.relation := v_relation::regclass::text;

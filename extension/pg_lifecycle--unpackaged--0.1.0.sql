@@ -368,12 +368,13 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_incremental(target 
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._equality(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_uses(view oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_findings(view oid);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_query(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_plan(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_nodes(plan jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._keyed_columns(plan jsonb, relation oid, key_types text[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._given_source(relation regclass, given jsonb, place integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._given_source(relation regclass, given jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_sources(shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_local(shape lifecycle.query_shape);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval);

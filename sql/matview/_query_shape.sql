@@ -74,7 +74,7 @@ COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
 CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
+    SELECT format('EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) SELECT x.* FROM ROWS FROM (%s) AS lifecycle_key (%s) '
             'CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
         string_agg(format('pg_catalog.unnest(NULL::%s[])', format_type(a.atttypid, a.atttypmod)), ', '
             ORDER BY k.place),
@@ -84,7 +84,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name
 $fn$;
-COMMENT ON FUNCTION lifecycle._key_query(regclass, name[]) IS 'A query of the rows of one key after another.';
+COMMENT ON FUNCTION lifecycle._key_query(regclass, name[]) IS
+'The statement that explains a query of the rows of one key after another.';
 
 -- VOLATILE, since PostgreSQL explains nothing in other functions.
 CREATE FUNCTION lifecycle._key_plan(view regclass, key_columns name[]) RETURNS jsonb
@@ -92,7 +93,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_plan json;
 BEGIN
-    EXECUTE 'EXPLAIN (FORMAT JSON, VERBOSE, COSTS OFF) ' || lifecycle._key_query(view, key_columns) INTO v_plan;
+    EXECUTE lifecycle._key_query(view, key_columns) INTO v_plan;
     RETURN v_plan::jsonb -> 0 -> 'Plan';
 END
 $fn$;
