@@ -4604,12 +4604,18 @@ SELECT pg_catalog.setval(
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
-    'INSERT (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
+    'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
     || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
 ),
 ('deletion_deletion_id_seq', 'USAGE');
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('soft_delete', 'use'),
+('soft_delete_many', 'use'),
+('soft_delete_where', 'use'),
+('restore_many', 'use'),
+('_soft_delete_set', 'use'),
+('_soft_delete_numbered', 'use'),
+('_keys_condition', 'use'),
 ('restore', 'use'),
 ('soft_delete_stats', 'use'),
 ('_deletion_relation', 'use'),
@@ -4781,10 +4787,10 @@ COMMENT ON FUNCTION lifecycle._soft_delete_routine(
 -- source: sql/soft_delete/_soft_delete_body.sql
 -- The bodies of generated functions. Each is whole in itself: it goes on working when the extension is gone, and then
 -- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement has done so far
--- stands in two transaction-local settings, lifecycle.deletion and lifecycle.restored, as entries of four integers:
--- key, table, number of the deletion, rows. The key is the depth d at which the row triggers of an UPDATE run; the rows
--- of a DELETE are updated one by one and share the key -2d, or -2d-1 when it is one on the view. So statements within
--- statements do not disturb each other.
+-- stands in the transaction-local setting lifecycle.deletion, a stack of entries of six integers, so that statements
+-- within statements keep apart: key, table, number of the deletion, its rows, number of one taken back, its rows.
+-- The key is the depth d at which the row triggers of an UPDATE run; the rows of a DELETE are updated one by one and
+-- share the key -2d, or when it is one on the view -2d-1 (updated at once) alias -2d+1 (by a DELETE on the table).
 
 -- Everything that is asked of schema lifecycle is asked of the catalog first.
 CREATE FUNCTION lifecycle._soft_delete_snippet(name text) RETURNS text
@@ -4794,21 +4800,35 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     IF v_logged THEN
         v_logged := coalesce(has_sequence_privilege(to_regclass('lifecycle.deletion_deletion_id_seq'), 'USAGE'), false);
     END IF;$body$
+        -- Anybody may write a setting, but only a transaction of ours has drawn the number.
+        WHEN 'prove' THEN $body$IF v_id <> currval(to_regclass('lifecycle.deletion_deletion_id_seq')) AND NOT EXISTS (
+                SELECT FROM lifecycle.deletion AS d
+                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id()
+            ) THEN
+                RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                    MESSAGE = format('deletion %s does not belong to this statement', v_id),
+                    DETAIL = 'Somebody has written to the setting lifecycle.deletion.',
+                    HINT = 'RESET lifecycle.deletion';
+            END IF;$body$
         WHEN 'flush' THEN $body$UPDATE lifecycle.deletion AS d SET
                     restored_at = now(),
                     restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
-                    restored_count = d.restored_count + v_restored[v_at + 3]
-                WHERE d.deletion_id = v_restored[v_at + 2]
+                    restored_count = d.restored_count + v_pending[v_at + 5]
+                WHERE d.deletion_id = v_pending[v_at + 4]
                     AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = {oid};$body$
-        -- PostgreSQL judges: by the right to DELETE the row; by the right to UPDATE it for a role that may not DELETE
-        -- in the table, or to which row-level security gives no policy for DELETE. One policy is the last word.
-        WHEN 'mark' THEN $body$PERFORM set_config('lifecycle.marked', '', true);
-    IF v_may_delete OR NOT has_any_column_privilege({table_literal}::regclass, 'UPDATE') THEN
-        PERFORM set_config('lifecycle.soft_delete', {table_literal}, true), set_config('search_path', {path}, true);
+        -- PostgreSQL judges. Without row-level security the right to UPDATE or to DELETE will do. With it, by the right
+        -- to DELETE the row, or to UPDATE it where the role has no policy for DELETE; one is the last word.
+        WHEN 'mark' THEN $body$v_may_delete := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_may_update := has_column_privilege({table_literal}::regclass, {deleted_at_literal}, 'UPDATE');
+    v_secured := row_security_active({table_literal}::regclass);
+    IF NOT v_may_update OR v_may_delete AND v_secured THEN
+        PERFORM set_config('lifecycle.marked', '', true), set_config('lifecycle.soft_delete', {table_literal}, true),
+            set_config('search_path', {path}, true);
         DELETE FROM {table} AS t WHERE {same_key};
         GET DIAGNOSTICS v_really = ROW_COUNT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         PERFORM set_config('lifecycle.soft_delete', '', true);
+        v_marked := current_setting('lifecycle.marked') <> '';
     END IF;
     IF v_really > 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -4816,12 +4836,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
             DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
             HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
     END IF;
-    v_marked := current_setting('lifecycle.marked') = 'on';
-    IF NOT v_marked AND has_any_column_privilege({table_literal}::regclass, 'UPDATE')
-        AND NOT (v_may_delete AND (NOT row_security_active({table_literal}::regclass) OR EXISTS (
-            SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
-            WHERE p.polrelid = {table_literal}::regclass AND p.polpermissive AND p.polcmd IN ('d', '*')
-                AND (r.role = 0 OR pg_has_role(r.role, 'USAGE')))))
+    IF NOT v_marked AND v_may_update AND NOT (v_may_delete AND v_secured AND EXISTS (
+        SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+        WHERE p.polrelid = {table_literal}::regclass AND p.polpermissive AND p.polcmd IN ('d', '*')
+            AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))))
     THEN
         PERFORM set_config('search_path', {path}, true);
         UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
@@ -4853,7 +4871,8 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.soft_delete', {table_literal}, true);
     IF v_rows > 0 THEN
-        PERFORM set_config('lifecycle.marked', 'on', true);
+        PERFORM set_config('lifecycle.marked',
+            (coalesce(nullif(current_setting('lifecycle.marked', true), ''), '0')::bigint + v_rows)::text, true);
     ELSIF OLD.{deleted_at} IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('a row of %s could not be marked as deleted', {table_literal}),
@@ -4875,9 +4894,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
     v_depth integer := pg_trigger_depth();
+    v_keys bigint[];
     v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
-    v_restored bigint[];
-    v_at integer;
+    v_at integer := 1;
+    v_alone boolean := false;
     v_id bigint;
     v_logged boolean;
 BEGIN
@@ -4885,71 +4905,63 @@ BEGIN
         AND (NEW.{deleted_at} IS NULL) = (NEW.{deletion_id} IS NULL)
     THEN
         RETURN NEW;  -- As the publisher has numbered it.
-    ELSIF OLD.{deleted_at} IS NOT NULL AND NEW.{deleted_at} IS NULL THEN
-        NEW.{deletion_id} := NULL;
-        IF OLD.{deletion_id} IS NULL THEN
-            RETURN NEW;
-        END IF;
-        v_restored := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
-        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
-            WHERE v_restored[g] = v_depth AND v_restored[g + 1] = {oid}::bigint);
-        IF v_at IS NULL THEN
-            v_restored := ARRAY[v_depth, {oid}::bigint, OLD.{deletion_id}, 0] || v_restored;
-            v_at := 1;
-        ELSIF v_restored[v_at + 2] <> OLD.{deletion_id} THEN
-            v_logged := {logged}
-            IF v_logged THEN
-                {flush}
-            END IF;
-            v_restored[v_at + 2] := OLD.{deletion_id};
-            v_restored[v_at + 3] := 0;
-        END IF;
-        v_restored[v_at + 3] := v_restored[v_at + 3] + 1;
-        PERFORM set_config('lifecycle.restored', v_restored::text, true),
-            set_config('lifecycle.last_restored', OLD.{deletion_id} || ' ' || {table_literal}, true);
-        RETURN NEW;
-    ELSIF OLD.{deleted_at} IS NOT NULL OR NEW.{deleted_at} IS NULL THEN
+    ELSIF (OLD.{deleted_at} IS NULL) = (NEW.{deleted_at} IS NULL) THEN
         -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
         NEW.{deleted_at} := OLD.{deleted_at};
         NEW.{deletion_id} := OLD.{deletion_id};
         RETURN NEW;
     END IF;
-
-    v_logged := {logged}
-    IF v_pending[1] = v_depth AND v_pending[2] = {oid}::bigint THEN
-        v_at := 1;
-    ELSE
-        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
-            WHERE v_pending[g] IN (v_depth, -2 * v_depth, -2 * v_depth - 1) AND v_pending[g + 1] = {oid}::bigint);
+    v_keys := ARRAY[v_depth, -2 * v_depth, -2 * v_depth - 1, -2 * v_depth + 1];
+    IF (v_pending[1] = ANY (v_keys) AND v_pending[2] = {oid}::bigint) IS NOT TRUE THEN
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
+            WHERE v_pending[g] = ANY (v_keys) AND v_pending[g + 1] = {oid}::bigint);
         IF v_at IS NULL THEN
-            v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0] || v_pending;
+            -- A statement that names a partition, or a trigger that marks unasked: no end will come to count the rows.
+            v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0, 0, 0];
             v_at := 1;
+            v_alone := true;
         END IF;
     END IF;
-    v_id := v_pending[v_at + 2];
-    IF v_id = 0 AND v_logged THEN
-        INSERT INTO lifecycle.deletion AS d (table_schema, table_name, table_oid, reason, effective_role, jwt_subject)
-        VALUES (
-            {schema}, {name}, {oid}, nullif(current_setting('lifecycle.reason', true), ''),
-            coalesce(nullif(current_setting('role'), 'none'), session_user),
-            nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
-        )
-        RETURNING d.deletion_id INTO v_id;
-    ELSIF v_id = 0 THEN
-        v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
-    ELSIF v_logged THEN
-        IF v_id <> currval(to_regclass('lifecycle.deletion_deletion_id_seq')) AND NOT EXISTS (
-            SELECT FROM lifecycle.deletion AS d WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id()
-        ) THEN
-            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-                MESSAGE = format('deletion %s does not belong to this statement', v_id),
-                DETAIL = 'Somebody has written to the setting lifecycle.deletion.', HINT = 'RESET lifecycle.deletion';
+    v_logged := {logged}
+
+    IF NEW.{deleted_at} IS NULL THEN
+        v_id := OLD.{deletion_id};
+        NEW.{deletion_id} := NULL;
+        IF v_id IS NULL THEN
+            RETURN NEW;
+        ELSIF v_pending[v_at + 4] <> v_id AND v_pending[v_at + 5] > 0 AND v_logged THEN
+            {flush}
+            v_pending[v_at + 5] := 0;
         END IF;
+        v_pending[v_at + 4] := v_id;
+        v_pending[v_at + 5] := v_pending[v_at + 5] + 1;
+        IF v_alone AND v_logged THEN
+            {flush}
+        END IF;
+        PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+    ELSE
+        v_id := v_pending[v_at + 2];
+        IF v_id = 0 AND v_logged THEN
+            INSERT INTO lifecycle.deletion AS d
+                (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject)
+            VALUES (
+                {schema}, {name}, {oid}, v_alone::integer, nullif(current_setting('lifecycle.reason', true), ''),
+                coalesce(nullif(current_setting('role'), 'none'), session_user),
+                nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+            )
+            RETURNING d.deletion_id INTO v_id;
+        ELSIF v_id = 0 THEN
+            v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
+        ELSIF v_logged THEN
+            {prove}
+        END IF;
+        NEW.{deletion_id} := v_id;
+        v_pending[v_at + 2] := v_id;
+        v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
     END IF;
-    v_pending[v_at + 2] := v_id;
-    v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
-    PERFORM set_config('lifecycle.deletion', v_pending::text, true);
-    NEW.{deletion_id} := v_id;
+    IF NOT v_alone THEN
+        PERFORM set_config('lifecycle.deletion', v_pending::text, true);
+    END IF;
     RETURN NEW;
 END
 $body$
@@ -4963,46 +4975,49 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- Generated by pg_lifecycle. One statement is one deletion: begins it and completes its record.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
-    v_table oid := {statement_oid};
-    v_key bigint := CASE WHEN TG_NARGS > 0 THEN -2 * (pg_trigger_depth() + 2) - 1
+    v_table bigint := {statement_oid};
+    v_key bigint := CASE WHEN TG_NARGS > 0 THEN -2 * (pg_trigger_depth() + 1) - 1
         WHEN TG_OP = 'DELETE' THEN -2 * (pg_trigger_depth() + 1) ELSE pg_trigger_depth() END;
-    v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
-    v_restored bigint[] := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
-    v_at integer := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
-        WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table::bigint);
-    v_id bigint := v_pending[v_at + 2];
-    v_rows bigint := v_pending[v_at + 3];
+    v_text text := coalesce(current_setting('lifecycle.deletion', true), '');
+    v_pending bigint[] := coalesce(nullif(v_text, ''), '{}')::bigint[];
+    v_at integer := 1;
+    v_id bigint;
+    v_rows bigint;
     v_logged boolean;
 BEGIN
-    IF v_at IS NOT NULL THEN
-        v_pending := v_pending[:v_at - 1] || v_pending[v_at + 4:];
-    END IF;
-    -- The rows of a DELETE on the view or on the table share one deletion; within one on the view it is the view's.
-    IF TG_WHEN = 'BEFORE' AND TG_OP = 'DELETE' AND NOT EXISTS (
-        SELECT FROM generate_series(1, cardinality(v_pending), 4) AS g
-        WHERE v_pending[g] = v_key - 1 AND v_pending[g + 1] = v_table::bigint
-    ) THEN
-        v_pending := ARRAY[v_key, v_table::bigint, 0, 0] || v_pending;
-    END IF;
-    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
-    v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
-        WHERE v_restored[g] = v_key AND v_restored[g + 1] = v_table::bigint);
-    IF TG_WHEN = 'AFTER' THEN
-        v_logged := {logged}
-        IF v_id <> 0 THEN
-            IF v_logged THEN
-                UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
-                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
-            END IF;
-            PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
+    IF TG_WHEN = 'BEFORE' THEN
+        -- Within a DELETE it is the DELETE that is the deletion, and within one on the view that.
+        IF TG_NARGS > 0 OR (v_pending[2] = v_table AND (TG_OP = 'DELETE' AND v_pending[1] = v_key + 1
+            OR TG_OP = 'UPDATE' AND v_pending[1] IN (-2 * v_key, -2 * v_key - 1, -2 * v_key + 1))) IS NOT TRUE
+        THEN
+            PERFORM set_config('lifecycle.deletion', '{' || v_key || ',' || v_table || ',0,0,0,0'
+                || CASE v_text WHEN '' THEN '}' ELSE ',' || substr(v_text, 2) END, true);
         END IF;
-        IF v_at IS NOT NULL AND v_logged THEN
+        RETURN NULL;
+    END IF;
+    IF (v_pending[1] = v_key AND v_pending[2] = v_table) IS NOT TRUE THEN
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
+            WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table);
+        IF v_at IS NULL THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    v_id := v_pending[v_at + 2];
+    v_rows := v_pending[v_at + 3];
+    IF v_id <> 0 OR v_pending[v_at + 5] > 0 THEN
+        v_logged := {logged}
+        IF v_id <> 0 AND v_logged THEN
+            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
+            WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+        END IF;
+        IF v_pending[v_at + 5] > 0 AND v_logged THEN
             {flush}
         END IF;
     END IF;
-    IF v_at IS NOT NULL THEN
-        v_restored := v_restored[:v_at - 1] || v_restored[v_at + 4:];
-        PERFORM set_config('lifecycle.restored', CASE WHEN v_restored <> '{}' THEN v_restored::text ELSE '' END, true);
+    v_pending := v_pending[:v_at - 1] || v_pending[v_at + 6:];
+    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
+    IF v_id <> 0 THEN
+        PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
     END IF;
     RETURN NULL;
 END
@@ -5018,9 +5033,11 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
 -- Generated by pg_lifecycle.
 DECLARE
-    v_may_delete boolean := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_may_delete boolean;
+    v_may_update boolean;
+    v_secured boolean;
     v_really bigint := 0;
-    v_marked boolean;
+    v_marked boolean := false;
 BEGIN
     {mark}
     RETURN CASE WHEN v_marked THEN OLD END;
@@ -5044,6 +5061,14 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 'A template with {name} replaced by the filling of that name, in one pass.';
 
+CREATE FUNCTION lifecycle._soft_delete_text(template text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(template, n.names,
+        ARRAY(SELECT lifecycle._soft_delete_snippet(name) FROM unnest(n.names) AS name))
+    FROM (VALUES (ARRAY['logged', 'prove', 'flush', 'mark'])) AS n (names)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_text(text) IS 'A template with the shared passages put in.';
+
 -- pg_temp last, where it would come first unsaid: a trigger function that runs with the owner's rights must not find a
 -- table of its caller's under an unqualified name.
 CREATE FUNCTION lifecycle._guarded_path(path text) RETURNS text
@@ -5057,13 +5082,13 @@ CREATE FUNCTION lifecycle._soft_delete_body(
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- In a partition the trigger would report the leaf, so a partitioned table names itself.
     SELECT lifecycle._fill(
-        lifecycle._fill(template, ARRAY['logged', 'flush', 'mark'], ARRAY[lifecycle._soft_delete_snippet('logged'),
-            lifecycle._soft_delete_snippet('flush'), lifecycle._soft_delete_snippet('mark')]),
-        ARRAY['table', 'table_literal', 'deleted_at', 'deletion_id', 'same_key', 'path', 'statement_oid', 'schema',
-            'name', 'oid'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_ident(deletion_id),
-            lifecycle._key_where(keys, 't', 'OLD'), quote_literal(lifecycle._guarded_path(path)),
-            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END', target)]
+        lifecycle._soft_delete_text(template),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'deletion_id', 'same_key', 'path',
+            'statement_oid', 'schema', 'name', 'oid'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
+            quote_ident(deletion_id), lifecycle._key_where(keys, 't', 'OLD'),
+            quote_literal(lifecycle._guarded_path(path)),
+            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target)]
         || CASE c.relkind
             WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
                 quote_literal(target) || '::regclass::oid']
@@ -5339,6 +5364,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
 
+-- soft_delete_where numbers the rows itself, set-based, where it runs as the owner of the table; nobody else is
+-- believed a number.
+CREATE FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(
+        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND (OLD.%1$I IS NULL '
+        'AND NEW.%1$I IS NOT NULL AND CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name '
+        'AND NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.number'', true)) '
+        'IS NOT TRUE', deleted_at, deletion_id, owner)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
+'When the row trigger of a soft-deleted table has something to do.';
+
 -- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
 -- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
 -- real one.
@@ -5349,11 +5387,9 @@ DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
     v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
         'OPERATOR(pg_catalog.=) %L', target);
-    -- The statement triggers cost an ordinary statement no call: nothing is pending, so they do not fire.
-    v_pending constant text := $when$
-        COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
-        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''
-        OR $when$ || v_asked;
+    -- An ordinary UPDATE does not name the columns and pays for neither statement trigger: a WHEN clause would have to
+    -- be prepared each time, which costs more than a call.
+    v_marking constant text := replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%');
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -5366,15 +5402,21 @@ BEGIN
         ) AS f (suffix, template)
     ) || ARRAY(
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
-            format('%s ON %%s FOR EACH %s WHEN (%s)', t.event, t.level, replace(t.condition, '%', '%%')),
+            format('%s ON %%s FOR EACH %s', t.event, t.level)
+                || coalesce(replace(' WHEN (' || t.condition || ')', '%', '%%'), ''),
             lifecycle._soft_delete_routine(target, t.suffix), '', true)
         FROM (VALUES
             ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
-            ('aa_soft_delete_begin', 'BEFORE UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement'),
-            ('zz_soft_delete_row', 'BEFORE UPDATE', 'ROW', format(
-                'OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
-                '_row'),
-            ('zz_soft_delete_end', 'AFTER UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement')
+            ('aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v_asked, '_statement'),
+            ('zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v_asked, '_statement'),
+            ('aa_soft_delete_begin', 'BEFORE ' || v_marking, 'STATEMENT', NULL, '_statement'),
+            ('zz_soft_delete_end', 'AFTER ' || v_marking, 'STATEMENT', NULL, '_statement'),
+            ('zz_soft_delete_row', 'BEFORE ' || v_marking, 'ROW', lifecycle._soft_delete_row_condition(v_owner,
+                deleted_at, deletion_id), '_row'),
+            -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
+            ('zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+                'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at,
+                deletion_id), '_row')
         ) AS t (name, event, level, condition, suffix)
     );
 END
@@ -5426,9 +5468,11 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
 -- Generated by pg_lifecycle.
 DECLARE
-    v_may_delete boolean := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_may_delete boolean;
+    v_may_update boolean;
+    v_secured boolean;
     v_really bigint := 0;
-    v_marked boolean;
+    v_marked boolean := false;
     v_last text;
     v_id bigint;
     v_status text := 'not_found';
@@ -5438,7 +5482,8 @@ BEGIN
     v_last := current_setting('lifecycle.last_deletion');
     IF v_marked THEN
         v_status := 'deleted';
-        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal} THEN substring(v_last FROM '^[0-9]+') END;
+        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal}
+            THEN substring(v_last FROM '^[0-9]+') END;
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key} AND t.{deleted_at} IS NOT NULL) THEN
         v_status := 'already_deleted';
     END IF;
@@ -5466,7 +5511,8 @@ BEGIN
     v_last := current_setting('lifecycle.last_restored');
     IF v_rows > 0 THEN
         v_status := 'restored';
-        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal} THEN substring(v_last FROM '^[0-9]+') END;
+        v_id := CASE WHEN substr(v_last, strpos(v_last, ' ') + 1) = {table_literal}
+            THEN substring(v_last FROM '^[0-9]+') END;
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key}) THEN
         v_status := 'not_deleted';
     END IF;
@@ -5501,9 +5547,9 @@ BEGIN
         FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
     ) AS n;
     v_body := lifecycle._fill(
-        lifecycle._fill(template, ARRAY['mark'], ARRAY[lifecycle._soft_delete_snippet('mark')]),
-        ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'key_json', 'path'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), v_where, v_json,
+        lifecycle._soft_delete_text(template),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'same_key', 'key_json', 'path'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at), v_where, v_json,
             quote_literal(lifecycle._guarded_path(path))]);
     v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '', v_body, v_owner);
     v_step.statement := v_step.statement || coalesce((
@@ -5614,34 +5660,35 @@ another view of that name; 55000 no primary key, or the plan differs from expect
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';
 
--- source: sql/soft_delete/soft_delete.sql
--- Who judges: where row-level security gives the role a policy for DELETE, or does not apply, that is the last word of
--- a role that may DELETE in the table. Else it is the right to UPDATE the row.
+-- source: sql/soft_delete/_soft_delete_by.sql
+-- Who judges: where row-level security gives the role a policy for DELETE, that is the last word. Else it is the right
+-- to UPDATE the row.
 CREATE FUNCTION lifecycle._may_mark_by_update(target regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT has_any_column_privilege(target, 'UPDATE') AND NOT (
-        has_table_privilege(target, 'DELETE') AND (NOT row_security_active(target) OR EXISTS (
-            SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
-            WHERE p.polrelid = target AND p.polpermissive AND p.polcmd IN ('d', '*')
-                AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))
-        )))
+    SELECT NOT (has_table_privilege(target, 'DELETE') AND row_security_active(target) AND EXISTS (
+        SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+        WHERE p.polrelid = target AND p.polpermissive AND p.polcmd IN ('d', '*')
+            AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))
+    ))
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_mark_by_update(regclass) IS
 'Whether the right to UPDATE a row decides who may mark it, since no right to DELETE is defined for the caller.';
 
 -- As the view and the RPC do it, for any table.
-CREATE FUNCTION lifecycle._soft_delete_by(target regclass, deleted_at name, condition text, path text) RETURNS boolean
+CREATE FUNCTION lifecycle._soft_delete_by(target regclass, deleted_at name, condition text, path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_may_update constant boolean := has_column_privilege(target, deleted_at::text, 'UPDATE');
     v_really bigint := 0;
-    v_marked boolean;
+    v_marked bigint := 0;
 BEGIN
     PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true);
-    IF has_table_privilege(target, 'DELETE') OR NOT has_any_column_privilege(target, 'UPDATE') THEN
+    IF NOT v_may_update OR has_table_privilege(target, 'DELETE') AND row_security_active(target) THEN
         PERFORM set_config('lifecycle.soft_delete', target::text, true);
         v_really := lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', target, condition), path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         PERFORM set_config('lifecycle.soft_delete', '', true);
+        v_marked := coalesce(nullif(current_setting('lifecycle.marked'), '')::bigint, 0);
     END IF;
     IF v_really > 0 THEN
         RAISE EXCEPTION USING
@@ -5650,26 +5697,92 @@ BEGIN
             DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
             HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', target);
     END IF;
-    v_marked := current_setting('lifecycle.marked') = 'on';
-    IF NOT v_marked AND lifecycle._may_mark_by_update(target) THEN
+    IF v_marked = 0 AND v_may_update AND lifecycle._may_mark_by_update(target) THEN
         v_marked := lifecycle._execute(format('UPDATE %s AS t SET %I = pg_catalog.now() WHERE (%s) AND t.%2$I IS NULL',
-            target, deleted_at, condition), path) > 0;
+            target, deleted_at, condition), path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
     RETURN v_marked;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_by(regclass, name, text, text) IS
-'Marks the rows that meet a condition on alias t; returns whether there were any.';
+'Marks the rows that meet a condition on alias t; returns their number.';
 
 CREATE FUNCTION lifecycle._last_deletion(setting_name text, target regclass) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN substr(s.last, strpos(s.last, ' ') + 1) = target::text THEN substring(s.last FROM '^[0-9]+')::bigint END
+    SELECT CASE WHEN substr(s.last, strpos(s.last, ' ') + 1) = target::text
+        THEN substring(s.last FROM '^[0-9]+')::bigint END
     FROM (SELECT current_setting(setting_name, true) AS last) AS s
 $fn$;
 COMMENT ON FUNCTION lifecycle._last_deletion(text, regclass) IS
 'The number of the deletion that the triggers of a table have left in a setting.';
 
+-- source: sql/soft_delete/_soft_delete_set.sql
+-- The owner's way: one plain UPDATE that numbers its rows itself, as fast as one by hand. The record follows when the
+-- number of rows is known.
+CREATE FUNCTION lifecycle._soft_delete_numbered(
+    target regclass, deleted_at name, deletion_id name, condition text, path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_id constant bigint := nextval('lifecycle.deletion_deletion_id_seq');
+    v_rows bigint;
+    v_numbered boolean;
+BEGIN
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.number', v_id::text, true);
+    v_rows := lifecycle._execute(format(
+        'UPDATE %s AS t SET %I = pg_catalog.now(), %I = %s WHERE (%s) AND t.%2$I IS NULL',
+        target, deleted_at, deletion_id, v_id, condition), path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.number', '', true);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE t.%I = %s)', target, deletion_id, v_id) INTO v_numbered;
+    IF NOT v_numbered THEN
+        RETURN v_rows;  -- None, or the row trigger has numbered them: the table has had another owner.
+    END IF;
+    INSERT INTO lifecycle.deletion
+    (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject)
+    OVERRIDING SYSTEM VALUE
+    SELECT v_id, n.nspname, c.relname, c.oid, v_rows, nullif(current_setting('lifecycle.reason', true), ''),
+        coalesce(nullif(current_setting('role'), 'none'), session_user),
+        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = target;
+    PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || target::text, true);
+    RETURN v_rows;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_numbered(regclass, name, name, text, text) IS
+'Marks the rows that meet a condition on alias t as the owner of the table; returns their number.';
+
+CREATE FUNCTION lifecycle._soft_delete_set(target regclass, condition text, reason text, path text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_reason constant text := current_setting('lifecycle.reason', true);
+    v_rows bigint;
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    PERFORM set_config('lifecycle.reason', coalesce(reason, v_reason, ''), true);
+    IF NOT row_security_active(target)
+        AND current_user = (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target)
+        AND has_sequence_privilege('lifecycle.deletion_deletion_id_seq', 'USAGE')
+        AND current_setting('session_replication_role') <> 'replica'
+    THEN
+        v_rows := lifecycle._soft_delete_numbered(target, v_columns.deleted_at, v_columns.deletion_id, condition, path);
+    ELSE
+        v_rows := lifecycle._soft_delete_by(target, v_columns.deleted_at,
+            format('(%s) AND t.%I IS NULL', condition, v_columns.deleted_at), path);
+    END IF;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.reason', coalesce(v_reason, ''), true);
+    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'deleted' ELSE 'not_found' END,
+        'deletion_id', CASE WHEN v_rows > 0 THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
+        'count', v_rows);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_set(regclass, text, text, text) IS
+'Marks the rows that meet a condition on alias t, as one deletion; returns status, deletion_id and count.';
+
+-- source: sql/soft_delete/soft_delete.sql
 CREATE FUNCTION lifecycle.soft_delete(
     target regclass,
     key_json jsonb,
@@ -5684,14 +5797,14 @@ DECLARE
     v_condition constant text := lifecycle._key_text(v_keys, v_key, 't');
     v_reason constant text := current_setting('lifecycle.reason', true);
     v_status text := 'deleted';
-    v_done boolean;
+    v_rows bigint;
     v_marked boolean;
 BEGIN
     PERFORM set_config('lifecycle.reason', coalesce(reason, v_reason, ''), true);
-    v_done := lifecycle._soft_delete_by(target, v_column, v_condition, soft_delete.search_path);
+    v_rows := lifecycle._soft_delete_by(target, v_column, v_condition, soft_delete.search_path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.reason', coalesce(v_reason, ''), true);
-    IF NOT v_done THEN
+    IF v_rows = 0 THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE %s AND t.%I IS NOT NULL)',
             target, v_condition, v_column) INTO v_marked;
         v_status := CASE WHEN v_marked THEN 'already_deleted' ELSE 'not_found' END;
@@ -5703,7 +5816,7 @@ BEGIN
         END IF;
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
-        'deletion_id', CASE WHEN v_done THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
+        'deletion_id', CASE WHEN v_rows > 0 THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
         'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
 END
 $fn$;
@@ -5756,6 +5869,113 @@ search_path - as there.
 Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
 Errors: as there.
 Example: SELECT lifecycle.soft_delete(''public.packages'', 42);';
+
+-- source: sql/soft_delete/soft_delete_many.sql
+-- One condition for many keys: an array the index can use, or a join where the key has several columns.
+CREATE FUNCTION lifecycle._keys_condition(target regclass, keys_json jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_given jsonb[];
+BEGIN
+    IF jsonb_typeof(keys_json) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the keys must be an array',
+            HINT = 'For example [1, 2], or [{"team": 1, "person": 2}] for a key of several columns.';
+    END IF;
+    v_given := ARRAY(SELECT lifecycle._key_json(target, v_keys, k) FROM jsonb_array_elements(keys_json) AS k);
+    IF cardinality(v_keys) = 1 THEN
+        RETURN format('t.%I %s ANY (%L::%s[])', v_keys[1].name, v_keys[1].equals,
+            ARRAY(SELECT k ->> v_keys[1].name::text FROM unnest(v_given) AS k), v_keys[1].type);
+    END IF;
+    RETURN format('EXISTS (SELECT FROM pg_catalog.jsonb_to_recordset(%L) AS k (%s) WHERE %s)', to_jsonb(v_given),
+        (SELECT string_agg(format('%I %s', k.name, k.type), ', ') FROM unnest(v_keys) AS k),
+        lifecycle._key_where(v_keys, 't', 'k'));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._keys_condition(regclass, jsonb) IS
+'The condition that a row, alias t, has one of the keys of a JSON array.';
+
+CREATE FUNCTION lifecycle.soft_delete_many(
+    target regclass,
+    keys_json jsonb,
+    reason text DEFAULT NULL,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_answer jsonb;
+    v_missing bigint;
+BEGIN
+    v_answer := lifecycle._soft_delete_set(target, lifecycle._keys_condition(target, keys_json),
+        soft_delete_many.reason, soft_delete_many.search_path);
+    v_missing := (SELECT count(DISTINCT k) FROM jsonb_array_elements(keys_json) AS k) - (v_answer ->> 'count')::bigint;
+    IF strict AND v_missing > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'no_data_found',
+            MESSAGE = format('%s of the rows of %s were not deleted', v_missing, target),
+            DETAIL = 'They are absent, deleted already, or hidden from the caller.';
+    END IF;
+    RETURN v_answer || jsonb_build_object('not_deleted', v_missing);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete_many(regclass, jsonb, text, boolean, text) IS
+'Marks several rows as one deletion: one number, one record, taken back by one restore(deletion_id).
+
+Arguments: target - the table; keys_json - a JSON array of keys, each as soft_delete takes it; reason - kept in the
+record; strict - raise when one of them was not deleted; search_path - what triggers see, by default the caller''s.
+Returns: jsonb: status (deleted, not_found), deletion_id, count (rows), not_deleted (keys without a live row).
+Errors: 22023 not an array of keys; P0002 some were not deleted (strict); the others as soft_delete.
+Example: SELECT lifecycle.soft_delete_many(''public.packages'', ''[1, 2, 3]''::jsonb, reason => ''duplicates'');';
+
+CREATE FUNCTION lifecycle.soft_delete_many(
+    target regclass,
+    keys anyarray,
+    reason text DEFAULT NULL,
+    strict boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.soft_delete_many(target, keys_json => to_jsonb(keys), reason => soft_delete_many.reason,
+        strict => soft_delete_many.strict, search_path => soft_delete_many.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete_many(regclass, anyarray, text, boolean, text) IS
+'Marks several rows as one deletion, see the form with keys_json.
+
+Arguments: target - the table; keys - the values of its key of one column, an array of any type; reason, strict,
+search_path - as there.
+Returns: jsonb: status (deleted, not_found), deletion_id, count, not_deleted.
+Errors: as there.
+Example: SELECT lifecycle.soft_delete_many(''public.packages'', ARRAY[1, 2, 3]);';
+
+-- source: sql/soft_delete/soft_delete_where.sql
+CREATE FUNCTION lifecycle.soft_delete_where(
+    target regclass,
+    predicate text,
+    params jsonb DEFAULT '{}',
+    reason text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF predicate IS NULL OR btrim(predicate) = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the predicate must not be empty',
+            HINT = 'Write true to delete every row.';
+    END IF;
+    -- The parameters are a row beside the table, so that their values never become SQL.
+    RETURN lifecycle._soft_delete_set(target, format(
+        E'EXISTS (SELECT FROM (SELECT %L::pg_catalog.jsonb AS params) AS given WHERE (%s\n))', params, predicate),
+        soft_delete_where.reason, soft_delete_where.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.soft_delete_where(regclass, text, jsonb, text, text) IS
+'Marks all live rows that meet a predicate, as one deletion: one number, one record, taken back by one
+restore(deletion_id). For the owner of the table it is one plain UPDATE. Rights as for soft_delete.
+
+Arguments: target - the table, alias t in the predicate; predicate - an SQL condition, run with the caller''s rights;
+params - values for it: it may say params ->> ''name''; reason - kept in the record; search_path - what the predicate
+and triggers see, by default the caller''s.
+Returns: jsonb: status (deleted, not_found), deletion_id (null when there was none), count (rows).
+Errors: 22004 an empty predicate; 55000 soft delete is not enabled; 42501 by privileges or row-level security.
+Example: SELECT lifecycle.soft_delete_where(''public.packages'', ''coach = params ->> ''''coach'''''',
+''{"coach": "ann"}'');';
 
 -- source: sql/soft_delete/restore.sql
 CREATE FUNCTION lifecycle._restore_rows(target regclass, deleted_at name, condition text, path text) RETURNS bigint
@@ -5890,6 +6110,46 @@ search_path - what triggers see, by default the caller''s.
 Returns: jsonb: status (restored, not_deleted), table, deletion_id, count (rows).
 Errors: P0002 there is no such deletion, or no row came back (strict); 23505 a live row holds a unique value by now.
 Example: SELECT lifecycle.restore(d.deletion_id) FROM lifecycle.deletion AS d ORDER BY d.deleted_at DESC LIMIT 1;';
+
+-- source: sql/soft_delete/restore_many.sql
+CREATE FUNCTION lifecycle.restore_many(
+    target regclass,
+    keys_json jsonb,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rows bigint;
+BEGIN
+    v_rows := lifecycle._restore_rows(target, (lifecycle._soft_delete_columns(target)).deleted_at,
+        lifecycle._keys_condition(target, keys_json), restore_many.search_path);
+    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'restored' ELSE 'not_deleted' END, 'count', v_rows);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore_many(regclass, jsonb, text) IS
+'Brings back several soft-deleted rows, whatever deletions they were part of, with the rights of the caller to UPDATE
+them.
+
+Arguments: target - the table; keys_json - a JSON array of keys, each as restore takes it; search_path - what triggers
+see, by default the caller''s.
+Returns: jsonb: status (restored, not_deleted), count (rows).
+Errors: 22023 not an array of keys; the others as restore.
+Example: SELECT lifecycle.restore_many(''public.packages'', ''[1, 2]''::jsonb);';
+
+CREATE FUNCTION lifecycle.restore_many(
+    target regclass,
+    keys anyarray,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle.restore_many(target, keys_json => to_jsonb(keys), search_path => restore_many.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.restore_many(regclass, anyarray, text) IS
+'Brings back several soft-deleted rows, see the form with keys_json.
+
+Arguments: target - the table; keys - the values of its key of one column, an array of any type; search_path - as
+there.
+Returns: jsonb: status (restored, not_deleted), count.
+Errors: as there.
+Example: SELECT lifecycle.restore_many(''public.packages'', ARRAY[1, 2]);';
 
 -- source: sql/soft_delete/rollback_soft_delete.sql
 -- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the

@@ -135,6 +135,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
 
+-- soft_delete_where numbers the rows itself, set-based, where it runs as the owner of the table; nobody else is
+-- believed a number.
+CREATE FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(
+        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND (OLD.%1$I IS NULL '
+        'AND NEW.%1$I IS NOT NULL AND CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name '
+        'AND NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.number'', true)) '
+        'IS NOT TRUE', deleted_at, deletion_id, owner)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
+'When the row trigger of a soft-deleted table has something to do.';
+
 -- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
 -- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
 -- real one.
@@ -145,11 +158,9 @@ DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
     v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
         'OPERATOR(pg_catalog.=) %L', target);
-    -- The statement triggers cost an ordinary statement no call: nothing is pending, so they do not fire.
-    v_pending constant text := $when$
-        COALESCE(pg_catalog.current_setting('lifecycle.deletion', true), '') OPERATOR(pg_catalog.<>) ''
-        OR COALESCE(pg_catalog.current_setting('lifecycle.restored', true), '') OPERATOR(pg_catalog.<>) ''
-        OR $when$ || v_asked;
+    -- An ordinary UPDATE does not name the columns and pays for neither statement trigger: a WHEN clause would have to
+    -- be prepared each time, which costs more than a call.
+    v_marking constant text := replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%');
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -162,15 +173,21 @@ BEGIN
         ) AS f (suffix, template)
     ) || ARRAY(
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
-            format('%s ON %%s FOR EACH %s WHEN (%s)', t.event, t.level, replace(t.condition, '%', '%%')),
+            format('%s ON %%s FOR EACH %s', t.event, t.level)
+                || coalesce(replace(' WHEN (' || t.condition || ')', '%', '%%'), ''),
             lifecycle._soft_delete_routine(target, t.suffix), '', true)
         FROM (VALUES
             ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
-            ('aa_soft_delete_begin', 'BEFORE UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement'),
-            ('zz_soft_delete_row', 'BEFORE UPDATE', 'ROW', format(
-                'OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
-                '_row'),
-            ('zz_soft_delete_end', 'AFTER UPDATE OR DELETE', 'STATEMENT', v_pending, '_statement')
+            ('aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v_asked, '_statement'),
+            ('zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v_asked, '_statement'),
+            ('aa_soft_delete_begin', 'BEFORE ' || v_marking, 'STATEMENT', NULL, '_statement'),
+            ('zz_soft_delete_end', 'AFTER ' || v_marking, 'STATEMENT', NULL, '_statement'),
+            ('zz_soft_delete_row', 'BEFORE ' || v_marking, 'ROW', lifecycle._soft_delete_row_condition(v_owner,
+                deleted_at, deletion_id), '_row'),
+            -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
+            ('zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+                'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at,
+                deletion_id), '_row')
         ) AS t (name, event, level, condition, suffix)
     );
 END

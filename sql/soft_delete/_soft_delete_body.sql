@@ -1,9 +1,9 @@
 -- The bodies of generated functions. Each is whole in itself: it goes on working when the extension is gone, and then
 -- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement has done so far
--- stands in two transaction-local settings, lifecycle.deletion and lifecycle.restored, as entries of four integers:
--- key, table, number of the deletion, rows. The key is the depth d at which the row triggers of an UPDATE run; the rows
--- of a DELETE are updated one by one and share the key -2d, or -2d-1 when it is one on the view. So statements within
--- statements do not disturb each other.
+-- stands in the transaction-local setting lifecycle.deletion, a stack of entries of six integers, so that statements
+-- within statements keep apart: key, table, number of the deletion, its rows, number of one taken back, its rows.
+-- The key is the depth d at which the row triggers of an UPDATE run; the rows of a DELETE are updated one by one and
+-- share the key -2d, or when it is one on the view -2d-1 (updated at once) alias -2d+1 (by a DELETE on the table).
 
 -- Everything that is asked of schema lifecycle is asked of the catalog first.
 CREATE FUNCTION lifecycle._soft_delete_snippet(name text) RETURNS text
@@ -13,21 +13,35 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     IF v_logged THEN
         v_logged := coalesce(has_sequence_privilege(to_regclass('lifecycle.deletion_deletion_id_seq'), 'USAGE'), false);
     END IF;$body$
+        -- Anybody may write a setting, but only a transaction of ours has drawn the number.
+        WHEN 'prove' THEN $body$IF v_id <> currval(to_regclass('lifecycle.deletion_deletion_id_seq')) AND NOT EXISTS (
+                SELECT FROM lifecycle.deletion AS d
+                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id()
+            ) THEN
+                RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                    MESSAGE = format('deletion %s does not belong to this statement', v_id),
+                    DETAIL = 'Somebody has written to the setting lifecycle.deletion.',
+                    HINT = 'RESET lifecycle.deletion';
+            END IF;$body$
         WHEN 'flush' THEN $body$UPDATE lifecycle.deletion AS d SET
                     restored_at = now(),
                     restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
-                    restored_count = d.restored_count + v_restored[v_at + 3]
-                WHERE d.deletion_id = v_restored[v_at + 2]
+                    restored_count = d.restored_count + v_pending[v_at + 5]
+                WHERE d.deletion_id = v_pending[v_at + 4]
                     AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = {oid};$body$
-        -- PostgreSQL judges: by the right to DELETE the row; by the right to UPDATE it for a role that may not DELETE
-        -- in the table, or to which row-level security gives no policy for DELETE. One policy is the last word.
-        WHEN 'mark' THEN $body$PERFORM set_config('lifecycle.marked', '', true);
-    IF v_may_delete OR NOT has_any_column_privilege({table_literal}::regclass, 'UPDATE') THEN
-        PERFORM set_config('lifecycle.soft_delete', {table_literal}, true), set_config('search_path', {path}, true);
+        -- PostgreSQL judges. Without row-level security the right to UPDATE or to DELETE will do. With it, by the right
+        -- to DELETE the row, or to UPDATE it where the role has no policy for DELETE; one is the last word.
+        WHEN 'mark' THEN $body$v_may_delete := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_may_update := has_column_privilege({table_literal}::regclass, {deleted_at_literal}, 'UPDATE');
+    v_secured := row_security_active({table_literal}::regclass);
+    IF NOT v_may_update OR v_may_delete AND v_secured THEN
+        PERFORM set_config('lifecycle.marked', '', true), set_config('lifecycle.soft_delete', {table_literal}, true),
+            set_config('search_path', {path}, true);
         DELETE FROM {table} AS t WHERE {same_key};
         GET DIAGNOSTICS v_really = ROW_COUNT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         PERFORM set_config('lifecycle.soft_delete', '', true);
+        v_marked := current_setting('lifecycle.marked') <> '';
     END IF;
     IF v_really > 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -35,12 +49,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
             DETAIL = 'The trigger aa_soft_delete of the table did not fire.',
             HINT = format('ALTER TABLE %s ENABLE ALWAYS TRIGGER aa_soft_delete', {table_literal});
     END IF;
-    v_marked := current_setting('lifecycle.marked') = 'on';
-    IF NOT v_marked AND has_any_column_privilege({table_literal}::regclass, 'UPDATE')
-        AND NOT (v_may_delete AND (NOT row_security_active({table_literal}::regclass) OR EXISTS (
-            SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
-            WHERE p.polrelid = {table_literal}::regclass AND p.polpermissive AND p.polcmd IN ('d', '*')
-                AND (r.role = 0 OR pg_has_role(r.role, 'USAGE')))))
+    IF NOT v_marked AND v_may_update AND NOT (v_may_delete AND v_secured AND EXISTS (
+        SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+        WHERE p.polrelid = {table_literal}::regclass AND p.polpermissive AND p.polcmd IN ('d', '*')
+            AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))))
     THEN
         PERFORM set_config('search_path', {path}, true);
         UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
@@ -72,7 +84,8 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.soft_delete', {table_literal}, true);
     IF v_rows > 0 THEN
-        PERFORM set_config('lifecycle.marked', 'on', true);
+        PERFORM set_config('lifecycle.marked',
+            (coalesce(nullif(current_setting('lifecycle.marked', true), ''), '0')::bigint + v_rows)::text, true);
     ELSIF OLD.{deleted_at} IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('a row of %s could not be marked as deleted', {table_literal}),
@@ -94,9 +107,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
     v_depth integer := pg_trigger_depth();
+    v_keys bigint[];
     v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
-    v_restored bigint[];
-    v_at integer;
+    v_at integer := 1;
+    v_alone boolean := false;
     v_id bigint;
     v_logged boolean;
 BEGIN
@@ -104,71 +118,63 @@ BEGIN
         AND (NEW.{deleted_at} IS NULL) = (NEW.{deletion_id} IS NULL)
     THEN
         RETURN NEW;  -- As the publisher has numbered it.
-    ELSIF OLD.{deleted_at} IS NOT NULL AND NEW.{deleted_at} IS NULL THEN
-        NEW.{deletion_id} := NULL;
-        IF OLD.{deletion_id} IS NULL THEN
-            RETURN NEW;
-        END IF;
-        v_restored := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
-        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
-            WHERE v_restored[g] = v_depth AND v_restored[g + 1] = {oid}::bigint);
-        IF v_at IS NULL THEN
-            v_restored := ARRAY[v_depth, {oid}::bigint, OLD.{deletion_id}, 0] || v_restored;
-            v_at := 1;
-        ELSIF v_restored[v_at + 2] <> OLD.{deletion_id} THEN
-            v_logged := {logged}
-            IF v_logged THEN
-                {flush}
-            END IF;
-            v_restored[v_at + 2] := OLD.{deletion_id};
-            v_restored[v_at + 3] := 0;
-        END IF;
-        v_restored[v_at + 3] := v_restored[v_at + 3] + 1;
-        PERFORM set_config('lifecycle.restored', v_restored::text, true),
-            set_config('lifecycle.last_restored', OLD.{deletion_id} || ' ' || {table_literal}, true);
-        RETURN NEW;
-    ELSIF OLD.{deleted_at} IS NOT NULL OR NEW.{deleted_at} IS NULL THEN
+    ELSIF (OLD.{deleted_at} IS NULL) = (NEW.{deleted_at} IS NULL) THEN
         -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
         NEW.{deleted_at} := OLD.{deleted_at};
         NEW.{deletion_id} := OLD.{deletion_id};
         RETURN NEW;
     END IF;
-
-    v_logged := {logged}
-    IF v_pending[1] = v_depth AND v_pending[2] = {oid}::bigint THEN
-        v_at := 1;
-    ELSE
-        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
-            WHERE v_pending[g] IN (v_depth, -2 * v_depth, -2 * v_depth - 1) AND v_pending[g + 1] = {oid}::bigint);
+    v_keys := ARRAY[v_depth, -2 * v_depth, -2 * v_depth - 1, -2 * v_depth + 1];
+    IF (v_pending[1] = ANY (v_keys) AND v_pending[2] = {oid}::bigint) IS NOT TRUE THEN
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
+            WHERE v_pending[g] = ANY (v_keys) AND v_pending[g + 1] = {oid}::bigint);
         IF v_at IS NULL THEN
-            v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0] || v_pending;
+            -- A statement that names a partition, or a trigger that marks unasked: no end will come to count the rows.
+            v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0, 0, 0];
             v_at := 1;
+            v_alone := true;
         END IF;
     END IF;
-    v_id := v_pending[v_at + 2];
-    IF v_id = 0 AND v_logged THEN
-        INSERT INTO lifecycle.deletion AS d (table_schema, table_name, table_oid, reason, effective_role, jwt_subject)
-        VALUES (
-            {schema}, {name}, {oid}, nullif(current_setting('lifecycle.reason', true), ''),
-            coalesce(nullif(current_setting('role'), 'none'), session_user),
-            nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
-        )
-        RETURNING d.deletion_id INTO v_id;
-    ELSIF v_id = 0 THEN
-        v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
-    ELSIF v_logged THEN
-        IF v_id <> currval(to_regclass('lifecycle.deletion_deletion_id_seq')) AND NOT EXISTS (
-            SELECT FROM lifecycle.deletion AS d WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id()
-        ) THEN
-            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-                MESSAGE = format('deletion %s does not belong to this statement', v_id),
-                DETAIL = 'Somebody has written to the setting lifecycle.deletion.', HINT = 'RESET lifecycle.deletion';
+    v_logged := {logged}
+
+    IF NEW.{deleted_at} IS NULL THEN
+        v_id := OLD.{deletion_id};
+        NEW.{deletion_id} := NULL;
+        IF v_id IS NULL THEN
+            RETURN NEW;
+        ELSIF v_pending[v_at + 4] <> v_id AND v_pending[v_at + 5] > 0 AND v_logged THEN
+            {flush}
+            v_pending[v_at + 5] := 0;
         END IF;
+        v_pending[v_at + 4] := v_id;
+        v_pending[v_at + 5] := v_pending[v_at + 5] + 1;
+        IF v_alone AND v_logged THEN
+            {flush}
+        END IF;
+        PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+    ELSE
+        v_id := v_pending[v_at + 2];
+        IF v_id = 0 AND v_logged THEN
+            INSERT INTO lifecycle.deletion AS d
+                (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject)
+            VALUES (
+                {schema}, {name}, {oid}, v_alone::integer, nullif(current_setting('lifecycle.reason', true), ''),
+                coalesce(nullif(current_setting('role'), 'none'), session_user),
+                nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+            )
+            RETURNING d.deletion_id INTO v_id;
+        ELSIF v_id = 0 THEN
+            v_id := (1000000 * extract(epoch FROM clock_timestamp()))::bigint;
+        ELSIF v_logged THEN
+            {prove}
+        END IF;
+        NEW.{deletion_id} := v_id;
+        v_pending[v_at + 2] := v_id;
+        v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
     END IF;
-    v_pending[v_at + 2] := v_id;
-    v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
-    PERFORM set_config('lifecycle.deletion', v_pending::text, true);
-    NEW.{deletion_id} := v_id;
+    IF NOT v_alone THEN
+        PERFORM set_config('lifecycle.deletion', v_pending::text, true);
+    END IF;
     RETURN NEW;
 END
 $body$
@@ -182,46 +188,49 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- Generated by pg_lifecycle. One statement is one deletion: begins it and completes its record.
 -- SECURITY DEFINER because the record of a deletion belongs to the owner of the table, not to whoever deletes.
 DECLARE
-    v_table oid := {statement_oid};
-    v_key bigint := CASE WHEN TG_NARGS > 0 THEN -2 * (pg_trigger_depth() + 2) - 1
+    v_table bigint := {statement_oid};
+    v_key bigint := CASE WHEN TG_NARGS > 0 THEN -2 * (pg_trigger_depth() + 1) - 1
         WHEN TG_OP = 'DELETE' THEN -2 * (pg_trigger_depth() + 1) ELSE pg_trigger_depth() END;
-    v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
-    v_restored bigint[] := coalesce(nullif(current_setting('lifecycle.restored', true), ''), '{}')::bigint[];
-    v_at integer := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 4) AS g
-        WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table::bigint);
-    v_id bigint := v_pending[v_at + 2];
-    v_rows bigint := v_pending[v_at + 3];
+    v_text text := coalesce(current_setting('lifecycle.deletion', true), '');
+    v_pending bigint[] := coalesce(nullif(v_text, ''), '{}')::bigint[];
+    v_at integer := 1;
+    v_id bigint;
+    v_rows bigint;
     v_logged boolean;
 BEGIN
-    IF v_at IS NOT NULL THEN
-        v_pending := v_pending[:v_at - 1] || v_pending[v_at + 4:];
-    END IF;
-    -- The rows of a DELETE on the view or on the table share one deletion; within one on the view it is the view's.
-    IF TG_WHEN = 'BEFORE' AND TG_OP = 'DELETE' AND NOT EXISTS (
-        SELECT FROM generate_series(1, cardinality(v_pending), 4) AS g
-        WHERE v_pending[g] = v_key - 1 AND v_pending[g + 1] = v_table::bigint
-    ) THEN
-        v_pending := ARRAY[v_key, v_table::bigint, 0, 0] || v_pending;
-    END IF;
-    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
-    v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_restored), 4) AS g
-        WHERE v_restored[g] = v_key AND v_restored[g + 1] = v_table::bigint);
-    IF TG_WHEN = 'AFTER' THEN
-        v_logged := {logged}
-        IF v_id <> 0 THEN
-            IF v_logged THEN
-                UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
-                WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
-            END IF;
-            PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
+    IF TG_WHEN = 'BEFORE' THEN
+        -- Within a DELETE it is the DELETE that is the deletion, and within one on the view that.
+        IF TG_NARGS > 0 OR (v_pending[2] = v_table AND (TG_OP = 'DELETE' AND v_pending[1] = v_key + 1
+            OR TG_OP = 'UPDATE' AND v_pending[1] IN (-2 * v_key, -2 * v_key - 1, -2 * v_key + 1))) IS NOT TRUE
+        THEN
+            PERFORM set_config('lifecycle.deletion', '{' || v_key || ',' || v_table || ',0,0,0,0'
+                || CASE v_text WHEN '' THEN '}' ELSE ',' || substr(v_text, 2) END, true);
         END IF;
-        IF v_at IS NOT NULL AND v_logged THEN
+        RETURN NULL;
+    END IF;
+    IF (v_pending[1] = v_key AND v_pending[2] = v_table) IS NOT TRUE THEN
+        v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
+            WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table);
+        IF v_at IS NULL THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    v_id := v_pending[v_at + 2];
+    v_rows := v_pending[v_at + 3];
+    IF v_id <> 0 OR v_pending[v_at + 5] > 0 THEN
+        v_logged := {logged}
+        IF v_id <> 0 AND v_logged THEN
+            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
+            WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+        END IF;
+        IF v_pending[v_at + 5] > 0 AND v_logged THEN
             {flush}
         END IF;
     END IF;
-    IF v_at IS NOT NULL THEN
-        v_restored := v_restored[:v_at - 1] || v_restored[v_at + 4:];
-        PERFORM set_config('lifecycle.restored', CASE WHEN v_restored <> '{}' THEN v_restored::text ELSE '' END, true);
+    v_pending := v_pending[:v_at - 1] || v_pending[v_at + 6:];
+    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
+    IF v_id <> 0 THEN
+        PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
     END IF;
     RETURN NULL;
 END
@@ -237,9 +246,11 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT $body$
 -- Generated by pg_lifecycle.
 DECLARE
-    v_may_delete boolean := has_table_privilege({table_literal}::regclass, 'DELETE');
+    v_may_delete boolean;
+    v_may_update boolean;
+    v_secured boolean;
     v_really bigint := 0;
-    v_marked boolean;
+    v_marked boolean := false;
 BEGIN
     {mark}
     RETURN CASE WHEN v_marked THEN OLD END;
@@ -263,6 +274,14 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 'A template with {name} replaced by the filling of that name, in one pass.';
 
+CREATE FUNCTION lifecycle._soft_delete_text(template text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(template, n.names,
+        ARRAY(SELECT lifecycle._soft_delete_snippet(name) FROM unnest(n.names) AS name))
+    FROM (VALUES (ARRAY['logged', 'prove', 'flush', 'mark'])) AS n (names)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_text(text) IS 'A template with the shared passages put in.';
+
 -- pg_temp last, where it would come first unsaid: a trigger function that runs with the owner's rights must not find a
 -- table of its caller's under an unqualified name.
 CREATE FUNCTION lifecycle._guarded_path(path text) RETURNS text
@@ -276,13 +295,13 @@ CREATE FUNCTION lifecycle._soft_delete_body(
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- In a partition the trigger would report the leaf, so a partitioned table names itself.
     SELECT lifecycle._fill(
-        lifecycle._fill(template, ARRAY['logged', 'flush', 'mark'], ARRAY[lifecycle._soft_delete_snippet('logged'),
-            lifecycle._soft_delete_snippet('flush'), lifecycle._soft_delete_snippet('mark')]),
-        ARRAY['table', 'table_literal', 'deleted_at', 'deletion_id', 'same_key', 'path', 'statement_oid', 'schema',
-            'name', 'oid'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_ident(deletion_id),
-            lifecycle._key_where(keys, 't', 'OLD'), quote_literal(lifecycle._guarded_path(path)),
-            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END', target)]
+        lifecycle._soft_delete_text(template),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'deletion_id', 'same_key', 'path',
+            'statement_oid', 'schema', 'name', 'oid'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
+            quote_ident(deletion_id), lifecycle._key_where(keys, 't', 'OLD'),
+            quote_literal(lifecycle._guarded_path(path)),
+            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target)]
         || CASE c.relkind
             WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
                 quote_literal(target) || '::regclass::oid']

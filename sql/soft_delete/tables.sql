@@ -37,12 +37,18 @@ SELECT pg_catalog.setval(
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
-    'INSERT (table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
+    'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
     || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
 ),
 ('deletion_deletion_id_seq', 'USAGE');
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('soft_delete', 'use'),
+('soft_delete_many', 'use'),
+('soft_delete_where', 'use'),
+('restore_many', 'use'),
+('_soft_delete_set', 'use'),
+('_soft_delete_numbered', 'use'),
+('_keys_condition', 'use'),
 ('restore', 'use'),
 ('soft_delete_stats', 'use'),
 ('_deletion_relation', 'use'),

@@ -129,6 +129,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {**T, "key": "3"},
         {**T, "key_json": {"id": 3}},
     ],
+    "restore_many": [{**T, "keys_json": [3]}],
     "rollback_all_migrations": [
         {},
         {"confirmation": "x", "options": {"deleted_rows": "restore"}},
@@ -148,6 +149,8 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {**T, "key": "1", "reason": "r"},
         {**T, "key_json": {"id": 2}, "strict": True},
     ],
+    "soft_delete_many": [{**T, "keys_json": [1, 2]}],
+    "soft_delete_where": [{**T, "predicate": "id = (params ->> 'id')::int", "params": {"id": 1}, "reason": "r"}],
     "soft_delete_stats": [{}, T],
     "start_capture": [
         {
@@ -166,6 +169,8 @@ CALLS: dict[str, list[dict[str, object]]] = {
 # Signatures (argument names) that no JSON object can call, and why.
 UNREACHABLE = {
     "restore(target, key_value, strict, search_path)": "anyelement; key and key_json are its JSON forms",
+    "restore_many(target, keys, search_path)": "anyarray; keys_json is its JSON form",
+    "soft_delete_many(target, keys, reason, strict, search_path)": "anyarray; keys_json is its JSON form",
     "soft_delete(target, key_value, reason, strict, search_path)": "anyelement; key and key_json are its JSON forms",
 }
 

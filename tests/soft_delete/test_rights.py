@@ -283,6 +283,7 @@ def test_a_callers_temporary_table_is_not_found_by_the_owners_trigger(doc):
         "$$BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END$$; "
         "CREATE TRIGGER note BEFORE UPDATE ON doc FOR EACH ROW EXECUTE FUNCTION note()"
     )
+    doc.execute(f"REVOKE UPDATE ON doc FROM {doc.role}")
     connection = doc.connect(doc.role)
     connection.execute(
         "CREATE TEMP TABLE audit (doc int); CREATE FUNCTION pg_temp.steal() RETURNS trigger LANGUAGE plpgsql AS "
