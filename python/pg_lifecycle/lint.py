@@ -36,8 +36,9 @@ PLPGSQL_ALLOWED = [
     Allowed("security", r"^lifecycle\._run_under\(", "runs a statement that our own code has put together"),
     Allowed("performance", r"^lifecycle\._key_plan\(", "EXPLAIN is refused in a function that is not volatile"),
     Allowed("security", r"^lifecycle\._lock_once\(", "the relation is a regclass, the mode a constant of our own code"),
+    Allowed("security", r"^lifecycle\._require_unreferenced\(", "the condition is columns by %I"),
     Allowed("performance", r"target type is different", "one cast in an assignment, once a call"),
-    Allowed("warning", r'cast "text" value to "jsonb" type', "a literal for a constant"),
+    Allowed("warning", r'cast "text" value to "(jsonb|regtype\[\])" type', "a literal for a constant"),
     Allowed(
         "performance", r"cannot to determine volatility of used dynamic SQL", "it guesses without knowing the statement"
     ),

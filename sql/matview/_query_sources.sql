@@ -166,7 +166,7 @@ COMMENT ON FUNCTION lifecycle._require_local(lifecycle.query_shape) IS
 'Raises 0A000 when the condition on the key stays above what mixes keys.';
 
 CREATE FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_details text;
     v_moves boolean;

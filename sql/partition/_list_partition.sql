@@ -15,11 +15,12 @@ COMMENT ON FUNCTION lifecycle._list_values(oid) IS
 CREATE FUNCTION lifecycle._list_partition(parent regclass, type text, value text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
 DECLARE
+    v_type constant regtype := type::regtype;
     v_found regclass;
 BEGIN
     EXECUTE format('SELECT i.inhrelid FROM pg_inherits AS i '
         'CROSS JOIN LATERAL unnest(lifecycle._list_values(i.inhrelid)) AS v (value) '
-        'WHERE i.inhparent = $1 AND (v.value::%1$s = $2::%1$s OR v.value IS NULL AND $2 IS NULL)', type)
+        'WHERE i.inhparent = $1 AND (v.value::%1$s = $2::%1$s OR v.value IS NULL AND $2 IS NULL)', v_type)
     INTO v_found USING parent::oid, value;
     RETURN v_found;
 END

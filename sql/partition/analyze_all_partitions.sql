@@ -36,8 +36,10 @@ DECLARE
 BEGIN
     FOR v_stale IN SELECT s.* FROM lifecycle._stale_relations(target, all_of_them) AS s LOOP
         v_started := clock_timestamp();
-        v_row := ROW(n.nspname, c.relname, 'analyzed', NULL, NULL, NULL)::lifecycle.partition_analysis
-            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_stale.relation;
+        v_row := NULL;
+        v_row.status := 'analyzed';
+        SELECT n.nspname, c.relname INTO v_row.partition_schema, v_row.partition_name
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_stale.relation;
         BEGIN
             EXECUTE format('ANALYZE (SKIP_LOCKED) %s%s', CASE WHEN v_stale.only_itself THEN 'ONLY ' ELSE '' END,
                 v_stale.relation);
