@@ -7089,11 +7089,12 @@ COMMENT ON FUNCTION lifecycle._list_values(oid) IS
 CREATE FUNCTION lifecycle._list_partition(parent regclass, type text, value text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
 DECLARE
+    v_type constant regtype := type::regtype;
     v_found regclass;
 BEGIN
     EXECUTE format('SELECT i.inhrelid FROM pg_inherits AS i '
         'CROSS JOIN LATERAL unnest(lifecycle._list_values(i.inhrelid)) AS v (value) '
-        'WHERE i.inhparent = $1 AND (v.value::%1$s = $2::%1$s OR v.value IS NULL AND $2 IS NULL)', type)
+        'WHERE i.inhparent = $1 AND (v.value::%1$s = $2::%1$s OR v.value IS NULL AND $2 IS NULL)', v_type)
     INTO v_found USING parent::oid, value;
     RETURN v_found;
 END
@@ -8981,8 +8982,10 @@ DECLARE
 BEGIN
     FOR v_stale IN SELECT s.* FROM lifecycle._stale_relations(target, all_of_them) AS s LOOP
         v_started := clock_timestamp();
-        v_row := ROW(n.nspname, c.relname, 'analyzed', NULL, NULL, NULL)::lifecycle.partition_analysis
-            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_stale.relation;
+        v_row := NULL;
+        v_row.status := 'analyzed';
+        SELECT n.nspname, c.relname INTO v_row.partition_schema, v_row.partition_name
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_stale.relation;
         BEGIN
             EXECUTE format('ANALYZE (SKIP_LOCKED) %s%s', CASE WHEN v_stale.only_itself THEN 'ONLY ' ELSE '' END,
                 v_stale.relation);
@@ -10389,7 +10392,7 @@ COMMENT ON FUNCTION lifecycle._require_local(lifecycle.query_shape) IS
 'Raises 0A000 when the condition on the key stays above what mixes keys.';
 
 CREATE FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_details text;
     v_moves boolean;
