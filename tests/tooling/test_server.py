@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -136,13 +137,17 @@ def test_one_directory_for_one_server():
     assert default_directory("embedded") == default_directory("embedded:18") != default_directory("embedded:16")
 
 
-def test_served_server_outlives_the_command(tmp_path):
+@pytest.fixture
+def short_path():
+    """A folder that is short, for the socket, and open to the account that runs a server of root."""
+    with tempfile.TemporaryDirectory(prefix="pg_lifecycle-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_served_server_outlives_the_command(short_path):
     """Starts and stops a server from the command line, as the demo and its user do."""
-    # Short, and open to the account that runs the server: a socket has to fit, and root's server is not root's.
-    home = tmp_path / "s"
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        if parent.stat().st_uid == os.getuid():
-            parent.chmod(0o755)
+    home = short_path / "s"
     command = [sys.executable, "-m", "pg_lifecycle", "serve", "--server", "embedded", "--data", str(home)]
     for _ in range(2):  # the second finds it running
         said = subprocess.run([*command, "start"], capture_output=True, text=True, check=True).stdout
