@@ -5378,18 +5378,42 @@ COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 'When the row trigger of a soft-deleted table has something to do.';
 
 -- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
--- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
--- real one.
+-- DELETE is one, and last what an UPDATE has become. An ordinary UPDATE does not name the columns and pays for neither
+-- statement trigger: a WHEN clause would have to be prepared each time, which costs more than a call.
+CREATE FUNCTION lifecycle._soft_delete_triggers(
+    target regclass, deleted_at name, deletion_id name, OUT name text, OUT definition text, OUT suffix text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT t.name, t.event || ' ON %s FOR EACH ' || t.level || coalesce(' WHEN (' || replace(t.condition, '%', '%%')
+        || ')', ''), t.suffix
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (VALUES (
+        replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%'),
+        format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) %L', target)
+    )) AS v (marking, asked)
+    CROSS JOIN LATERAL (VALUES
+        (1, 'aa_soft_delete', 'BEFORE DELETE', 'ROW', v.asked, ''),
+        (2, 'aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v.asked, '_statement'),
+        (3, 'zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v.asked, '_statement'),
+        (4, 'aa_soft_delete_begin', 'BEFORE ' || v.marking, 'STATEMENT', NULL, '_statement'),
+        (5, 'zz_soft_delete_end', 'AFTER ' || v.marking, 'STATEMENT', NULL, '_statement'),
+        (6, 'zz_soft_delete_row', 'BEFORE ' || v.marking, 'ROW',
+            lifecycle._soft_delete_row_condition(pg_get_userbyid(c.relowner), deleted_at, deletion_id), '_row'),
+        -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
+        (7, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+            'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
+            '_row')
+    ) AS t (place, name, event, level, condition, suffix)
+    WHERE c.oid = target
+    ORDER BY t.place
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
+'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
+
 CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
     target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
-    v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
-        'OPERATOR(pg_catalog.=) %L', target);
-    -- An ordinary UPDATE does not name the columns and pays for neither statement trigger: a WHEN clause would have to
-    -- be prepared each time, which costs more than a call.
-    v_marking constant text := replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%');
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -5401,28 +5425,15 @@ BEGIN
             ('_statement', lifecycle._soft_delete_statement_template())
         ) AS f (suffix, template)
     ) || ARRAY(
-        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
-            format('%s ON %%s FOR EACH %s', t.event, t.level)
-                || coalesce(replace(' WHEN (' || t.condition || ')', '%', '%%'), ''),
+        -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
+        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
             lifecycle._soft_delete_routine(target, t.suffix), '', true)
-        FROM (VALUES
-            ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
-            ('aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v_asked, '_statement'),
-            ('zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v_asked, '_statement'),
-            ('aa_soft_delete_begin', 'BEFORE ' || v_marking, 'STATEMENT', NULL, '_statement'),
-            ('zz_soft_delete_end', 'AFTER ' || v_marking, 'STATEMENT', NULL, '_statement'),
-            ('zz_soft_delete_row', 'BEFORE ' || v_marking, 'ROW', lifecycle._soft_delete_row_condition(v_owner,
-                deleted_at, deletion_id), '_row'),
-            -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
-            ('zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
-                'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at,
-                deletion_id), '_row')
-        ) AS t (name, event, level, condition, suffix)
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
     );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
-'The steps that make the trigger function of a table and its triggers.';
+'The steps that make the trigger functions of a table and its triggers.';
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
@@ -5523,35 +5534,39 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._restore_rpc_template() IS 'The body of restore_<table>, with placeholders.';
 
 -- Arguments are numbered in the body: their names are the caller's choice and may be those of columns.
+CREATE FUNCTION lifecycle._soft_delete_rpc_body(
+    template text, target regclass, deleted_at name, arguments text[], keys lifecycle.key_column[], path text
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(
+        lifecycle._soft_delete_text(template),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'same_key', 'key_json', 'path'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
+            string_agg(format('t.%I %s $%s', k.name, k.equals, k.place), ' AND ' ORDER BY k.place),
+            string_agg(format('%L, $%s', arguments[k.place], k.place), ', ' ORDER BY k.place),
+            quote_literal(lifecycle._guarded_path(path))])
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_rpc_body(text, regclass, name, text[], lifecycle.key_column[], text) IS
+'The body of an RPC of a table.';
+
 CREATE FUNCTION lifecycle._soft_delete_rpc_step(
     target regclass, template text, deleted_at name, rpc text, argument name, keys lifecycle.key_column[], path text
 ) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_owner name;
-    v_body text;
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_arguments constant text[] := CASE WHEN cardinality(keys) = 1 AND argument IS NOT NULL THEN ARRAY[argument::text]
+        ELSE ARRAY(SELECT k.name::text FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+            ORDER BY k.place) END;
     v_parameters text;
     v_types text;
-    v_json text;
-    v_where text;
     v_step lifecycle.plan_step;
 BEGIN
-    SELECT pg_get_userbyid(c.relowner) INTO v_owner FROM pg_class AS c WHERE c.oid = target;
-    SELECT string_agg(format('%I %s', n.name, n.type), ', ' ORDER BY n.place), string_agg(n.type,
-        ', ' ORDER BY n.place),
-        string_agg(format('%L, $%s', n.name, n.place), ', ' ORDER BY n.place),
-        string_agg(format('t.%I %s $%s', n.key, n.equals, n.place), ' AND ' ORDER BY n.place)
-    INTO v_parameters, v_types, v_json, v_where
-    FROM (
-        SELECT CASE WHEN cardinality(keys) = 1 THEN coalesce(argument, k.name) ELSE k.name END AS name,
-            k.name AS key, k.type, k.equals, k.place
-        FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
-    ) AS n;
-    v_body := lifecycle._fill(
-        lifecycle._soft_delete_text(template),
-        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'same_key', 'key_json', 'path'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at), v_where, v_json,
-            quote_literal(lifecycle._guarded_path(path))]);
-    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '', v_body, v_owner);
+    SELECT string_agg(format('%I %s', v_arguments[k.place], k.type), ', ' ORDER BY k.place),
+        string_agg(k.type, ', ' ORDER BY k.place)
+    INTO v_parameters, v_types
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place);
+    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '',
+        lifecycle._soft_delete_rpc_body(template, target, deleted_at, v_arguments, keys, path), v_owner);
     v_step.statement := v_step.statement || coalesce((
         SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),
             '' ORDER BY g.grantee)
@@ -5659,6 +5674,412 @@ Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 
 another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';
+
+-- source: sql/soft_delete/_active_views.sql
+CREATE FUNCTION lifecycle._active_views(target regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT r.ev_class::regclass
+    FROM pg_depend AS d
+    JOIN pg_rewrite AS r ON r.oid = d.objid
+    JOIN pg_trigger AS t ON t.tgrelid = r.ev_class AND t.tgname = 'soft_delete'
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+    ORDER BY 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._active_views(regclass) IS
+'The active views of a soft-deleted table, known by their trigger.';
+
+-- In its definition a column that has another name in the table stands as: name AS name.
+CREATE FUNCTION lifecycle._view_renames(view_oid regclass, target regclass, OUT view_column name, OUT table_column name)
+RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT v.attname, a.attname
+    FROM pg_attribute AS v
+    JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE v.attrelid = view_oid AND v.attnum > 0
+        AND NOT EXISTS (SELECT FROM pg_attribute AS s WHERE s.attrelid = view_oid AND s.attname = a.attname)
+        AND NOT EXISTS (SELECT FROM pg_attribute AS s WHERE s.attrelid = target AND s.attname = v.attname
+            AND NOT s.attisdropped)
+        AND pg_get_viewdef(view_oid) ~ format('(?:^ SELECT|\n   ) (?:[^ (),]+\.)?%s AS %s(?:,\n|\n   FROM )',
+            lifecycle._regexp_quote(quote_ident(a.attname)), lifecycle._regexp_quote(quote_ident(v.attname)))
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_renames(regclass, regclass) IS
+'The columns of a view whose columns in the table have been renamed since.';
+
+-- source: sql/soft_delete/sync_active_view.sql
+-- After ALTER TABLE: what was generated for the table is generated anew in place, so that oids, grants, comments and
+-- whatever depends on it stay.
+CREATE FUNCTION lifecycle._sync_function_step(routine regprocedure, attributes text, body text, owner name)
+RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'replace function', 'function ' || routine,
+        nullif(concat_ws('; ',
+            CASE WHEN p.prosrc <> body THEN format('CREATE OR REPLACE FUNCTION %s.%I(%s) RETURNS %s LANGUAGE plpgsql '
+                '%sSET search_path = pg_catalog, pg_temp AS %L', p.pronamespace::regnamespace, p.proname,
+                pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), attributes, body) END,
+            CASE WHEN pg_get_userbyid(p.proowner) <> owner
+                THEN format('ALTER FUNCTION %s OWNER TO %I', routine, owner) END), ''),
+        lifecycle._ddl('function ' || routine),
+        note => CASE WHEN p.prosrc = body AND pg_get_userbyid(p.proowner) = owner THEN 'is up to date' END
+    )
+    FROM pg_proc AS p
+    WHERE p.oid = routine
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_function_step(regprocedure, text, text, name) IS
+'The step that gives a generated function a new body and owner, when they differ.';
+
+-- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
+CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step(
+            'replace trigger', format('trigger %I on %s', w.name, target),
+            CASE WHEN NOT s.fits THEN
+                format('CREATE OR REPLACE TRIGGER %I ', w.name) || format(w.definition, target)
+                    || format(' EXECUTE FUNCTION %s; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgfoid::regprocedure,
+                        target, w.name) END,
+            regexp_replace(lifecycle._ddl_trigger(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
+            note => CASE WHEN s.fits THEN 'is up to date' END
+        )
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS w
+        JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
+        JOIN pg_class AS c ON c.oid = target
+        CROSS JOIN LATERAL (
+            SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
+                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
+                    THEN quote_literal(target) || '::'
+                WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
+                ELSE '' END) > 0 AS fits
+        ) AS s
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_trigger_steps(regclass, name, name) IS
+'The steps that make the triggers of a soft-deleted table fit its name and owner.';
+
+-- CREATE OR REPLACE VIEW without WITH would silently take security_invoker off. An adopted view keeps its columns.
+CREATE FUNCTION lifecycle._sync_view_steps(view_oid regclass, target regclass, deleted_at name, is_ours boolean)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_options text[];
+    v_columns text;
+    v_missing text;
+BEGIN
+    SELECT CASE WHEN 'security_invoker=true' = ANY (c.reloptions) THEN c.reloptions
+        ELSE c.reloptions || 'security_invoker=true'::text END
+    INTO v_options FROM pg_class AS c WHERE c.oid = view_oid;
+    SELECT string_agg(format('t.%I', coalesce(r.table_column, a.attname)), ', ' ORDER BY a.attnum) INTO v_columns
+    FROM pg_attribute AS a LEFT JOIN lifecycle._view_renames(view_oid, target) AS r ON r.view_column = a.attname
+    WHERE a.attrelid = view_oid AND a.attnum > 0;
+    SELECT string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum) INTO v_missing
+    FROM pg_attribute AS a
+    WHERE is_ours AND a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'deletion_id'
+        AND NOT EXISTS (SELECT FROM pg_attribute AS v WHERE v.attrelid = view_oid AND v.attname = a.attname)
+        AND NOT EXISTS (SELECT FROM lifecycle._view_renames(view_oid, target) AS r WHERE r.table_column = a.attname);
+    RETURN ARRAY(
+        SELECT lifecycle._step('rename column', format('view column %s.%I', view_oid, r.view_column),
+            format('ALTER VIEW %s RENAME COLUMN %I TO %I', view_oid, r.view_column, r.table_column),
+            format('ALTER VIEW %s RENAME COLUMN %I TO %I', view_oid, r.table_column, r.view_column))
+        FROM lifecycle._view_renames(view_oid, target) AS r
+    ) || lifecycle._step('replace view', 'view ' || view_oid,
+        CASE WHEN v_missing IS NOT NULL THEN format('CREATE OR REPLACE VIEW %s WITH (%s) AS SELECT %s, %s FROM %s AS t '
+            'WHERE t.%I IS NULL', view_oid, array_to_string(v_options, ', '), v_columns, v_missing, target, deleted_at)
+            WHEN v_options IS DISTINCT FROM (SELECT c.reloptions FROM pg_class AS c WHERE c.oid = view_oid)
+            THEN format('ALTER VIEW %s SET (security_invoker = true)', view_oid) END,
+        note => CASE WHEN v_missing IS NOT NULL THEN 'new columns at its end; a rollback leaves them in place' END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_view_steps(regclass, regclass, name, boolean) IS
+'The steps that give an active view the columns of its table, and security_invoker.';
+
+CREATE FUNCTION lifecycle._plan_sync_active_view(target regclass, path text) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_migrations constant bigint[] := lifecycle._open_migrations('soft_delete', target);
+    v_path text;
+    v_plan lifecycle.plan_step[];
+    v_steps lifecycle.plan_step[];
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
+    ORDER BY m.migration_id LIMIT 1;
+    v_path := coalesce(v_path, path);
+    SELECT array_agg(x.step) INTO v_plan FROM (
+        SELECT DISTINCT ON (t.tgfoid) lifecycle._sync_function_step(t.tgfoid, CASE WHEN w.name = 'soft_delete' THEN ''
+            ELSE 'SECURITY DEFINER ' END, lifecycle._soft_delete_body(w.template, target, v_columns.deleted_at,
+            v_columns.deletion_id, v_keys, v_path), v_owner) AS step
+        FROM (VALUES
+            ('aa_soft_delete', lifecycle._soft_delete_delete_template()),
+            ('zz_soft_delete_row', lifecycle._soft_delete_row_template()),
+            ('aa_soft_delete_begin', lifecycle._soft_delete_statement_template()),
+            ('soft_delete', lifecycle._soft_delete_view_template())
+        ) AS w (name, template)
+        JOIN pg_trigger AS t ON t.tgname = w.name AND (t.tgrelid = target
+            OR t.tgrelid IN (SELECT v FROM lifecycle._active_views(target) AS v) AND w.name = 'soft_delete')
+        ORDER BY t.tgfoid
+    ) AS x;
+    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
+    SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
+            CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()
+                ELSE lifecycle._soft_delete_rpc_template() END,
+            _plan_sync_active_view.target, v_columns.deleted_at, p.proargnames, v_keys, v_path), v_owner)
+            ORDER BY s.migration_id, s.step), '{}')
+    INTO v_steps
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    JOIN pg_proc AS p ON p.oid = (lifecycle._locate(s.object, s.address, m.origin)).object_id
+    WHERE s.migration_id = ANY (v_migrations) AND s.action = 'create function' AND s.status = 'done'
+        AND p.prorettype = 'jsonb'::regtype AND p.pronargs = cardinality(v_keys);
+    v_plan := v_plan || v_steps;
+    SELECT coalesce(array_agg(y.step), '{}') INTO v_steps
+    FROM lifecycle._active_views(target) AS v
+    CROSS JOIN LATERAL unnest(lifecycle._sync_view_steps(v, target, v_columns.deleted_at, NOT EXISTS (
+        SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = ANY (v_migrations)
+            AND s.action = 'adopt view' AND s.object = 'view ' || v))) AS x (number, stage, action, object, statement,
+        inverse, top_level, note)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._step(x.action, x.object, x.statement, x.inverse, note => x.note) AS step
+    ) AS y;
+    RETURN v_plan || v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_sync_active_view(regclass, text) IS 'The plan of sync_active_view.';
+
+CREATE FUNCTION lifecycle.sync_active_view(
+    target regclass,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('soft_delete', target,
+        lifecycle._plan_sync_active_view(target, sync_active_view.search_path), dry_run, expected_plan,
+        jsonb_build_object('sync', true), sync_active_view.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.sync_active_view(regclass, boolean, text, text) IS
+'Brings view, functions and triggers of a soft-deleted table up to date after ALTER TABLE: a new name or owner of the
+table, new or renamed columns. Everything is replaced in place: options, grants, comments and dependent views stay.
+rollback_soft_delete takes it back together with the rest.
+
+Arguments: target - the table; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - what triggers see, where the journal does not know.
+Returns: one row a step (lifecycle.step_result); skipped where nothing has changed.
+Errors: 55000 soft delete is not enabled; 42501 not the owner, or no administrator; 55P03 lock.
+Example: SELECT * FROM lifecycle.sync_active_view(''public.packages'');';
+
+-- source: sql/soft_delete/_foreign_key_where.sql
+-- With the operators that the foreign key itself uses.
+CREATE FUNCTION lifecycle._foreign_key_where(foreign_key oid, child text, parent text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%s.%I OPERATOR(%I.%s) %s.%I', parent, p.attname, n.nspname, o.oprname, child, c.attname),
+        ' AND ' ORDER BY x.place)
+    FROM pg_constraint AS k
+    CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY
+        AS x (child_number, parent_number, operator, place)
+    JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child_number
+    JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent_number
+    JOIN pg_operator AS o ON o.oid = x.operator
+    JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+    WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._foreign_key_where(oid, text, text) IS
+'The condition that a row refers to another by a foreign key, for two row aliases.';
+
+CREATE FUNCTION lifecycle._live_where(target regclass, alias text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+        RETURN format('%I.%I IS NULL', alias, (lifecycle._soft_delete_columns(target)).deleted_at);
+    END IF;
+    RETURN 'true';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_where(regclass, text) IS
+'The condition that a row of any table is live; true where rows cannot be marked.';
+
+-- source: sql/soft_delete/check_soft_delete.sql
+-- What the catalog can tell of one table. Each branch is one thing that goes wrong in practice.
+CREATE FUNCTION lifecycle._check_soft_delete_catalog(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_sync constant text := format('SELECT * FROM lifecycle.sync_active_view(%L)', target);
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    RETURN QUERY
+    SELECT 'error', 'trigger ' || t.tgname || ' on ' || target, 'trigger does not always fire',
+        'Rows are marked without number and record, or not at all, for a replica role or while it is disabled.',
+        format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', target, t.tgname)
+    FROM pg_trigger AS t
+    WHERE t.tgrelid = target AND t.tgname ~ '^(aa|zz)_soft_delete' AND t.tgenabled <> 'A';
+    RETURN QUERY
+    SELECT 'error', (p.object), 'generated for another name, column or owner', 'The table was altered since.', v_sync
+    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
+    WHERE p.statement IS NOT NULL AND p.action IN ('replace trigger', 'rename column')
+    UNION ALL
+    SELECT 'warning', p.object, 'view without columns of the table', 'Or without security_invoker.', v_sync
+    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
+    WHERE p.statement IS NOT NULL AND p.action = 'replace view';
+    RETURN QUERY
+    SELECT 'error', 'view ' || v, 'view runs with its owner''s rights',
+        'Row-level security of the table is that of the view''s owner.',
+        format('ALTER VIEW %s SET (security_invoker = true)', v)
+    FROM lifecycle._active_views(target) AS v
+    JOIN pg_class AS c ON c.oid = v
+    WHERE NOT coalesce('security_invoker=true' = ANY (c.reloptions), false);
+    RETURN QUERY
+    SELECT 'warning', 'table ' || target, 'no index on ' || v_columns.deletion_id,
+        'Restores and counts read the table.', 'CALL lifecycle.run_pending()'
+    WHERE NOT EXISTS (
+        SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = target AND i.indisvalid AND a.attname = v_columns.deletion_id);
+    RETURN QUERY
+    SELECT 'warning', format('policy %I on %s', p.polname, target), 'policy for SELECT hides deleted rows',
+        'A direct UPDATE that marks a row fails with 42501, a restore finds nothing. View, RPC and function work.',
+        'Leave the condition to the active view.'
+    FROM pg_policy AS p
+    WHERE p.polrelid = target AND p.polcmd IN ('r', '*')
+        AND pg_get_expr(p.polqual, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M');
+    RETURN QUERY
+    SELECT 'info', 'index ' || i.indexrelid::regclass, 'index mentions ' || v_columns.deleted_at,
+        'Marking a row is then never a HOT update, and touches every index of the table.', NULL::text
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = v_columns.deleted_at
+    WHERE i.indrelid = target AND (a.attnum = ANY (i.indkey::int2[])
+        OR pg_get_expr(i.indpred, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M'));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_catalog(regclass) IS
+'The findings of check_soft_delete that need no look at the rows of a table.';
+
+CREATE FUNCTION lifecycle._check_soft_delete_children(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_deleted_at constant name := (lifecycle._soft_delete_columns(target)).deleted_at;
+    v_key record;
+    v_found boolean;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conname, k.conrelid::regclass AS child
+        FROM pg_constraint AS k
+        WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+            AND has_table_privilege(k.conrelid, 'SELECT')
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c JOIN %s AS p ON %s WHERE p.%I IS NOT NULL AND %s)',
+            v_key.child, target, lifecycle._foreign_key_where(v_key.oid, 'c', 'p'), v_deleted_at,
+            lifecycle._live_where(v_key.child, 'c')) INTO v_found;
+        IF v_found THEN
+            RETURN NEXT ROW('warning', format('table constraint %I on %s', v_key.conname, v_key.child),
+                'live rows under deleted ones', format('Rows of %s refer to deleted rows of %s.', v_key.child, target),
+                format('SELECT c.* FROM %s AS c JOIN %s AS p ON %s WHERE p.%I IS NOT NULL AND %s', v_key.child, target,
+                    lifecycle._foreign_key_where(v_key.oid, 'c', 'p'), v_deleted_at,
+                    lifecycle._live_where(v_key.child, 'c')))::lifecycle.finding;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_children(regclass) IS
+'The findings of check_soft_delete about foreign keys to a table.';
+
+CREATE FUNCTION lifecycle.check_soft_delete(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table regclass;
+BEGIN
+    FOR v_table IN
+        SELECT t.tgrelid::regclass FROM pg_trigger AS t
+        WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
+            AND (check_soft_delete.target IS NULL OR t.tgrelid = check_soft_delete.target)
+            AND has_table_privilege(t.tgrelid, 'SELECT')
+        ORDER BY 1
+    LOOP
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_catalog(v_table);
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_children(v_table);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.check_soft_delete(regclass) IS
+'Looks for what makes soft delete fail or leak: triggers that are off, views that are stale or run with their owner''s
+rights, policies that hide deleted rows, missing or harmful indexes, live rows under deleted ones. Nothing found, no
+row.
+
+Arguments: target - only this table; default all that the caller may read.
+Returns: one row a finding (lifecycle.finding): severity, object, finding, detail, remedy (a statement).
+Errors: none.
+Example: SELECT severity, object, finding, remedy FROM lifecycle.check_soft_delete();';
+
+-- source: sql/soft_delete/find_unfiltered_reads.sql
+CREATE FUNCTION lifecycle._unfiltered_statements(table_name text, deleted_at text) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_statements constant regclass := (SELECT d.objid::regclass FROM pg_extension AS e
+        JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+            AND d.classid = 'pg_class'::regclass
+        JOIN pg_class AS c ON c.oid = d.objid AND c.relname = 'pg_stat_statements'
+        WHERE e.extname = 'pg_stat_statements');
+BEGIN
+    IF v_statements IS NULL OR NOT has_table_privilege(v_statements, 'SELECT')
+        OR current_setting('shared_preload_libraries') !~ 'pg_stat_statements'
+    THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format($query$
+        SELECT 'info', 'statement ' || s.queryid, 'reads the table without the filter', left(s.query, 500), NULL::text
+        FROM %s AS s
+        WHERE s.dbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+            AND s.query ~* %L AND s.query !~* %L AND s.query ~* '^\s*(with|select)'
+    $query$, v_statements, format('\m%s\M', table_name), format('\m%s\M', deleted_at));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._unfiltered_statements(text, text) IS
+'The findings of find_unfiltered_reads among the statements that pg_stat_statements has seen.';
+
+CREATE FUNCTION lifecycle.find_unfiltered_reads(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_column name;
+    v_number int2;
+    v_name text;
+BEGIN
+    v_column := (lifecycle._soft_delete_columns(target)).deleted_at;
+    SELECT lifecycle._regexp_quote(c.relname), a.attnum INTO v_name, v_number
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = v_column WHERE c.oid = target;
+    RETURN QUERY
+    SELECT 'warning', CASE c.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || c.oid::regclass,
+        'reads the table without the filter', left(pg_get_viewdef(c.oid), 500), NULL::text
+    FROM pg_class AS c
+    WHERE c.relkind IN ('v', 'm') AND c.oid IN (
+        SELECT r.ev_class FROM pg_rewrite AS r
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+        GROUP BY r.ev_class
+        HAVING NOT bool_or(d.refobjsubid = v_number)
+    )
+    ORDER BY 2;
+    RETURN QUERY
+    SELECT 'warning', CASE p.prokind WHEN 'p' THEN 'procedure ' ELSE 'function ' END || p.oid::regprocedure,
+        'names the table and not its column', format('%s does not occur in it.', v_column), NULL::text
+    FROM pg_proc AS p
+    WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+            'lifecycle'::regnamespace)
+        AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format('\m%s\M', v_name)
+        AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) !~* format('\m%s\M', lifecycle._regexp_quote(v_column))
+    ORDER BY 2;
+    RETURN QUERY SELECT * FROM lifecycle._unfiltered_statements(v_name, lifecycle._regexp_quote(v_column));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.find_unfiltered_reads(regclass) IS
+'The check of an adoption: lists views, functions and recorded statements (pg_stat_statements) that read a soft-deleted
+table and do not mention the column that marks deleted rows. Views are told by their dependencies, functions and
+statements by their words, so that a table with an everyday name finds too many.
+
+Arguments: target - the table.
+Returns: one row an object (lifecycle.finding): severity, object, finding, detail, remedy (always null).
+Errors: 55000 soft delete is not enabled.
+Example: SELECT object, detail FROM lifecycle.find_unfiltered_reads(''public.packages'');';
 
 -- source: sql/soft_delete/_soft_delete_by.sql
 -- Who judges: where row-level security gives the role a policy for DELETE, that is the last word. Else it is the right
@@ -6158,7 +6579,6 @@ CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan l
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
-    v_drop lifecycle.plan_step;
     v_column name;
     v_target regclass;
     v_deleted bigint;
@@ -6168,14 +6588,18 @@ BEGIN
             MESSAGE = format('deleted_rows cannot be %L', v_choice),
             HINT = 'Choose refuse, restore, purge or keep.';
     END IF;
-    SELECT p.* INTO v_drop FROM unnest(plan) AS p
-    WHERE p.action = 'undo add column' AND p.object NOT LIKE '%.deletion_id' AND p.statement IS NOT NULL;
+    IF NOT EXISTS (SELECT FROM unnest(plan) AS p WHERE p.action = 'undo add column' AND p.statement IS NOT NULL) THEN
+        RETURN plan;
+    END IF;
+    SELECT c.attrelid::regclass, c.attname INTO v_target, v_column
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
+    WHERE s.migration_id = _rollback_plan_soft_delete.migration_id AND s.action = 'add column' AND s.status = 'done';
     IF NOT FOUND THEN
         RETURN plan;
     END IF;
-    SELECT (a).object_id::regclass, c.attname INTO v_target, v_column
-    FROM (SELECT lifecycle._address(v_drop.object) AS a) AS x
-    JOIN pg_attribute AS c ON c.attrelid = (a).object_id AND c.attnum = (a).sub_id;
     EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_target, v_column) INTO v_deleted;
     IF v_choice = 'keep' THEN
         RETURN ARRAY(
@@ -6289,6 +6713,160 @@ Returns: one row a table (lifecycle.soft_delete_stat): table_schema, table_name,
 (percent of all rows), oldest_deletion, newest_deletion.
 Errors: none.
 Example: SELECT table_name, active, deleted, deletion_rate FROM lifecycle.soft_delete_stats();';
+
+-- source: sql/soft_delete/purge_deleted_step.sql
+-- The batch is chosen, locked and counted once (MATERIALIZED): a subquery with LIMIT and SKIP LOCKED that the planner
+-- runs again deletes more than it says. The index on the number of the deletion leads to the rows.
+CREATE FUNCTION lifecycle.purge_deleted_step(
+    target regclass,
+    older_than interval DEFAULT interval '30 days',
+    batch_size integer DEFAULT 5000,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_condition text;
+    v_purged bigint := 0;
+BEGIN
+    PERFORM lifecycle._require_span(older_than);
+    IF batch_size IS NULL OR batch_size < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
+    END IF;
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    v_condition := lifecycle._purge_condition(target, v_columns.deleted_at, now() - older_than);
+    -- Rows that were marked before the table was enabled have no number.
+    FOR v_round IN 1..2 LOOP
+        v_purged := lifecycle._execute(format(
+            'WITH batch AS MATERIALIZED (SELECT %s FROM %s AS t WHERE t.%I IS %sNULL AND %s%s LIMIT %s '
+            'FOR UPDATE OF t SKIP LOCKED) DELETE FROM %2$s AS t USING batch AS b WHERE %8$s',
+            (SELECT string_agg(format('t.%I', k.name), ', ') FROM unnest(v_keys) AS k), target, v_columns.deletion_id,
+            CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, v_condition,
+            CASE v_round WHEN 1 THEN format(' ORDER BY t.%I', v_columns.deletion_id) ELSE '' END, batch_size,
+            lifecycle._key_where(v_keys, 't', 'b')), purge_deleted_step.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        EXIT WHEN v_purged > 0;
+    END LOOP;
+    RETURN jsonb_build_object('purged', v_purged);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, text) IS
+'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it purges
+nothing.
+
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days;
+batch_size - at most so many rows, default 5000; search_path - what triggers see, by default the caller''s.
+Returns: jsonb: purged (rows).
+Errors: 55000 soft delete is not enabled; 22023 a negative span or batch; 42501 by privileges.
+Example: SELECT lifecycle.purge_deleted_step(''public.packages'', ''90 days'', 1000);';
+
+-- source: sql/soft_delete/preview_purge_deleted.sql
+CREATE FUNCTION lifecycle.preview_purge_deleted(
+    target regclass,
+    older_than interval DEFAULT interval '30 days'
+) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_deleted_at name;
+    v_answer jsonb;
+BEGIN
+    PERFORM lifecycle._require_span(older_than);
+    v_deleted_at := (lifecycle._soft_delete_columns(target)).deleted_at;
+    EXECUTE format(
+        'SELECT jsonb_build_object(''deleted'', count(*), ''expired'', count(*) FILTER (WHERE t.%1$I < %2$L), '
+        '''purgeable'', count(*) FILTER (WHERE %3$s), ''held'', count(*) FILTER (WHERE t.%1$I < %2$L AND NOT (%3$s))) '
+        'FROM %4$s AS t WHERE t.%1$I IS NOT NULL', v_deleted_at, now() - older_than,
+        lifecycle._purge_condition(target, v_deleted_at, now() - older_than), target) INTO v_answer;
+    RETURN v_answer;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_purge_deleted(regclass, interval) IS
+'What purge_deleted would do.
+
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days.
+Returns: jsonb of counts: deleted (marked rows), expired (old enough), purgeable (of them), held (of them: rows that are
+live or younger refer to them).
+Errors: 55000 soft delete is not enabled; 22023 a negative span.
+Example: SELECT lifecycle.preview_purge_deleted(''public.packages'', ''90 days'');';
+
+-- source: sql/soft_delete/purge_deleted.sql
+-- Deleted rows that are old enough and that nothing younger refers to. A foreign key to them must not take along what
+-- is still live, nor what has not yet been deleted for long enough.
+CREATE FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_condition text := format('t.%I OPERATOR(pg_catalog.<) %L', deleted_at, cutoff);
+    v_key record;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype,
+            EXISTS (SELECT FROM pg_trigger AS g
+                WHERE g.tgrelid = k.conrelid AND g.tgname = 'zz_soft_delete_row') AS managed
+        FROM pg_constraint AS k
+        WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+        ORDER BY k.oid
+    LOOP
+        IF v_key.confdeltype IN ('a', 'r') OR v_key.managed THEN
+            v_condition := v_condition || format(' AND NOT EXISTS (SELECT FROM %s AS c WHERE %s%s)', v_key.child,
+                lifecycle._foreign_key_where(v_key.oid, 'c', 't'),
+                CASE WHEN v_key.confdeltype NOT IN ('a', 'r') THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
+                    'IS NOT TRUE', (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE '' END);
+        END IF;
+    END LOOP;
+    RETURN v_condition;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
+'The condition that a row, alias t, may be purged.';
+
+CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF span IS NULL OR span < interval '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must be a span of time',
+            HINT = 'For example interval ''30 days''.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_span(interval) IS 'Raises 22023 for a missing or negative span of time.';
+
+CREATE PROCEDURE lifecycle.purge_deleted(
+    target regclass,
+    older_than interval DEFAULT interval '30 days',
+    batch_size integer DEFAULT 5000,
+    dry_run boolean DEFAULT true,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_step jsonb := lifecycle.preview_purge_deleted(target, older_than);
+    v_purged bigint := 0;
+BEGIN
+    IF dry_run THEN
+        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them',
+            v_step OPERATOR(pg_catalog.->>) 'purgeable', target, v_step OPERATOR(pg_catalog.->>) 'held';
+        RETURN;
+    END IF;
+    LOOP
+        v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
+        v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
+        COMMIT;
+        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged') OPERATOR(pg_catalog.=) '0';
+    END LOOP;
+    v_step := lifecycle.preview_purge_deleted(target, older_than);
+    RAISE NOTICE '% rows of % were deleted for good, % are left to another call (locked by others), % are held by rows '
+        'that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
+        v_step OPERATOR(pg_catalog.->>) 'held';
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.purge_deleted(regclass, interval, integer, boolean, text) IS
+'Really deletes rows that have been marked as deleted for long enough, in batches, one transaction each; stop it and
+call it again at any time. Rows that somebody has locked (a restore under way) are left to the next call; rows that live
+or younger rows refer to stay. Needs the right to DELETE and UPDATE (for the lock).
+
+Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows a transaction,
+default 5000; dry_run - only say how many (the default); search_path - what triggers see, by default the caller''s.
+Returns: nothing; the counts come as a NOTICE.
+Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges; 2D000 inside a transaction block.
+Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';
 
 -- source: sql/partition/types.sql
 -- What partition functions pass to each other and return.

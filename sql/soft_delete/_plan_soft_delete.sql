@@ -149,18 +149,42 @@ COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 'When the row trigger of a soft-deleted table has something to do.';
 
 -- The names begin with aa and zz because triggers fire in the order of their names: ours decides first whether a
--- DELETE is one, and last what an UPDATE has become. ENABLE ALWAYS: a replica role must not turn a soft delete into a
--- real one.
+-- DELETE is one, and last what an UPDATE has become. An ordinary UPDATE does not name the columns and pays for neither
+-- statement trigger: a WHEN clause would have to be prepared each time, which costs more than a call.
+CREATE FUNCTION lifecycle._soft_delete_triggers(
+    target regclass, deleted_at name, deletion_id name, OUT name text, OUT definition text, OUT suffix text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT t.name, t.event || ' ON %s FOR EACH ' || t.level || coalesce(' WHEN (' || replace(t.condition, '%', '%%')
+        || ')', ''), t.suffix
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (VALUES (
+        replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%'),
+        format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) %L', target)
+    )) AS v (marking, asked)
+    CROSS JOIN LATERAL (VALUES
+        (1, 'aa_soft_delete', 'BEFORE DELETE', 'ROW', v.asked, ''),
+        (2, 'aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v.asked, '_statement'),
+        (3, 'zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v.asked, '_statement'),
+        (4, 'aa_soft_delete_begin', 'BEFORE ' || v.marking, 'STATEMENT', NULL, '_statement'),
+        (5, 'zz_soft_delete_end', 'AFTER ' || v.marking, 'STATEMENT', NULL, '_statement'),
+        (6, 'zz_soft_delete_row', 'BEFORE ' || v.marking, 'ROW',
+            lifecycle._soft_delete_row_condition(pg_get_userbyid(c.relowner), deleted_at, deletion_id), '_row'),
+        -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
+        (7, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+            'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
+            '_row')
+    ) AS t (place, name, event, level, condition, suffix)
+    WHERE c.oid = target
+    ORDER BY t.place
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
+'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
+
 CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
     target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
-    v_asked constant text := format('pg_catalog.current_setting(''lifecycle.soft_delete'', true) '
-        'OPERATOR(pg_catalog.=) %L', target);
-    -- An ordinary UPDATE does not name the columns and pays for neither statement trigger: a WHEN clause would have to
-    -- be prepared each time, which costs more than a call.
-    v_marking constant text := replace(format('UPDATE OF %I, %I', deleted_at, deletion_id), '%', '%%');
 BEGIN
     RETURN ARRAY(
         SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
@@ -172,28 +196,15 @@ BEGIN
             ('_statement', lifecycle._soft_delete_statement_template())
         ) AS f (suffix, template)
     ) || ARRAY(
-        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name,
-            format('%s ON %%s FOR EACH %s', t.event, t.level)
-                || coalesce(replace(' WHEN (' || t.condition || ')', '%', '%%'), ''),
+        -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
+        SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
             lifecycle._soft_delete_routine(target, t.suffix), '', true)
-        FROM (VALUES
-            ('aa_soft_delete', 'BEFORE DELETE', 'ROW', v_asked, ''),
-            ('aa_soft_delete_open', 'BEFORE DELETE', 'STATEMENT', v_asked, '_statement'),
-            ('zz_soft_delete_close', 'AFTER DELETE', 'STATEMENT', v_asked, '_statement'),
-            ('aa_soft_delete_begin', 'BEFORE ' || v_marking, 'STATEMENT', NULL, '_statement'),
-            ('zz_soft_delete_end', 'AFTER ' || v_marking, 'STATEMENT', NULL, '_statement'),
-            ('zz_soft_delete_row', 'BEFORE ' || v_marking, 'ROW', lifecycle._soft_delete_row_condition(v_owner,
-                deleted_at, deletion_id), '_row'),
-            -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
-            ('zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
-                'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at,
-                deletion_id), '_row')
-        ) AS t (name, event, level, condition, suffix)
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
     );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
-'The steps that make the trigger function of a table and its triggers.';
+'The steps that make the trigger functions of a table and its triggers.';
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,

@@ -59,35 +59,39 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._restore_rpc_template() IS 'The body of restore_<table>, with placeholders.';
 
 -- Arguments are numbered in the body: their names are the caller's choice and may be those of columns.
+CREATE FUNCTION lifecycle._soft_delete_rpc_body(
+    template text, target regclass, deleted_at name, arguments text[], keys lifecycle.key_column[], path text
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(
+        lifecycle._soft_delete_text(template),
+        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'same_key', 'key_json', 'path'],
+        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
+            string_agg(format('t.%I %s $%s', k.name, k.equals, k.place), ' AND ' ORDER BY k.place),
+            string_agg(format('%L, $%s', arguments[k.place], k.place), ', ' ORDER BY k.place),
+            quote_literal(lifecycle._guarded_path(path))])
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_rpc_body(text, regclass, name, text[], lifecycle.key_column[], text) IS
+'The body of an RPC of a table.';
+
 CREATE FUNCTION lifecycle._soft_delete_rpc_step(
     target regclass, template text, deleted_at name, rpc text, argument name, keys lifecycle.key_column[], path text
 ) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_owner name;
-    v_body text;
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_arguments constant text[] := CASE WHEN cardinality(keys) = 1 AND argument IS NOT NULL THEN ARRAY[argument::text]
+        ELSE ARRAY(SELECT k.name::text FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
+            ORDER BY k.place) END;
     v_parameters text;
     v_types text;
-    v_json text;
-    v_where text;
     v_step lifecycle.plan_step;
 BEGIN
-    SELECT pg_get_userbyid(c.relowner) INTO v_owner FROM pg_class AS c WHERE c.oid = target;
-    SELECT string_agg(format('%I %s', n.name, n.type), ', ' ORDER BY n.place), string_agg(n.type,
-        ', ' ORDER BY n.place),
-        string_agg(format('%L, $%s', n.name, n.place), ', ' ORDER BY n.place),
-        string_agg(format('t.%I %s $%s', n.key, n.equals, n.place), ' AND ' ORDER BY n.place)
-    INTO v_parameters, v_types, v_json, v_where
-    FROM (
-        SELECT CASE WHEN cardinality(keys) = 1 THEN coalesce(argument, k.name) ELSE k.name END AS name,
-            k.name AS key, k.type, k.equals, k.place
-        FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place)
-    ) AS n;
-    v_body := lifecycle._fill(
-        lifecycle._soft_delete_text(template),
-        ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'same_key', 'key_json', 'path'],
-        ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at), v_where, v_json,
-            quote_literal(lifecycle._guarded_path(path))]);
-    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '', v_body, v_owner);
+    SELECT string_agg(format('%I %s', v_arguments[k.place], k.type), ', ' ORDER BY k.place),
+        string_agg(k.type, ', ' ORDER BY k.place)
+    INTO v_parameters, v_types
+    FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place);
+    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '',
+        lifecycle._soft_delete_rpc_body(template, target, deleted_at, v_arguments, keys, path), v_owner);
     v_step.statement := v_step.statement || coalesce((
         SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),
             '' ORDER BY g.grantee)

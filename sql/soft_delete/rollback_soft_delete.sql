@@ -4,7 +4,6 @@ CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan l
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
-    v_drop lifecycle.plan_step;
     v_column name;
     v_target regclass;
     v_deleted bigint;
@@ -14,14 +13,18 @@ BEGIN
             MESSAGE = format('deleted_rows cannot be %L', v_choice),
             HINT = 'Choose refuse, restore, purge or keep.';
     END IF;
-    SELECT p.* INTO v_drop FROM unnest(plan) AS p
-    WHERE p.action = 'undo add column' AND p.object NOT LIKE '%.deletion_id' AND p.statement IS NOT NULL;
+    IF NOT EXISTS (SELECT FROM unnest(plan) AS p WHERE p.action = 'undo add column' AND p.statement IS NOT NULL) THEN
+        RETURN plan;
+    END IF;
+    SELECT c.attrelid::regclass, c.attname INTO v_target, v_column
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
+    WHERE s.migration_id = _rollback_plan_soft_delete.migration_id AND s.action = 'add column' AND s.status = 'done';
     IF NOT FOUND THEN
         RETURN plan;
     END IF;
-    SELECT (a).object_id::regclass, c.attname INTO v_target, v_column
-    FROM (SELECT lifecycle._address(v_drop.object) AS a) AS x
-    JOIN pg_attribute AS c ON c.attrelid = (a).object_id AND c.attnum = (a).sub_id;
     EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_target, v_column) INTO v_deleted;
     IF v_choice = 'keep' THEN
         RETURN ARRAY(

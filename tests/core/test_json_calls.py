@@ -56,6 +56,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "begin_migration": [{"migration_name": "g"}],
     "capture_status": [{}, {"target": "public.u"}],
     "check_mv_freshness": [{}, {"max_age": "2 days"}],
+    "check_soft_delete": [{}, T],
     "check_partition_sizes": [{}, {"target": "public.p", "alert_bytes": 5}],
     "cleanup_refresh_history": [{}, {"keep": "7 days"}],
     "confirm_step": [{"migration_id": "{migration}", "step": 2}],
@@ -117,8 +118,11 @@ CALLS: dict[str, list[dict[str, object]]] = {
             "levels": [{"method": "hash", "column": "k", "modulus": 2}],
         },
     ],
+    "find_unfiltered_reads": [T],
     "pending_steps": [{}, {"migration_id": 1}],
     "precreate_partitions": [{"root": "public.l", "path": ["b"]}],
+    "preview_purge_deleted": [T, {**T, "older_than": "90 days"}],
+    "purge_deleted_step": [{**T, "older_than": "90 days", "batch_size": 10}],
     "prepare_uninstall": [{}, {"options": {"deleted_rows": "keep"}, "dry_run": True}],
     "refresh_all_materialized_views": [{}, {"schemas": ["public"]}],
     "rebuild_incremental_view": [{"target": "public.v"}],
@@ -151,6 +155,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "soft_delete_many": [{**T, "keys_json": [1, 2]}],
     "soft_delete_where": [{**T, "predicate": "id = (params ->> 'id')::int", "params": {"id": 1}, "reason": "r"}],
+    "sync_active_view": [T],
     "soft_delete_stats": [{}, T],
     "start_capture": [
         {

@@ -161,6 +161,7 @@ CHANGES = [
 
 # Change functions without a row, and why.
 ELSEWHERE = {
+    "sync_active_view": "brings what enable_soft_delete made up to date; tests/soft_delete/test_upkeep.py",
     "drop_capture": "is the rollback of start_capture",
     "archive_old_partitions": "the steps of detach_partition, of old partitions; tests/partition/test_retention.py",
     "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",

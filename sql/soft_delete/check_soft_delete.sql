@@ -1,0 +1,108 @@
+-- What the catalog can tell of one table. Each branch is one thing that goes wrong in practice.
+CREATE FUNCTION lifecycle._check_soft_delete_catalog(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_sync constant text := format('SELECT * FROM lifecycle.sync_active_view(%L)', target);
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    RETURN QUERY
+    SELECT 'error', 'trigger ' || t.tgname || ' on ' || target, 'trigger does not always fire',
+        'Rows are marked without number and record, or not at all, for a replica role or while it is disabled.',
+        format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', target, t.tgname)
+    FROM pg_trigger AS t
+    WHERE t.tgrelid = target AND t.tgname ~ '^(aa|zz)_soft_delete' AND t.tgenabled <> 'A';
+    RETURN QUERY
+    SELECT 'error', (p.object), 'generated for another name, column or owner', 'The table was altered since.', v_sync
+    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
+    WHERE p.statement IS NOT NULL AND p.action IN ('replace trigger', 'rename column')
+    UNION ALL
+    SELECT 'warning', p.object, 'view without columns of the table', 'Or without security_invoker.', v_sync
+    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
+    WHERE p.statement IS NOT NULL AND p.action = 'replace view';
+    RETURN QUERY
+    SELECT 'error', 'view ' || v, 'view runs with its owner''s rights',
+        'Row-level security of the table is that of the view''s owner.',
+        format('ALTER VIEW %s SET (security_invoker = true)', v)
+    FROM lifecycle._active_views(target) AS v
+    JOIN pg_class AS c ON c.oid = v
+    WHERE NOT coalesce('security_invoker=true' = ANY (c.reloptions), false);
+    RETURN QUERY
+    SELECT 'warning', 'table ' || target, 'no index on ' || v_columns.deletion_id,
+        'Restores and counts read the table.', 'CALL lifecycle.run_pending()'
+    WHERE NOT EXISTS (
+        SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = target AND i.indisvalid AND a.attname = v_columns.deletion_id);
+    RETURN QUERY
+    SELECT 'warning', format('policy %I on %s', p.polname, target), 'policy for SELECT hides deleted rows',
+        'A direct UPDATE that marks a row fails with 42501, a restore finds nothing. View, RPC and function work.',
+        'Leave the condition to the active view.'
+    FROM pg_policy AS p
+    WHERE p.polrelid = target AND p.polcmd IN ('r', '*')
+        AND pg_get_expr(p.polqual, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M');
+    RETURN QUERY
+    SELECT 'info', 'index ' || i.indexrelid::regclass, 'index mentions ' || v_columns.deleted_at,
+        'Marking a row is then never a HOT update, and touches every index of the table.', NULL::text
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = v_columns.deleted_at
+    WHERE i.indrelid = target AND (a.attnum = ANY (i.indkey::int2[])
+        OR pg_get_expr(i.indpred, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M'));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_catalog(regclass) IS
+'The findings of check_soft_delete that need no look at the rows of a table.';
+
+CREATE FUNCTION lifecycle._check_soft_delete_children(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_deleted_at constant name := (lifecycle._soft_delete_columns(target)).deleted_at;
+    v_key record;
+    v_found boolean;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conname, k.conrelid::regclass AS child
+        FROM pg_constraint AS k
+        WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+            AND has_table_privilege(k.conrelid, 'SELECT')
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c JOIN %s AS p ON %s WHERE p.%I IS NOT NULL AND %s)',
+            v_key.child, target, lifecycle._foreign_key_where(v_key.oid, 'c', 'p'), v_deleted_at,
+            lifecycle._live_where(v_key.child, 'c')) INTO v_found;
+        IF v_found THEN
+            RETURN NEXT ROW('warning', format('table constraint %I on %s', v_key.conname, v_key.child),
+                'live rows under deleted ones', format('Rows of %s refer to deleted rows of %s.', v_key.child, target),
+                format('SELECT c.* FROM %s AS c JOIN %s AS p ON %s WHERE p.%I IS NOT NULL AND %s', v_key.child, target,
+                    lifecycle._foreign_key_where(v_key.oid, 'c', 'p'), v_deleted_at,
+                    lifecycle._live_where(v_key.child, 'c')))::lifecycle.finding;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_children(regclass) IS
+'The findings of check_soft_delete about foreign keys to a table.';
+
+CREATE FUNCTION lifecycle.check_soft_delete(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table regclass;
+BEGIN
+    FOR v_table IN
+        SELECT t.tgrelid::regclass FROM pg_trigger AS t
+        WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
+            AND (check_soft_delete.target IS NULL OR t.tgrelid = check_soft_delete.target)
+            AND has_table_privilege(t.tgrelid, 'SELECT')
+        ORDER BY 1
+    LOOP
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_catalog(v_table);
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_children(v_table);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.check_soft_delete(regclass) IS
+'Looks for what makes soft delete fail or leak: triggers that are off, views that are stale or run with their owner''s
+rights, policies that hide deleted rows, missing or harmful indexes, live rows under deleted ones. Nothing found, no
+row.
+
+Arguments: target - only this table; default all that the caller may read.
+Returns: one row a finding (lifecycle.finding): severity, object, finding, detail, remedy (a statement).
+Errors: none.
+Example: SELECT severity, object, finding, remedy FROM lifecycle.check_soft_delete();';

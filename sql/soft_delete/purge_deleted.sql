@@ -1,0 +1,78 @@
+-- Deleted rows that are old enough and that nothing younger refers to. A foreign key to them must not take along what
+-- is still live, nor what has not yet been deleted for long enough.
+CREATE FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_condition text := format('t.%I OPERATOR(pg_catalog.<) %L', deleted_at, cutoff);
+    v_key record;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype,
+            EXISTS (SELECT FROM pg_trigger AS g
+                WHERE g.tgrelid = k.conrelid AND g.tgname = 'zz_soft_delete_row') AS managed
+        FROM pg_constraint AS k
+        WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+        ORDER BY k.oid
+    LOOP
+        IF v_key.confdeltype IN ('a', 'r') OR v_key.managed THEN
+            v_condition := v_condition || format(' AND NOT EXISTS (SELECT FROM %s AS c WHERE %s%s)', v_key.child,
+                lifecycle._foreign_key_where(v_key.oid, 'c', 't'),
+                CASE WHEN v_key.confdeltype NOT IN ('a', 'r') THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
+                    'IS NOT TRUE', (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE '' END);
+        END IF;
+    END LOOP;
+    RETURN v_condition;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
+'The condition that a row, alias t, may be purged.';
+
+CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF span IS NULL OR span < interval '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must be a span of time',
+            HINT = 'For example interval ''30 days''.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_span(interval) IS 'Raises 22023 for a missing or negative span of time.';
+
+CREATE PROCEDURE lifecycle.purge_deleted(
+    target regclass,
+    older_than interval DEFAULT interval '30 days',
+    batch_size integer DEFAULT 5000,
+    dry_run boolean DEFAULT true,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_step jsonb := lifecycle.preview_purge_deleted(target, older_than);
+    v_purged bigint := 0;
+BEGIN
+    IF dry_run THEN
+        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them',
+            v_step OPERATOR(pg_catalog.->>) 'purgeable', target, v_step OPERATOR(pg_catalog.->>) 'held';
+        RETURN;
+    END IF;
+    LOOP
+        v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
+        v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
+        COMMIT;
+        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged') OPERATOR(pg_catalog.=) '0';
+    END LOOP;
+    v_step := lifecycle.preview_purge_deleted(target, older_than);
+    RAISE NOTICE '% rows of % were deleted for good, % are left to another call (locked by others), % are held by rows '
+        'that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
+        v_step OPERATOR(pg_catalog.->>) 'held';
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.purge_deleted(regclass, interval, integer, boolean, text) IS
+'Really deletes rows that have been marked as deleted for long enough, in batches, one transaction each; stop it and
+call it again at any time. Rows that somebody has locked (a restore under way) are left to the next call; rows that live
+or younger rows refer to stay. Needs the right to DELETE and UPDATE (for the lock).
+
+Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows a transaction,
+default 5000; dry_run - only say how many (the default); search_path - what triggers see, by default the caller''s.
+Returns: nothing; the counts come as a NOTICE.
+Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges; 2D000 inside a transaction block.
+Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';

@@ -1,0 +1,165 @@
+-- After ALTER TABLE: what was generated for the table is generated anew in place, so that oids, grants, comments and
+-- whatever depends on it stay.
+CREATE FUNCTION lifecycle._sync_function_step(routine regprocedure, attributes text, body text, owner name)
+RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(
+        'replace function', 'function ' || routine,
+        nullif(concat_ws('; ',
+            CASE WHEN p.prosrc <> body THEN format('CREATE OR REPLACE FUNCTION %s.%I(%s) RETURNS %s LANGUAGE plpgsql '
+                '%sSET search_path = pg_catalog, pg_temp AS %L', p.pronamespace::regnamespace, p.proname,
+                pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), attributes, body) END,
+            CASE WHEN pg_get_userbyid(p.proowner) <> owner
+                THEN format('ALTER FUNCTION %s OWNER TO %I', routine, owner) END), ''),
+        lifecycle._ddl('function ' || routine),
+        note => CASE WHEN p.prosrc = body AND pg_get_userbyid(p.proowner) = owner THEN 'is up to date' END
+    )
+    FROM pg_proc AS p
+    WHERE p.oid = routine
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_function_step(regprocedure, text, text, name) IS
+'The step that gives a generated function a new body and owner, when they differ.';
+
+-- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
+CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step(
+            'replace trigger', format('trigger %I on %s', w.name, target),
+            CASE WHEN NOT s.fits THEN
+                format('CREATE OR REPLACE TRIGGER %I ', w.name) || format(w.definition, target)
+                    || format(' EXECUTE FUNCTION %s; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgfoid::regprocedure,
+                        target, w.name) END,
+            regexp_replace(lifecycle._ddl_trigger(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
+            note => CASE WHEN s.fits THEN 'is up to date' END
+        )
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS w
+        JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
+        JOIN pg_class AS c ON c.oid = target
+        CROSS JOIN LATERAL (
+            SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
+                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
+                    THEN quote_literal(target) || '::'
+                WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
+                ELSE '' END) > 0 AS fits
+        ) AS s
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_trigger_steps(regclass, name, name) IS
+'The steps that make the triggers of a soft-deleted table fit its name and owner.';
+
+-- CREATE OR REPLACE VIEW without WITH would silently take security_invoker off. An adopted view keeps its columns.
+CREATE FUNCTION lifecycle._sync_view_steps(view_oid regclass, target regclass, deleted_at name, is_ours boolean)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_options text[];
+    v_columns text;
+    v_missing text;
+BEGIN
+    SELECT CASE WHEN 'security_invoker=true' = ANY (c.reloptions) THEN c.reloptions
+        ELSE c.reloptions || 'security_invoker=true'::text END
+    INTO v_options FROM pg_class AS c WHERE c.oid = view_oid;
+    SELECT string_agg(format('t.%I', coalesce(r.table_column, a.attname)), ', ' ORDER BY a.attnum) INTO v_columns
+    FROM pg_attribute AS a LEFT JOIN lifecycle._view_renames(view_oid, target) AS r ON r.view_column = a.attname
+    WHERE a.attrelid = view_oid AND a.attnum > 0;
+    SELECT string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum) INTO v_missing
+    FROM pg_attribute AS a
+    WHERE is_ours AND a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'deletion_id'
+        AND NOT EXISTS (SELECT FROM pg_attribute AS v WHERE v.attrelid = view_oid AND v.attname = a.attname)
+        AND NOT EXISTS (SELECT FROM lifecycle._view_renames(view_oid, target) AS r WHERE r.table_column = a.attname);
+    RETURN ARRAY(
+        SELECT lifecycle._step('rename column', format('view column %s.%I', view_oid, r.view_column),
+            format('ALTER VIEW %s RENAME COLUMN %I TO %I', view_oid, r.view_column, r.table_column),
+            format('ALTER VIEW %s RENAME COLUMN %I TO %I', view_oid, r.table_column, r.view_column))
+        FROM lifecycle._view_renames(view_oid, target) AS r
+    ) || lifecycle._step('replace view', 'view ' || view_oid,
+        CASE WHEN v_missing IS NOT NULL THEN format('CREATE OR REPLACE VIEW %s WITH (%s) AS SELECT %s, %s FROM %s AS t '
+            'WHERE t.%I IS NULL', view_oid, array_to_string(v_options, ', '), v_columns, v_missing, target, deleted_at)
+            WHEN v_options IS DISTINCT FROM (SELECT c.reloptions FROM pg_class AS c WHERE c.oid = view_oid)
+            THEN format('ALTER VIEW %s SET (security_invoker = true)', view_oid) END,
+        note => CASE WHEN v_missing IS NOT NULL THEN 'new columns at its end; a rollback leaves them in place' END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_view_steps(regclass, regclass, name, boolean) IS
+'The steps that give an active view the columns of its table, and security_invoker.';
+
+CREATE FUNCTION lifecycle._plan_sync_active_view(target regclass, path text) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_migrations constant bigint[] := lifecycle._open_migrations('soft_delete', target);
+    v_path text;
+    v_plan lifecycle.plan_step[];
+    v_steps lifecycle.plan_step[];
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
+    ORDER BY m.migration_id LIMIT 1;
+    v_path := coalesce(v_path, path);
+    SELECT array_agg(x.step) INTO v_plan FROM (
+        SELECT DISTINCT ON (t.tgfoid) lifecycle._sync_function_step(t.tgfoid, CASE WHEN w.name = 'soft_delete' THEN ''
+            ELSE 'SECURITY DEFINER ' END, lifecycle._soft_delete_body(w.template, target, v_columns.deleted_at,
+            v_columns.deletion_id, v_keys, v_path), v_owner) AS step
+        FROM (VALUES
+            ('aa_soft_delete', lifecycle._soft_delete_delete_template()),
+            ('zz_soft_delete_row', lifecycle._soft_delete_row_template()),
+            ('aa_soft_delete_begin', lifecycle._soft_delete_statement_template()),
+            ('soft_delete', lifecycle._soft_delete_view_template())
+        ) AS w (name, template)
+        JOIN pg_trigger AS t ON t.tgname = w.name AND (t.tgrelid = target
+            OR t.tgrelid IN (SELECT v FROM lifecycle._active_views(target) AS v) AND w.name = 'soft_delete')
+        ORDER BY t.tgfoid
+    ) AS x;
+    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
+    SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
+            CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()
+                ELSE lifecycle._soft_delete_rpc_template() END,
+            _plan_sync_active_view.target, v_columns.deleted_at, p.proargnames, v_keys, v_path), v_owner)
+            ORDER BY s.migration_id, s.step), '{}')
+    INTO v_steps
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    JOIN pg_proc AS p ON p.oid = (lifecycle._locate(s.object, s.address, m.origin)).object_id
+    WHERE s.migration_id = ANY (v_migrations) AND s.action = 'create function' AND s.status = 'done'
+        AND p.prorettype = 'jsonb'::regtype AND p.pronargs = cardinality(v_keys);
+    v_plan := v_plan || v_steps;
+    SELECT coalesce(array_agg(y.step), '{}') INTO v_steps
+    FROM lifecycle._active_views(target) AS v
+    CROSS JOIN LATERAL unnest(lifecycle._sync_view_steps(v, target, v_columns.deleted_at, NOT EXISTS (
+        SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = ANY (v_migrations)
+            AND s.action = 'adopt view' AND s.object = 'view ' || v))) AS x (number, stage, action, object, statement,
+        inverse, top_level, note)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._step(x.action, x.object, x.statement, x.inverse, note => x.note) AS step
+    ) AS y;
+    RETURN v_plan || v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_sync_active_view(regclass, text) IS 'The plan of sync_active_view.';
+
+CREATE FUNCTION lifecycle.sync_active_view(
+    target regclass,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('soft_delete', target,
+        lifecycle._plan_sync_active_view(target, sync_active_view.search_path), dry_run, expected_plan,
+        jsonb_build_object('sync', true), sync_active_view.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.sync_active_view(regclass, boolean, text, text) IS
+'Brings view, functions and triggers of a soft-deleted table up to date after ALTER TABLE: a new name or owner of the
+table, new or renamed columns. Everything is replaced in place: options, grants, comments and dependent views stay.
+rollback_soft_delete takes it back together with the rest.
+
+Arguments: target - the table; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - what triggers see, where the journal does not know.
+Returns: one row a step (lifecycle.step_result); skipped where nothing has changed.
+Errors: 55000 soft delete is not enabled; 42501 not the owner, or no administrator; 55P03 lock.
+Example: SELECT * FROM lifecycle.sync_active_view(''public.packages'');';
