@@ -130,3 +130,26 @@ def test_ordinary_writes(tables: Database) -> None:
         return undone(connection, "; ".join(f"UPDATE {relation} SET body = 'x' WHERE id = {i}" for i in range(1, 1001)))
 
     paired("1000 ordinary UPDATEs / on the raw table", writing("ours"), writing("raw"), goal="<= 1.10")
+
+
+def test_purge(tables: Database) -> None:
+    connection = tables.connect()
+    for relation in ("ours", "raw"):
+        run(
+            connection,
+            f"UPDATE {relation} SET deleted_at = now() - interval '1 year', deletion_id = 1 WHERE id % "
+            f"{ROWS // MARKED} = 0",
+        )
+        run(connection, f"VACUUM ANALYZE {relation}")
+    batch = (
+        "WITH b AS MATERIALIZED (SELECT id FROM raw WHERE deletion_id IS NOT NULL AND deleted_at < now() - interval "
+        "'90 days' "
+        "LIMIT 5000 FOR UPDATE SKIP LOCKED) DELETE FROM raw USING b WHERE raw.id = b.id"
+    )
+    paired(
+        "purge, 4 batches of 5000 rows / the loop by hand",
+        undone(connection, "; ".join(["SELECT lifecycle.purge_deleted_step('ours', '90 days')"] * 4)),
+        undone(connection, "; ".join([batch] * 4)),
+        goal="<= 1.11 (0.9 of its speed)",
+        rounds=5,
+    )
