@@ -210,6 +210,7 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),
+('_setting_definition', 'use'),
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),
@@ -606,11 +607,10 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_setting_value(lifecycle.setting_definition, text) IS
 'Raises 22023 for a value that a setting cannot have.';
 
-CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
+CREATE FUNCTION lifecycle._setting_definition(setting_name text) RETURNS lifecycle.setting_definition
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_definition lifecycle.setting_definition;
-    v_value text;
 BEGIN
     SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
     IF NOT FOUND THEN
@@ -619,6 +619,17 @@ BEGIN
             MESSAGE = format('there is no setting %L', setting_name),
             HINT = 'SELECT name FROM lifecycle.settings lists them.';
     END IF;
+    RETURN v_definition;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._setting_definition(text) IS 'The definition of a setting; raises 42704 without one.';
+
+CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_definition constant lifecycle.setting_definition := lifecycle._setting_definition(setting_name);
+    v_value text;
+BEGIN
     v_value := coalesce(
         nullif(current_setting('lifecycle.' || setting_name, true), ''),
         (SELECT v.value FROM lifecycle.setting_value AS v WHERE v.name = setting_name),
@@ -641,15 +652,8 @@ Example: SELECT lifecycle.setting(''lock_timeout'');';
 CREATE FUNCTION lifecycle.set_setting(setting_name text, setting_value text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_definition lifecycle.setting_definition;
+    v_definition constant lifecycle.setting_definition := lifecycle._setting_definition(setting_name);
 BEGIN
-    SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no setting %L', setting_name),
-            HINT = 'SELECT name FROM lifecycle.settings lists them.';
-    END IF;
     IF setting_value IS NULL THEN
         DELETE FROM lifecycle.setting_value AS v WHERE v.name = setting_name;
         RETURN v_definition.default_value;
@@ -2771,19 +2775,21 @@ COMMENT ON FUNCTION lifecycle._settle_top_level(lifecycle.migration_step) IS
 'Marks a top-level step done when what it makes is there; else returns what is missing.';
 
 -- source: sql/core/_raise_failures.sql
--- A scheduled call that swallows failures looks successful for ever.
-CREATE FUNCTION lifecycle._raise_failures(failures text[]) RETURNS void
+-- A scheduled call that swallows failures looks successful for ever: work that isolates its items ends with this.
+CREATE FUNCTION lifecycle._raise_failures(failures text[], message text, hint text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF cardinality(failures) > 0 THEN
         RAISE EXCEPTION USING
-            MESSAGE = format('%s of the pending migrations could not go on', cardinality(failures)),
+            ERRCODE = 'raise_exception',
+            MESSAGE = format(message, cardinality(failures)),
             DETAIL = array_to_string(failures, E'\n'),
-            HINT = 'What was done is committed. SELECT * FROM lifecycle.pending_steps() shows what is left.';
+            HINT = hint;
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._raise_failures(text[]) IS 'Raises P0001 with the list when there is one.';
+COMMENT ON FUNCTION lifecycle._raise_failures(text[], text, text) IS
+'Raises P0001 with the list, when there is one; message holds %s for its length.';
 
 -- source: sql/core/run_pending.sql
 -- The next open step that the caller may run, of a migration that has not failed in this call.
@@ -2878,7 +2884,8 @@ BEGIN
             v_failures := pg_catalog.array_append(v_failures, v_failure);
         END IF;
     END LOOP;
-    PERFORM lifecycle._raise_failures(v_failures);
+    PERFORM lifecycle._raise_failures(v_failures, '%s of the pending migrations could not go on',
+        'What was done is committed. SELECT * FROM lifecycle.pending_steps() shows what is left.');
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.run_pending(bigint) IS
@@ -10058,7 +10065,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_refresh_item', 'use'),
 ('_refresh_row', 'use'),
 ('_lock_refresh_run', 'use'),
-('_raise_refresh_failures', 'use'),
+('_raise_failures', 'use'),
 ('_execute', 'use'),
 ('_lock_wait', 'use'),
 ('_lock_holders', 'use'),
@@ -10425,20 +10432,6 @@ Errors: none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
 
 -- source: sql/matview/refresh_materialized_views.sql
-CREATE FUNCTION lifecycle._raise_refresh_failures(failures text[]) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF cardinality(failures) > 0 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'raise_exception',
-            MESSAGE = format('%s materialized views were not refreshed', cardinality(failures)),
-            DETAIL = array_to_string(failures, E'\n'),
-            HINT = 'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._raise_refresh_failures(text[]) IS 'Raises P0001 with the list when there is one.';
-
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
 -- each transaction; a run that finds it taken leaves the rest to the one that took it.
 CREATE PROCEDURE lifecycle.refresh_materialized_views(
@@ -10465,7 +10458,8 @@ BEGIN
                 v_result.note)));
         END IF;
     END LOOP;
-    PERFORM lifecycle._raise_refresh_failures(v_failures);
+    PERFORM lifecycle._raise_failures(v_failures, '%s materialized views were not refreshed',
+        'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.');
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, text) IS

@@ -28,6 +28,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._assert_plan(plan lifecycle.
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._number(plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._name(parts text[], suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._setting_definition(setting_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.setting(setting_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.set_setting(setting_name text, setting_value text);
 ALTER EXTENSION pg_lifecycle ADD VIEW lifecycle.settings;
@@ -113,7 +114,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_is_busy(step life
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_stands(object text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_result(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._settle_top_level(step lifecycle.migration_step);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_failures(failures text[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_failures(failures text[], message text, hint text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_pending(migration_id bigint, passed_over bigint[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_stage(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_stage(step lifecycle.migration_step);
@@ -390,7 +391,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_view(view oid, conc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_refresh_run();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_item(item lifecycle.refresh_item, stale oid[], concurrent boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.refresh_all_materialized_views(schemas name[], concurrent boolean, search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_refresh_failures(failures text[]);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.refresh_materialized_views(schemas name[], concurrent boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.refresh_materialized_view(target regclass, concurrent boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_sources(sources jsonb);

@@ -90,7 +90,8 @@ BEGIN
             v_failures := pg_catalog.array_append(v_failures, v_failure);
         END IF;
     END LOOP;
-    PERFORM lifecycle._raise_failures(v_failures);
+    PERFORM lifecycle._raise_failures(v_failures, '%s of the pending migrations could not go on',
+        'What was done is committed. SELECT * FROM lifecycle.pending_steps() shows what is left.');
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.run_pending(bigint) IS

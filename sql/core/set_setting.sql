@@ -1,15 +1,8 @@
 CREATE FUNCTION lifecycle.set_setting(setting_name text, setting_value text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_definition lifecycle.setting_definition;
+    v_definition constant lifecycle.setting_definition := lifecycle._setting_definition(setting_name);
 BEGIN
-    SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no setting %L', setting_name),
-            HINT = 'SELECT name FROM lifecycle.settings lists them.';
-    END IF;
     IF setting_value IS NULL THEN
         DELETE FROM lifecycle.setting_value AS v WHERE v.name = setting_name;
         RETURN v_definition.default_value;

@@ -17,11 +17,10 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_setting_value(lifecycle.setting_definition, text) IS
 'Raises 22023 for a value that a setting cannot have.';
 
-CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
+CREATE FUNCTION lifecycle._setting_definition(setting_name text) RETURNS lifecycle.setting_definition
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_definition lifecycle.setting_definition;
-    v_value text;
 BEGIN
     SELECT d.* INTO v_definition FROM lifecycle.setting_definition AS d WHERE d.name = setting_name;
     IF NOT FOUND THEN
@@ -30,6 +29,17 @@ BEGIN
             MESSAGE = format('there is no setting %L', setting_name),
             HINT = 'SELECT name FROM lifecycle.settings lists them.';
     END IF;
+    RETURN v_definition;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._setting_definition(text) IS 'The definition of a setting; raises 42704 without one.';
+
+CREATE FUNCTION lifecycle.setting(setting_name text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_definition constant lifecycle.setting_definition := lifecycle._setting_definition(setting_name);
+    v_value text;
+BEGIN
     v_value := coalesce(
         nullif(current_setting('lifecycle.' || setting_name, true), ''),
         (SELECT v.value FROM lifecycle.setting_value AS v WHERE v.name = setting_name),

@@ -133,6 +133,7 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('setting', 'use'),
+('_setting_definition', 'use'),
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),

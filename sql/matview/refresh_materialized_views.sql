@@ -1,17 +1,3 @@
-CREATE FUNCTION lifecycle._raise_refresh_failures(failures text[]) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF cardinality(failures) > 0 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'raise_exception',
-            MESSAGE = format('%s materialized views were not refreshed', cardinality(failures)),
-            DETAIL = array_to_string(failures, E'\n'),
-            HINT = 'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._raise_refresh_failures(text[]) IS 'Raises P0001 with the list when there is one.';
-
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
 -- each transaction; a run that finds it taken leaves the rest to the one that took it.
 CREATE PROCEDURE lifecycle.refresh_materialized_views(
@@ -38,7 +24,8 @@ BEGIN
                 v_result.note)));
         END IF;
     END LOOP;
-    PERFORM lifecycle._raise_refresh_failures(v_failures);
+    PERFORM lifecycle._raise_failures(v_failures, '%s materialized views were not refreshed',
+        'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.');
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, text) IS

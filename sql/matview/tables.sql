@@ -58,7 +58,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_refresh_item', 'use'),
 ('_refresh_row', 'use'),
 ('_lock_refresh_run', 'use'),
-('_raise_refresh_failures', 'use'),
+('_raise_failures', 'use'),
 ('_execute', 'use'),
 ('_lock_wait', 'use'),
 ('_lock_holders', 'use'),
