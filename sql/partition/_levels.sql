@@ -1,3 +1,19 @@
+-- Levels are passed as one jsonb array, whatever it was put together from: by_list('a') || by_range('b', '1 day'), JSON
+-- of an RPC, to_jsonb(ARRAY[...]); inside they are an array of their own.
+CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN jsonb_typeof(levels) IS NULL THEN NULL
+        WHEN jsonb_typeof(levels) = 'array' THEN ARRAY(
+            SELECT l.level
+            FROM jsonb_array_elements(levels) WITH ORDINALITY AS e (element, place)
+            CROSS JOIN LATERAL unnest(lifecycle._levels(e.element)) WITH ORDINALITY AS l (level, place)
+            ORDER BY e.place, l.place)
+        ELSE ARRAY[levels]
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._levels(jsonb) IS 'Levels, one an element, of a jsonb array or of a single level.';
+
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -20,7 +36,7 @@ DECLARE
 BEGIN
     IF coalesce(cardinality(levels), 0) = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no level was given',
-            HINT = 'For example levels => ARRAY[lifecycle.by_range(''created_at'', ''1 month'')].';
+            HINT = 'For example levels => lifecycle.by_range(''created_at'', ''1 month'').';
     END IF;
     FOREACH v_level IN ARRAY levels LOOP
         v_type := lifecycle._level_type(model, v_level);

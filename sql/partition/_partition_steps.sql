@@ -94,7 +94,8 @@ CREATE FUNCTION lifecycle._partition_steps(
     bounds text,
     note text,
     parent text DEFAULT NULL,
-    partition_by text DEFAULT NULL
+    partition_by text DEFAULT NULL,
+    is_captured boolean DEFAULT true
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_model constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = model);
@@ -134,8 +135,10 @@ BEGIN
     RETURN v_plan || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
-        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition);
+        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition)
+        -- No write can come between ATTACH and the triggers: they are of one transaction.
+        || CASE WHEN is_captured THEN lifecycle._capture_partition_steps(model, partition) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text) IS
+COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text, boolean) IS
 'The steps that make a partition like a model, its parent or what stands above it, and attach it.';

@@ -53,7 +53,7 @@ BEGIN
             v_ends.upper_end, options ->> 'name_format'), false, (v_ends.lower_end).literal);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
                 format('FOR VALUES FROM (%s) TO (%s)', (v_ends.lower_end).literal, (v_ends.upper_end).literal), NULL,
-                parent, lifecycle._partition_by(levels[2:]))
+                parent, lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
     RETURN v_plan;
@@ -92,7 +92,8 @@ BEGIN
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
         options ? 'partition_name', v_literals);
     RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
-            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]))
+            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]),
+            NOT options ? 'uncaptured')
         || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path[2:], options - 'partition_name');
 END
 $fn$;
@@ -122,7 +123,7 @@ BEGIN
             'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
                 format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', v_modulus, v_remainder), NULL, parent,
-                lifecycle._partition_by(levels[2:]))
+                lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
     RETURN v_plan;

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION lifecycle._policies() IS 'The policies whose table stands, w
 CREATE FUNCTION lifecycle._policy_of(
     relation regclass, OUT root oid, OUT policy lifecycle.partition_policy, OUT levels jsonb[]
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT p.relation, p.policy, ((p.policy).levels)[a.depth:]
+    SELECT p.relation, p.policy, (ARRAY(SELECT jsonb_array_elements((p.policy).levels)))[a.depth:]
     FROM (
         SELECT h.relid, h.place AS depth FROM pg_partition_ancestors(relation) WITH ORDINALITY AS h (relid, place)
         UNION
@@ -36,7 +36,8 @@ RETURNS TABLE (
     WITH RECURSIVE policy AS MATERIALIZED (
         SELECT p.* FROM lifecycle._policies() AS p
     ), tree AS (
-        SELECT p.relation AS root, p.relation, (p.policy).levels AS levels, p.policy FROM policy AS p
+        SELECT p.relation AS root, p.relation, ARRAY(SELECT jsonb_array_elements((p.policy).levels)) AS levels, p.policy
+        FROM policy AS p
         UNION ALL
         SELECT t.root, i.inhrelid, t.levels[2:], t.policy
         FROM tree AS t

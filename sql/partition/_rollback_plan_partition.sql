@@ -43,8 +43,10 @@ BEGIN
     END IF;
     RETURN ARRAY(
         SELECT CASE
-            WHEN v_full ? p.object AND v_choice = 'keep' THEN
-                lifecycle._step(p.action, p.object, NULL, note => format('stays, it holds %s', v_full ->> p.object))
+            -- The partition, and what makes it known to a capture.
+            WHEN v_full ? regexp_replace(p.object, '^capture partition', 'table') AND v_choice = 'keep' THEN
+                lifecycle._step(p.action, p.object, NULL, note => format('stays, it holds %s',
+                    v_full ->> regexp_replace(p.object, '^capture partition', 'table')))
             WHEN p.action = 'undo attach partition' AND p.statement IS NOT NULL AND NOT EXISTS (
                 SELECT FROM pg_inherits AS i WHERE i.inhrelid = (lifecycle._address(p.object)).object_id
             ) THEN lifecycle._step(p.action, p.object, NULL, note => 'is detached already')

@@ -78,7 +78,7 @@ COMMENT ON FUNCTION lifecycle._plan_partitioned_table(regclass, jsonb[], text) I
 
 CREATE FUNCTION lifecycle.create_partitioned_table(
     source regclass,
-    levels jsonb[],
+    levels jsonb,
     table_name name DEFAULT NULL,
     premake integer DEFAULT 6,
     retention text DEFAULT NULL,
@@ -93,27 +93,28 @@ DECLARE
     v_name constant text := format('%s.%I', v_source.relnamespace::regnamespace,
         coalesce(table_name, lifecycle._name(ARRAY[v_source.relname::text], 'partitioned')));
     v_standing constant regclass := to_regclass(v_name);
+    v_levels constant jsonb[] := lifecycle._levels(levels);
     v_plan lifecycle.plan_step[];
 BEGIN
     PERFORM lifecycle._require_table(source);
     PERFORM lifecycle._require_owner(source);
-    PERFORM lifecycle._require_levels(source, levels);
+    PERFORM lifecycle._require_levels(source, v_levels);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
     IF v_standing IS NULL THEN
-        v_plan := lifecycle._plan_partitioned_table(source, levels, v_name);
+        v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);
     ELSIF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_standing) = 'p' THEN
-        PERFORM lifecycle._require_same_levels(v_standing, levels);
+        PERFORM lifecycle._require_same_levels(v_standing, v_levels);
         v_plan := ARRAY[lifecycle._step('create table', 'table ' || v_name, NULL, note => 'stands already')];
     ELSE
         RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('%s exists already', v_name),
             HINT = 'Choose another table_name.';
     END IF;
-    v_plan := v_plan || lifecycle._policy_step(v_name, levels, premake, retention, create_partitioned_table.time_zone,
-            create_partitioned_table.name_format,
+    v_plan := v_plan || lifecycle._policy_step(v_name, to_jsonb(v_levels), premake, retention,
+            create_partitioned_table.time_zone, create_partitioned_table.name_format,
             (SELECT p.policy FROM lifecycle._policies() AS p WHERE p.relation = v_standing::oid));
     IF v_standing IS NULL THEN
-        v_plan := v_plan || lifecycle._plan_level(source, v_name, NULL, levels, '{}', jsonb_strip_nulls(
-            jsonb_build_object('premake', premake, 'time_zone', create_partitioned_table.time_zone,
+        v_plan := v_plan || lifecycle._plan_level(source, v_name, NULL, v_levels, '{}', jsonb_strip_nulls(
+            jsonb_build_object('premake', premake, 'uncaptured', true, 'time_zone', create_partitioned_table.time_zone,
                 'name_format', create_partitioned_table.name_format)));
     END IF;
     PERFORM lifecycle._lock(ARRAY[source], 'SHARE UPDATE EXCLUSIVE', dry_run, ARRAY(
@@ -125,13 +126,13 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_partitioned_table(
-    regclass, jsonb[], name, integer, text, text, text, boolean, text, text
+    regclass, jsonb, name, integer, text, text, text, boolean, text, text
 ) IS
 'Makes an empty partitioned table like another table, of any number of levels, with its policy and, as far as no LIST
 level stands before them, the partitions of the present and ahead. No rows are moved.
 
 Arguments: source - the table whose columns, defaults, constraints, indexes, foreign keys, owner, grants and row
-security it gets; levels - from the top, as lifecycle.by_list, by_range and by_hash write them; table_name - default
+security it gets; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; table_name - default
 <source>_partitioned, in the schema of the source; premake, retention, time_zone, name_format - as in
 lifecycle.manage_partitions; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.
@@ -139,4 +140,4 @@ Returns: one row a step (lifecycle.step_result). A primary key that lacks the ke
 note says so.
 Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
-    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
+    lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''));';

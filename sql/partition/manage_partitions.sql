@@ -44,12 +44,12 @@ COMMENT ON FUNCTION lifecycle._set_span(regclass, lifecycle.range_key, text) IS
 'How much the newest partition holds: months, days, seconds, or a width; NULL without one.';
 
 CREATE FUNCTION lifecycle._policy_step(
-    parent text, levels jsonb[], premake integer, retention text, time_zone text, name_format text,
+    parent text, levels jsonb, premake integer, retention text, time_zone text, name_format text,
     standing lifecycle.partition_policy
 ) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant text := 'levels, premake, retention, time_zone, name_format';
-    v_wanted constant text := format('%L::jsonb[], %s, %L, %L, %L', levels, premake, retention, time_zone, name_format);
+    v_wanted constant text := format('%L::jsonb, %s, %L, %L, %L', levels, premake, retention, time_zone, name_format);
     v_object constant text := 'partition policy of ' || parent;
 BEGIN
     IF standing.policy_id IS NULL THEN
@@ -66,12 +66,12 @@ BEGIN
         format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
             v_wanted, standing.policy_id),
         format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
-            format('%L::jsonb[], %s, %L, %L, %L', standing.levels, standing.premake, standing.retention,
+            format('%L::jsonb, %s, %L, %L, %L', standing.levels, standing.premake, standing.retention,
                 standing.time_zone, standing.name_format), standing.policy_id));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._policy_step(
-    text, jsonb[], integer, text, text, text, lifecycle.partition_policy
+    text, jsonb, integer, text, text, text, lifecycle.partition_policy
 ) IS 'The step that writes or changes a policy.';
 
 -- The levels asked for must be those that stand.
@@ -111,7 +111,7 @@ CREATE FUNCTION lifecycle.manage_partitions(
     retention text DEFAULT NULL,
     time_zone text DEFAULT NULL,
     name_format text DEFAULT NULL,
-    levels jsonb[] DEFAULT NULL,
+    levels jsonb DEFAULT NULL,
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -120,7 +120,7 @@ DECLARE
     v_standing constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
         WHERE p.relation = parent::oid);
     v_zone text := manage_partitions.time_zone;
-    v_levels jsonb[] := levels;
+    v_levels jsonb[] := lifecycle._levels(levels);
     v_key lifecycle.range_key;
     v_last jsonb;
 BEGIN
@@ -129,8 +129,8 @@ BEGIN
     v_zone := coalesce(v_zone, v_standing.time_zone, lifecycle._set_zone(parent));
     IF v_levels IS NULL THEN
         v_key := lifecycle._range_key(parent);
-        v_levels := ARRAY[lifecycle.by_range(v_key.column_name,
-            coalesce(every, lifecycle._set_span(parent, v_key, v_zone)))];
+        v_levels := lifecycle._levels(lifecycle.by_range(v_key.column_name,
+            coalesce(every, lifecycle._set_span(parent, v_key, v_zone))));
     END IF;
     PERFORM lifecycle._require_levels(parent, v_levels);
     PERFORM lifecycle._require_same_levels(parent, v_levels);
@@ -148,12 +148,12 @@ BEGIN
         PERFORM lifecycle._lock_target(parent);
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._apply('partition', parent, ARRAY[lifecycle._policy_step(parent::text,
-            v_levels, premake, retention, v_zone, manage_partitions.name_format, v_standing)],
+            to_jsonb(v_levels), premake, retention, v_zone, manage_partitions.name_format, v_standing)],
         dry_run, expected_plan, jsonb_build_object('policy', true, 'time_zone', v_zone), manage_partitions.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.manage_partitions(
-    regclass, text, integer, text, text, text, jsonb[], boolean, text, text
+    regclass, text, integer, text, text, text, jsonb, boolean, text, text
 ) IS
 'Stores how a partitioned table is kept ahead: a table made by hand or by another tool as well as one of ours; its
 partitions, bounds and names stay. lifecycle.ensure_future_partitions does what the policy says, for every RANGE table
@@ -164,7 +164,8 @@ its width for numbers; default that of the newest partition; premake - how many 
 for how long partitions are kept, with a unit; default for ever; time_zone - in which days and months begin, for
 timestamptz and uuid keys; default the one in which the bounds are midnights; name_format - of new names behind that of
 the parent, as to_char has it (''_YYYY_MM''); default the style of the siblings; levels - all levels from this table
-downwards, as lifecycle.by_list, by_range and by_hash write them, instead of every; dry_run - only show the plan;
+downwards, as lifecycle.by_list || by_range || by_hash
+write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as

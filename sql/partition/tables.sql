@@ -3,7 +3,7 @@ CREATE TABLE lifecycle.partition_policy (
     policy_id bigint GENERATED ALWAYS AS IDENTITY,
     parent text NOT NULL,
     parent_oid oid NOT NULL,
-    levels jsonb[] NOT NULL,
+    levels jsonb NOT NULL,
     premake integer NOT NULL,
     retention text,
     time_zone text NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE lifecycle.partition_policy (
     managed_by name NOT NULL DEFAULT current_user,
     CONSTRAINT partition_policy_pkey PRIMARY KEY (policy_id),
     CONSTRAINT partition_policy_parent_key UNIQUE (parent_oid, origin),
-    CONSTRAINT partition_policy_levels_check CHECK (cardinality(levels) > 0),
+    CONSTRAINT partition_policy_levels_check CHECK (jsonb_typeof(levels) = 'array'),
     CONSTRAINT partition_policy_premake_check CHECK (premake BETWEEN 0 AND 1000)
 );
 COMMENT ON TABLE lifecycle.partition_policy IS

@@ -15,7 +15,7 @@ INSERT INTO public.t VALUES (1, 'x'), (2, 'y'), (3, 'z');
 CREATE TABLE public.u (id bigint PRIMARY KEY);
 CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.l (k text) PARTITION BY LIST (k);
-SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);
+SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'));
 CREATE TABLE public.loose (at date NOT NULL);
 CREATE TABLE public.q (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');

@@ -115,12 +115,12 @@ CHANGES = [
     (
         "partitioned table",
         TABLE,
-        "lifecycle.create_partitioned_table('public.t', ARRAY[lifecycle.by_list('name'), lifecycle.by_hash('id', 2)]",
+        "lifecycle.create_partitioned_table('public.t', lifecycle.by_list('name') || lifecycle.by_hash('id', 2)",
     ),
     (
         "partitioned table by time",
         TABLE,
-        "lifecycle.create_partitioned_table('public.t', ARRAY[lifecycle.by_range('deleted_at', '1 day')], 'by day'",
+        "lifecycle.create_partitioned_table('public.t', lifecycle.by_range('deleted_at', '1 day'), 'by day'",
     ),
     (
         "attach",
@@ -129,7 +129,7 @@ CHANGES = [
     ),
     (
         "subtree",
-        LISTED + "SELECT lifecycle.manage_partitions('public.l', levels => ARRAY[lifecycle.by_list('k')]);",
+        LISTED + "SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'));",
         "lifecycle.precreate_partitions('public.l', '[\"x\"]'",
     ),
     (

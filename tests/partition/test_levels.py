@@ -19,7 +19,7 @@ ALTER TABLE public.obs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY everything ON public.obs USING (true);
 """
 BY_MONTH = "lifecycle.by_range('created_at', '1 month')"
-LEVELS = f"ARRAY[lifecycle.by_list('program_id'), lifecycle.by_list('site_id'), {BY_MONTH}]"
+LEVELS = f"lifecycle.by_list('program_id') || lifecycle.by_list('site_id') || {BY_MONTH}"
 ROW = f"INSERT INTO public.program VALUES ('{A}');" + (
     f"INSERT INTO public.obs_partitioned (program_id, site_id) VALUES ('{A}', '{B}')"
 )
@@ -108,8 +108,8 @@ def test_a_hash_level_above_and_below(database):
     database.execute("SET timezone = 'UTC';" + SOURCE)
     make(
         database,
-        "ARRAY[lifecycle.by_hash('program_id', 2), lifecycle.by_range('created_at', '1 year'),"
-        " lifecycle.by_hash('site_id', 3)]",
+        "lifecycle.by_hash('program_id', 2) || lifecycle.by_range('created_at', '1 year')"
+        " || lifecycle.by_hash('site_id', 3)",
         table_name="obs_by_submission",
         premake=0,
     )
@@ -165,11 +165,13 @@ def test_what_it_refuses(observations):
     with refused("55000", "has no policy"):
         precreate(observations, ["a"], root="public.loose")
     for levels, code in [
-        ("ARRAY[lifecycle.by_list('color')]", "42703"),
-        ("ARRAY[]::jsonb[]", "22023"),
-        ("ARRAY[lifecycle.by_hash('id', 0)]", "22023"),
-        ('ARRAY[\'{"method": "round", "column": "id"}\'::jsonb]', "22023"),
-        ("ARRAY[lifecycle.by_range('created_at', '30')]", "22023"),
+        ("lifecycle.by_list('color')", "42703"),
+        ("'[]'::jsonb", "22023"),
+        ("NULL", "22023"),
+        ("'7'::jsonb", "42703"),
+        ("lifecycle.by_hash('id', 0)", "22023"),
+        ('\'{"method": "round", "column": "id"}\'::jsonb', "22023"),
+        ("lifecycle.by_range('created_at', '30')", "22023"),
     ]:
         with refused(code):
             make(observations, levels, table_name="other")
@@ -182,5 +184,5 @@ def test_levels_must_be_those_that_stand(observations):
         rows(
             observations,
             "SELECT * FROM lifecycle.manage_partitions('public.obs_partitioned',"
-            " levels => ARRAY[lifecycle.by_list('site_id')])",
+            " levels => lifecycle.by_list('site_id'))",
         )

@@ -165,7 +165,7 @@ def test_a_policy_of_others_does_not_bind(database, roles):
     with database.connect(user=alice) as connection:
         connection.execute(
             "INSERT INTO lifecycle.partition_policy (parent, parent_oid, levels, premake, time_zone) SELECT 'public.m',"
-            " 'public.m'::regclass, ARRAY[lifecycle.by_range('at', '1 day')], 900, 'UTC'"
+            " 'public.m'::regclass, lifecycle.by_range('at', '1 day'), 900, 'UTC'"
         )
     assert ensure(database) == []
 
