@@ -6966,7 +6966,7 @@ CREATE TABLE lifecycle.partition_policy (
     policy_id bigint GENERATED ALWAYS AS IDENTITY,
     parent text NOT NULL,
     parent_oid oid NOT NULL,
-    levels jsonb[] NOT NULL,
+    levels jsonb NOT NULL,
     premake integer NOT NULL,
     retention text,
     time_zone text NOT NULL,
@@ -6976,7 +6976,7 @@ CREATE TABLE lifecycle.partition_policy (
     managed_by name NOT NULL DEFAULT current_user,
     CONSTRAINT partition_policy_pkey PRIMARY KEY (policy_id),
     CONSTRAINT partition_policy_parent_key UNIQUE (parent_oid, origin),
-    CONSTRAINT partition_policy_levels_check CHECK (cardinality(levels) > 0),
+    CONSTRAINT partition_policy_levels_check CHECK (jsonb_typeof(levels) = 'array'),
     CONSTRAINT partition_policy_premake_check CHECK (premake BETWEEN 0 AND 1000)
 );
 COMMENT ON TABLE lifecycle.partition_policy IS
@@ -7535,7 +7535,8 @@ CREATE FUNCTION lifecycle._partition_steps(
     bounds text,
     note text,
     parent text DEFAULT NULL,
-    partition_by text DEFAULT NULL
+    partition_by text DEFAULT NULL,
+    is_captured boolean DEFAULT true
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_model constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = model);
@@ -7575,10 +7576,12 @@ BEGIN
     RETURN v_plan || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
-        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition);
+        || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition)
+        -- No write can come between ATTACH and the triggers: they are of one transaction.
+        || CASE WHEN is_captured THEN lifecycle._capture_partition_steps(model, partition) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text) IS
+COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, text, text, boolean) IS
 'The steps that make a partition like a model, its parent or what stands above it, and attach it.';
 
 -- source: sql/partition/_lock_attach.sql
@@ -7612,6 +7615,22 @@ COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
 
 -- source: sql/partition/_levels.sql
+-- Levels are passed as one jsonb array, whatever it was put together from: by_list('a') || by_range('b', '1 day'), JSON
+-- of an RPC, to_jsonb(ARRAY[...]); inside they are an array of their own.
+CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN jsonb_typeof(levels) IS NULL THEN NULL
+        WHEN jsonb_typeof(levels) = 'array' THEN ARRAY(
+            SELECT l.level
+            FROM jsonb_array_elements(levels) WITH ORDINALITY AS e (element, place)
+            CROSS JOIN LATERAL unnest(lifecycle._levels(e.element)) WITH ORDINALITY AS l (level, place)
+            ORDER BY e.place, l.place)
+        ELSE ARRAY[levels]
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._levels(jsonb) IS 'Levels, one an element, of a jsonb array or of a single level.';
+
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -7634,7 +7653,7 @@ DECLARE
 BEGIN
     IF coalesce(cardinality(levels), 0) = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no level was given',
-            HINT = 'For example levels => ARRAY[lifecycle.by_range(''created_at'', ''1 month'')].';
+            HINT = 'For example levels => lifecycle.by_range(''created_at'', ''1 month'').';
     END IF;
     FOREACH v_level IN ARRAY levels LOOP
         v_type := lifecycle._level_type(model, v_level);
@@ -7942,7 +7961,7 @@ BEGIN
             v_ends.upper_end, options ->> 'name_format'), false, (v_ends.lower_end).literal);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
                 format('FOR VALUES FROM (%s) TO (%s)', (v_ends.lower_end).literal, (v_ends.upper_end).literal), NULL,
-                parent, lifecycle._partition_by(levels[2:]))
+                parent, lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
     RETURN v_plan;
@@ -7981,7 +8000,8 @@ BEGIN
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
         options ? 'partition_name', v_literals);
     RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
-            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]))
+            format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]),
+            NOT options ? 'uncaptured')
         || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path[2:], options - 'partition_name');
 END
 $fn$;
@@ -8011,7 +8031,7 @@ BEGIN
             'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
                 format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', v_modulus, v_remainder), NULL, parent,
-                lifecycle._partition_by(levels[2:]))
+                lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
     RETURN v_plan;
@@ -8040,40 +8060,40 @@ values. Its model, whose rights and columns the new tables get, is the table or 
 -- source: sql/partition/by_list.sql
 CREATE FUNCTION lifecycle.by_list(column_name name) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT jsonb_build_object('method', 'list', 'column', column_name)
+    SELECT jsonb_build_array(jsonb_build_object('method', 'list', 'column', column_name))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_list(name) IS
-'A level of partitions: one partition a value.
+'A level of partitions: one partition a value. Levels are strung together with ||.
 
 Arguments: column_name - the key, of any type.
-Returns: {"method": "list", "column": ...}, as lifecycle.create_partitioned_table and manage_partitions take it.
+Returns: [{"method": "list", "column": ...}], as lifecycle.create_partitioned_table and manage_partitions take it.
 Errors: none.
-Example: SELECT lifecycle.by_list(''program_id'');';
+Example: SELECT lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month'');';
 
 -- source: sql/partition/by_range.sql
 CREATE FUNCTION lifecycle.by_range(column_name name, every text) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT jsonb_build_object('method', 'range', 'column', column_name, 'every', every)
+    SELECT jsonb_build_array(jsonb_build_object('method', 'range', 'column', column_name, 'every', every))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_range(name, text) IS
-'A level of partitions: one partition a span.
+'A level of partitions: one partition a span. Levels are strung together with ||.
 
 Arguments: column_name - the key: date, timestamp, timestamptz, uuid of version 7, smallint, integer, bigint, numeric;
 every - whole months and years, whole days, or an hour and more, with its unit; of numbers their width.
-Returns: {"method": "range", "column": ..., "every": ...}.
+Returns: [{"method": "range", "column": ..., "every": ...}].
 Errors: none here; the function that takes it raises 22023 for a span that does not fit to the type.
 Example: SELECT lifecycle.by_range(''created_at'', ''1 month'');';
 
 -- source: sql/partition/by_hash.sql
 CREATE FUNCTION lifecycle.by_hash(column_name name, modulus integer) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus)
+    SELECT jsonb_build_array(jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_hash(name, integer) IS
-'A level of partitions: rows spread over a fixed number of them.
+'A level of partitions: rows spread over a fixed number of them. Levels are strung together with ||.
 
 Arguments: column_name - the key, of any type that can be hashed; modulus - how many partitions.
-Returns: {"method": "hash", "column": ..., "modulus": ...}.
+Returns: [{"method": "hash", "column": ..., "modulus": ...}].
 Errors: none here; the function that takes it raises 22023 for a modulus below 1.
 Example: SELECT lifecycle.by_hash(''submission_id'', 16);';
 
@@ -8094,7 +8114,7 @@ COMMENT ON FUNCTION lifecycle._policies() IS 'The policies whose table stands, w
 CREATE FUNCTION lifecycle._policy_of(
     relation regclass, OUT root oid, OUT policy lifecycle.partition_policy, OUT levels jsonb[]
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT p.relation, p.policy, ((p.policy).levels)[a.depth:]
+    SELECT p.relation, p.policy, (ARRAY(SELECT jsonb_array_elements((p.policy).levels)))[a.depth:]
     FROM (
         SELECT h.relid, h.place AS depth FROM pg_partition_ancestors(relation) WITH ORDINALITY AS h (relid, place)
         UNION
@@ -8116,7 +8136,8 @@ RETURNS TABLE (
     WITH RECURSIVE policy AS MATERIALIZED (
         SELECT p.* FROM lifecycle._policies() AS p
     ), tree AS (
-        SELECT p.relation AS root, p.relation, (p.policy).levels AS levels, p.policy FROM policy AS p
+        SELECT p.relation AS root, p.relation, ARRAY(SELECT jsonb_array_elements((p.policy).levels)) AS levels, p.policy
+        FROM policy AS p
         UNION ALL
         SELECT t.root, i.inhrelid, t.levels[2:], t.policy
         FROM tree AS t
@@ -8566,7 +8587,7 @@ COMMENT ON FUNCTION lifecycle._plan_partitioned_table(regclass, jsonb[], text) I
 
 CREATE FUNCTION lifecycle.create_partitioned_table(
     source regclass,
-    levels jsonb[],
+    levels jsonb,
     table_name name DEFAULT NULL,
     premake integer DEFAULT 6,
     retention text DEFAULT NULL,
@@ -8581,27 +8602,28 @@ DECLARE
     v_name constant text := format('%s.%I', v_source.relnamespace::regnamespace,
         coalesce(table_name, lifecycle._name(ARRAY[v_source.relname::text], 'partitioned')));
     v_standing constant regclass := to_regclass(v_name);
+    v_levels constant jsonb[] := lifecycle._levels(levels);
     v_plan lifecycle.plan_step[];
 BEGIN
     PERFORM lifecycle._require_table(source);
     PERFORM lifecycle._require_owner(source);
-    PERFORM lifecycle._require_levels(source, levels);
+    PERFORM lifecycle._require_levels(source, v_levels);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
     IF v_standing IS NULL THEN
-        v_plan := lifecycle._plan_partitioned_table(source, levels, v_name);
+        v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);
     ELSIF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_standing) = 'p' THEN
-        PERFORM lifecycle._require_same_levels(v_standing, levels);
+        PERFORM lifecycle._require_same_levels(v_standing, v_levels);
         v_plan := ARRAY[lifecycle._step('create table', 'table ' || v_name, NULL, note => 'stands already')];
     ELSE
         RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('%s exists already', v_name),
             HINT = 'Choose another table_name.';
     END IF;
-    v_plan := v_plan || lifecycle._policy_step(v_name, levels, premake, retention, create_partitioned_table.time_zone,
-            create_partitioned_table.name_format,
+    v_plan := v_plan || lifecycle._policy_step(v_name, to_jsonb(v_levels), premake, retention,
+            create_partitioned_table.time_zone, create_partitioned_table.name_format,
             (SELECT p.policy FROM lifecycle._policies() AS p WHERE p.relation = v_standing::oid));
     IF v_standing IS NULL THEN
-        v_plan := v_plan || lifecycle._plan_level(source, v_name, NULL, levels, '{}', jsonb_strip_nulls(
-            jsonb_build_object('premake', premake, 'time_zone', create_partitioned_table.time_zone,
+        v_plan := v_plan || lifecycle._plan_level(source, v_name, NULL, v_levels, '{}', jsonb_strip_nulls(
+            jsonb_build_object('premake', premake, 'uncaptured', true, 'time_zone', create_partitioned_table.time_zone,
                 'name_format', create_partitioned_table.name_format)));
     END IF;
     PERFORM lifecycle._lock(ARRAY[source], 'SHARE UPDATE EXCLUSIVE', dry_run, ARRAY(
@@ -8613,13 +8635,13 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.create_partitioned_table(
-    regclass, jsonb[], name, integer, text, text, text, boolean, text, text
+    regclass, jsonb, name, integer, text, text, text, boolean, text, text
 ) IS
 'Makes an empty partitioned table like another table, of any number of levels, with its policy and, as far as no LIST
 level stands before them, the partitions of the present and ahead. No rows are moved.
 
 Arguments: source - the table whose columns, defaults, constraints, indexes, foreign keys, owner, grants and row
-security it gets; levels - from the top, as lifecycle.by_list, by_range and by_hash write them; table_name - default
+security it gets; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; table_name - default
 <source>_partitioned, in the schema of the source; premake, retention, time_zone, name_format - as in
 lifecycle.manage_partitions; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - not used by the statements.
@@ -8627,7 +8649,7 @@ Returns: one row a step (lifecycle.step_result). A primary key that lacks the ke
 note says so.
 Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
-    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
+    lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''));';
 
 -- source: sql/partition/manage_partitions.sql
 -- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
@@ -8676,12 +8698,12 @@ COMMENT ON FUNCTION lifecycle._set_span(regclass, lifecycle.range_key, text) IS
 'How much the newest partition holds: months, days, seconds, or a width; NULL without one.';
 
 CREATE FUNCTION lifecycle._policy_step(
-    parent text, levels jsonb[], premake integer, retention text, time_zone text, name_format text,
+    parent text, levels jsonb, premake integer, retention text, time_zone text, name_format text,
     standing lifecycle.partition_policy
 ) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant text := 'levels, premake, retention, time_zone, name_format';
-    v_wanted constant text := format('%L::jsonb[], %s, %L, %L, %L', levels, premake, retention, time_zone, name_format);
+    v_wanted constant text := format('%L::jsonb, %s, %L, %L, %L', levels, premake, retention, time_zone, name_format);
     v_object constant text := 'partition policy of ' || parent;
 BEGIN
     IF standing.policy_id IS NULL THEN
@@ -8698,12 +8720,12 @@ BEGIN
         format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
             v_wanted, standing.policy_id),
         format('UPDATE lifecycle.partition_policy SET (%s) = (%s) WHERE policy_id OPERATOR(pg_catalog.=) %s', v_row,
-            format('%L::jsonb[], %s, %L, %L, %L', standing.levels, standing.premake, standing.retention,
+            format('%L::jsonb, %s, %L, %L, %L', standing.levels, standing.premake, standing.retention,
                 standing.time_zone, standing.name_format), standing.policy_id));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._policy_step(
-    text, jsonb[], integer, text, text, text, lifecycle.partition_policy
+    text, jsonb, integer, text, text, text, lifecycle.partition_policy
 ) IS 'The step that writes or changes a policy.';
 
 -- The levels asked for must be those that stand.
@@ -8743,7 +8765,7 @@ CREATE FUNCTION lifecycle.manage_partitions(
     retention text DEFAULT NULL,
     time_zone text DEFAULT NULL,
     name_format text DEFAULT NULL,
-    levels jsonb[] DEFAULT NULL,
+    levels jsonb DEFAULT NULL,
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -8752,7 +8774,7 @@ DECLARE
     v_standing constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
         WHERE p.relation = parent::oid);
     v_zone text := manage_partitions.time_zone;
-    v_levels jsonb[] := levels;
+    v_levels jsonb[] := lifecycle._levels(levels);
     v_key lifecycle.range_key;
     v_last jsonb;
 BEGIN
@@ -8761,8 +8783,8 @@ BEGIN
     v_zone := coalesce(v_zone, v_standing.time_zone, lifecycle._set_zone(parent));
     IF v_levels IS NULL THEN
         v_key := lifecycle._range_key(parent);
-        v_levels := ARRAY[lifecycle.by_range(v_key.column_name,
-            coalesce(every, lifecycle._set_span(parent, v_key, v_zone)))];
+        v_levels := lifecycle._levels(lifecycle.by_range(v_key.column_name,
+            coalesce(every, lifecycle._set_span(parent, v_key, v_zone))));
     END IF;
     PERFORM lifecycle._require_levels(parent, v_levels);
     PERFORM lifecycle._require_same_levels(parent, v_levels);
@@ -8780,12 +8802,12 @@ BEGIN
         PERFORM lifecycle._lock_target(parent);
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._apply('partition', parent, ARRAY[lifecycle._policy_step(parent::text,
-            v_levels, premake, retention, v_zone, manage_partitions.name_format, v_standing)],
+            to_jsonb(v_levels), premake, retention, v_zone, manage_partitions.name_format, v_standing)],
         dry_run, expected_plan, jsonb_build_object('policy', true, 'time_zone', v_zone), manage_partitions.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.manage_partitions(
-    regclass, text, integer, text, text, text, jsonb[], boolean, text, text
+    regclass, text, integer, text, text, text, jsonb, boolean, text, text
 ) IS
 'Stores how a partitioned table is kept ahead: a table made by hand or by another tool as well as one of ours; its
 partitions, bounds and names stay. lifecycle.ensure_future_partitions does what the policy says, for every RANGE table
@@ -8796,7 +8818,8 @@ its width for numbers; default that of the newest partition; premake - how many 
 for how long partitions are kept, with a unit; default for ever; time_zone - in which days and months begin, for
 timestamptz and uuid keys; default the one in which the bounds are midnights; name_format - of new names behind that of
 the parent, as to_char has it (''_YYYY_MM''); default the style of the siblings; levels - all levels from this table
-downwards, as lifecycle.by_list, by_range and by_hash write them, instead of every; dry_run - only show the plan;
+downwards, as lifecycle.by_list || by_range || by_hash
+write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
@@ -9771,8 +9794,10 @@ BEGIN
     END IF;
     RETURN ARRAY(
         SELECT CASE
-            WHEN v_full ? p.object AND v_choice = 'keep' THEN
-                lifecycle._step(p.action, p.object, NULL, note => format('stays, it holds %s', v_full ->> p.object))
+            -- The partition, and what makes it known to a capture.
+            WHEN v_full ? regexp_replace(p.object, '^capture partition', 'table') AND v_choice = 'keep' THEN
+                lifecycle._step(p.action, p.object, NULL, note => format('stays, it holds %s',
+                    v_full ->> regexp_replace(p.object, '^capture partition', 'table')))
             WHEN p.action = 'undo attach partition' AND p.statement IS NOT NULL AND NOT EXISTS (
                 SELECT FROM pg_inherits AS i WHERE i.inhrelid = (lifecycle._address(p.object)).object_id
             ) THEN lifecycle._step(p.action, p.object, NULL, note => 'is detached already')

@@ -294,8 +294,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_policy(policy oid, par
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._storage_clauses(parent regclass, sibling oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_grants(parent regclass, partition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_replica_identity(parent regclass, sibling oid, partition text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_steps(model regclass, sibling oid, partition text, bounds text, note text, parent text, partition_by text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_steps(model regclass, sibling oid, partition text, bounds text, note text, parent text, partition_by text, is_captured boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels(levels jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_by(levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._level_type(model regclass, level jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_levels(model regclass, levels jsonb[]);
@@ -334,12 +335,12 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_list_partition(parent
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_hash_partitions(parent regclass, modulus integer, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitioned_indexes(source regclass, levels jsonb[], partitioned text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_partitioned_table(source regclass, levels jsonb[], partitioned text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_partitioned_table(source regclass, levels jsonb[], table_name name, premake integer, retention text, time_zone text, name_format text, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_partitioned_table(source regclass, levels jsonb, table_name name, premake integer, retention text, time_zone text, name_format text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_zone(parent regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_span(parent regclass, key lifecycle.range_key, time_zone text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._policy_step(parent text, levels jsonb[], premake integer, retention text, time_zone text, name_format text, standing lifecycle.partition_policy);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._policy_step(parent text, levels jsonb, premake integer, retention text, time_zone text, name_format text, standing lifecycle.partition_policy);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.manage_partitions(parent regclass, every text, premake integer, retention text, time_zone text, name_format text, levels jsonb[], dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.manage_partitions(parent regclass, every text, premake integer, retention text, time_zone text, name_format text, levels jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._path_values(levels jsonb[], path jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.precreate_partitions(root regclass, path jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_partition_policy(target regclass, partition_rows text, dry_run boolean, expected_plan text, search_path text);
