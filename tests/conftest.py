@@ -30,6 +30,7 @@ MARKERS = (
     "capture: which rows changed",
     "soft_delete: soft delete and restore",
     "partition: partition management",
+    "conversion: a live table becomes partitioned",
     "matview: materialized views",
     "privileges: who may do what",
     "concurrency: several sessions at once",

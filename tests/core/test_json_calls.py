@@ -123,6 +123,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "precreate_partitions": [{"root": "public.l", "path": ["b"]}],
     "preview_purge_deleted": [T, {**T, "older_than": "90 days"}],
     "purge_deleted_step": [{**T, "older_than": "90 days", "batch_size": 10}],
+    "pre_migration_check": [{**T, "levels": [{"method": "range", "column": "id", "every": "100"}]}],
     "prepare_uninstall": [{}, {"options": {"deleted_rows": "keep"}, "dry_run": True}],
     "refresh_all_materialized_views": [{}, {"schemas": ["public"]}],
     "rebuild_incremental_view": [{"target": "public.v"}],
