@@ -9924,6 +9924,648 @@ COMMENT ON VIEW lifecycle.v_partition_stats IS
 1024^3 bytes; share of its set in per cent), what the statistics say of its rows, and when it was vacuumed and analyzed.
 Example: SELECT * FROM lifecycle.v_partition_stats WHERE size_bytes > 1073741824 ORDER BY size_bytes DESC;';
 
+-- source: sql/conversion/_table_bindings.sql
+-- Whatever PostgreSQL binds to the number of a table and not to its name stays with the old table when names change
+-- hands. Own parts (indexes, constraints, triggers, policies, ...) are left out; what nobody thought of is not.
+CREATE FUNCTION lifecycle._table_dependents(target regclass)
+RETURNS TABLE (class_id oid, object_id oid, sub_id integer, by_row_type boolean) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT d.classid, d.objid, d.objsubid, bool_and(d.by_row_type)
+    FROM (
+        SELECT d.classid, d.objid, d.objsubid, false AS by_row_type FROM pg_depend AS d
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+        UNION ALL
+        SELECT d.classid, d.objid, d.objsubid, true
+        FROM pg_type AS t
+        LEFT JOIN pg_type AS a ON a.oid = t.typarray
+        JOIN pg_depend AS d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, a.oid)
+        WHERE t.typrelid = target AND (d.classid, d.objid) <> ('pg_type'::regclass, a.oid)
+    ) AS d
+    LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid AND d.objsubid = 0
+    LEFT JOIN pg_type AS t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+    LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+    LEFT JOIN pg_trigger AS g ON d.classid = 'pg_trigger'::regclass AND g.oid = d.objid
+    LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+    LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+    WHERE c.relkind IS DISTINCT FROM 'i' AND c.relkind IS DISTINCT FROM 't' AND c.relkind IS DISTINCT FROM 'S'
+        AND (d.classid, d.objid) <> ('pg_class'::regclass, target::oid) AND t.typrelid IS DISTINCT FROM target::oid
+        AND k.conrelid IS DISTINCT FROM target::oid AND k.contype IS DISTINCT FROM 'f'
+        AND g.tgrelid IS DISTINCT FROM target::oid AND g.tgisinternal IS DISTINCT FROM true
+        AND p.polrelid IS DISTINCT FROM target::oid AND f.adrelid IS DISTINCT FROM target::oid
+        AND d.classid NOT IN ('pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass)
+    GROUP BY d.classid, d.objid, d.objsubid
+$fn$;
+COMMENT ON FUNCTION lifecycle._table_dependents(regclass) IS
+'What depends on a table or on its row type and is neither a part of it nor a foreign key.';
+
+CREATE FUNCTION lifecycle._table_bindings(target regclass)
+RETURNS TABLE (kind text, class_id oid, object_id oid, identity text, owner oid, by_row_type boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT b.kind, b.class_id, b.object_id, i.type || ' ' || i.identity,
+        coalesce(c.relowner, p.proowner, o.relowner, y.typowner), d.by_row_type
+    FROM lifecycle._table_dependents(target) AS d
+    LEFT JOIN pg_rewrite AS r ON d.class_id = 'pg_rewrite'::regclass AND r.oid = d.object_id
+    LEFT JOIN pg_class AS v ON v.oid = r.ev_class
+    CROSS JOIN LATERAL (SELECT
+        CASE
+            WHEN r.oid IS NULL THEN CASE d.class_id WHEN 'pg_proc'::regclass THEN 'routine'
+                WHEN 'pg_policy'::regclass THEN 'policy' ELSE 'other' END
+            WHEN r.rulename <> '_RETURN' OR v.relkind NOT IN ('v', 'm') THEN 'rule'
+            WHEN v.relkind = 'm' THEN 'materialized view'
+            ELSE 'view'
+        END AS kind,
+        CASE WHEN r.rulename = '_RETURN' THEN 'pg_class'::regclass ELSE d.class_id END AS class_id,
+        CASE WHEN r.rulename = '_RETURN' THEN r.ev_class ELSE d.object_id END AS object_id,
+        CASE WHEN r.rulename = '_RETURN' THEN 0 ELSE d.sub_id END AS sub_id) AS b
+    CROSS JOIN LATERAL pg_identify_object(b.class_id, b.object_id, b.sub_id) AS i
+    LEFT JOIN pg_class AS c ON b.class_id = 'pg_class'::regclass AND c.oid = b.object_id
+    LEFT JOIN pg_proc AS p ON b.class_id = 'pg_proc'::regclass AND p.oid = b.object_id
+    LEFT JOIN pg_type AS y ON b.class_id = 'pg_type'::regclass AND y.oid = b.object_id
+    LEFT JOIN pg_policy AS l ON b.class_id = 'pg_policy'::regclass AND l.oid = b.object_id
+    LEFT JOIN pg_class AS o ON o.oid = coalesce(l.polrelid, r.ev_class)
+    WHERE i.identity IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._table_bindings(regclass) IS
+'What is bound to a table by its oid or row type: views, materialized views, rules, routines, policies of other tables,
+and other (columns, domains, casts, ...), with the owner.';
+
+-- source: sql/conversion/_check_conversion_table.sql
+-- The first questions of a conversion: may this table be one, and how would its rows be told apart?
+CREATE FUNCTION lifecycle._check_conversion_kind(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || target, f.finding, f.detail, f.remedy
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (
+        SELECT 'error', 'is partitioned already', NULL, NULL WHERE c.relkind = 'p'
+        UNION ALL
+        SELECT 'error', 'is no table', 'Only ordinary tables can be converted.', NULL WHERE c.relkind NOT IN ('r', 'p')
+        UNION ALL
+        SELECT 'error', 'is a system, extension or temporary relation', NULL, NULL
+        WHERE c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+                'lifecycle'::regnamespace)
+            OR c.relpersistence = 't'
+            OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                AND d.deptype = 'e')
+        UNION ALL
+        SELECT 'error', 'is unlogged', 'A crash empties it without any trigger.',
+            format('ALTER TABLE %s SET LOGGED', target)
+        WHERE c.relpersistence = 'u'
+        UNION ALL
+        SELECT 'error', CASE WHEN c.relispartition THEN 'is a partition' ELSE 'is part of a table inheritance' END,
+            CASE WHEN c.relispartition THEN 'lifecycle.split_partition divides a partition.' END, NULL
+        WHERE EXISTS (SELECT FROM pg_inherits AS i
+            WHERE i.inhrelid = c.oid OR i.inhparent = c.oid AND c.relkind <> 'p')
+        UNION ALL
+        SELECT 'error', 'is a typed table', 'A partitioned table of a type cannot have partitions like it.',
+            format('ALTER TABLE %s NOT OF', target)
+        WHERE c.reloftype <> 0
+        UNION ALL
+        SELECT 'error', 'belongs to another role', format('It belongs to %I, the caller is %I.',
+            pg_get_userbyid(c.relowner), current_user), NULL
+        WHERE NOT pg_has_role(current_user, c.relowner, 'USAGE')
+        UNION ALL
+        SELECT 'error', 'row security hides rows from the caller',
+            'The copy would have only the rows that the policies show.',
+            format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', target)
+        WHERE c.relkind = 'r' AND row_security_active(c.oid)
+        UNION ALL
+        SELECT 'warning', 'was never analyzed', 'Rows and times are guessed.', format('ANALYZE %s', target)
+        WHERE c.relkind = 'r' AND c.reltuples < 0
+    ) AS f (severity, finding, detail, remedy)
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_kind(regclass) IS
+'The findings of pre_migration_check about what kind of table it is, and whose.';
+
+CREATE FUNCTION lifecycle._check_conversion_identity(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN k.definition IS NULL THEN 'error' ELSE 'ok' END, 'table ' || target,
+        CASE WHEN k.definition IS NULL THEN 'has no key that tells its rows apart'
+            ELSE 'its rows are told apart by ' || k.definition END,
+        CASE WHEN k.definition IS NULL
+            THEN 'It takes a primary key, or a unique index on NOT NULL columns, neither partial nor deferrable.' END,
+        CASE WHEN k.definition IS NULL
+            THEN format('ALTER TABLE %s ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY', target) END
+    FROM (SELECT 1) AS one
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN i.indisprimary THEN 'the primary key' ELSE 'index ' || i.indexrelid::regclass END AS definition
+        FROM pg_index AS i
+        WHERE i.indrelid = target AND i.indisunique AND i.indisvalid AND i.indimmediate
+            AND i.indpred IS NULL AND i.indexprs IS NULL
+            AND NOT EXISTS (SELECT FROM unnest(i.indkey[:i.indnkeyatts - 1]) AS n (number)
+                JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = n.number WHERE NOT a.attnotnull)
+        ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
+    ) AS k ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_identity(regclass) IS
+'The finding of pre_migration_check about the key that rows are copied and compared by.';
+
+-- The columns that become partition keys. Counting the NULLs reads the table; where none can be, nothing is read.
+CREATE FUNCTION lifecycle._check_conversion_columns(target regclass, levels jsonb[], key_mode text)
+RETURNS SETOF lifecycle.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_level record;
+    v_nulls bigint := 0;
+    v_object text;
+BEGIN
+    FOR v_level IN
+        SELECT DISTINCT ON (a.attnum) l.level ->> 'method' AS method, a.attname, a.attnotnull, a.attgenerated,
+            a.atttypid::regtype AS type,
+            EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = target AND i.indisprimary
+                AND (key_mode <> 'leaf' OR a.attnum = ANY (i.indkey[:i.indnkeyatts - 1]))) AS in_key
+        FROM unnest(levels) AS l (level)
+        JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = l.level ->> 'column'
+            AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum, l.level ->> 'method' = 'range' DESC
+    LOOP
+        v_object := format('table column %s.%I', target, v_level.attname);
+        IF v_level.attgenerated <> '' THEN
+            RETURN NEXT ROW('error', v_object, 'is generated', 'A generated column cannot be a partition key.',
+                NULL)::lifecycle.finding;
+        END IF;
+        BEGIN
+            EXECUTE format('SELECT v.x FROM (VALUES (NULL::%s)) AS v (x) %s', v_level.type,
+                CASE v_level.method WHEN 'hash' THEN 'GROUP BY 1' ELSE 'ORDER BY 1' END);
+        EXCEPTION WHEN undefined_function THEN
+            RETURN NEXT ROW('error', v_object, format('type %s cannot be a partition key', v_level.type),
+                'It has no order.', NULL)::lifecycle.finding;
+        END;
+        IF NOT v_level.attnotnull THEN
+            EXECUTE format('SELECT count(*) FROM ONLY %s AS t WHERE t.%I IS NULL', target, v_level.attname)
+            INTO v_nulls;
+            RETURN NEXT ROW(
+                CASE WHEN v_nulls > 0 AND (v_level.in_key OR v_level.method = 'range') THEN 'error'
+                    WHEN v_level.in_key OR v_level.method = 'range' THEN 'warning' ELSE 'info' END,
+                v_object, format('may be NULL: %s rows are', v_nulls),
+                CASE WHEN v_level.in_key THEN 'It becomes part of the primary key, and so NOT NULL.'
+                    WHEN v_level.method = 'range' THEN 'No range holds NULL.'
+                    ELSE 'NULL gets a partition of its own.' END,
+                CASE WHEN v_level.in_key OR v_level.method = 'range'
+                    THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, v_level.attname) END
+            )::lifecycle.finding;
+        END IF;
+    END LOOP;
+    RETURN NEXT ROW('info', 'table ' || target, 'an UPDATE of a partition key moves the row',
+        'A concurrent UPDATE or DELETE of that row then gets 40001 and must be tried again.', NULL)::lifecycle.finding;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_columns(regclass, jsonb[], text) IS
+'The findings of pre_migration_check about the columns that become partition keys.';
+
+-- source: sql/conversion/_check_conversion_keys.sql
+-- A unique constraint of a partitioned table must hold all partition keys. What becomes of one that does not is the
+-- caller's decision: refuse (the default), extend it by the keys, or keep it on each leaf.
+CREATE FUNCTION lifecycle._missing_keys(target regclass, numbers smallint[], levels jsonb[]) RETURNS name[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT a.attname
+        FROM unnest(levels) WITH ORDINALITY AS l (level, place)
+        JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = l.level ->> 'column'
+            AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE a.attnum <> ALL (coalesce(numbers, '{}'))
+        GROUP BY a.attname ORDER BY min(l.place)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._missing_keys(regclass, smallint[], jsonb[]) IS
+'The partition keys that are not among some columns of a table, in the order of the levels.';
+
+CREATE FUNCTION lifecycle._quoted_list(names name[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(quote_ident(n.name), ', ' ORDER BY n.place) FROM unnest(names) WITH ORDINALITY AS n (name, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._quoted_list(name[]) IS 'Column names as they are written between parentheses.';
+
+CREATE FUNCTION lifecycle._check_conversion_unique(target regclass, levels jsonb[], key_mode text)
+RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT
+        CASE WHEN x.missing = '{}' THEN 'ok' WHEN key_mode = 'refuse' THEN 'error' ELSE 'warning' END,
+        x.object,
+        CASE WHEN x.missing = '{}' THEN 'holds the partition keys'
+            WHEN key_mode = 'refuse' THEN 'lacks partition keys: ' || x.lacking
+            WHEN key_mode = 'extend' THEN 'becomes unique only together with ' || x.lacking
+            ELSE 'becomes unique only within each partition' END,
+        CASE WHEN x.missing <> '{}' THEN
+            CASE WHEN key_mode = 'refuse' THEN 'PostgreSQL has no unique constraint across partitions without them. '
+                ELSE '' END
+            || format('The same (%s) may then stand in several partitions, and ON CONFLICT (%1$s) is refused.',
+                x.columns) END,
+        CASE WHEN x.missing <> '{}' AND key_mode = 'refuse' THEN
+            'key_mode => ''extend'' adds the keys, ''leaf'' keeps it within each partition' END
+    FROM (
+        SELECT coalesce('table constraint ' || quote_ident(k.conname) || ' on ' || target,
+                'index ' || i.indexrelid::regclass) AS object,
+            lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[], levels) AS missing,
+            lifecycle._quoted_list(lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[],
+                levels)) AS lacking,
+            (SELECT string_agg(pg_get_indexdef(i.indexrelid, n, false), ', ' ORDER BY n)
+             FROM generate_series(1, i.indnkeyatts) AS n) AS columns
+        FROM pg_index AS i
+        LEFT JOIN pg_constraint AS k
+            ON k.conindid = i.indexrelid AND k.conrelid = target AND k.contype IN ('p', 'u', 'x')
+        WHERE i.indrelid = target AND i.indisunique AND k.contype IS DISTINCT FROM 'x'
+    ) AS x
+    UNION ALL
+    SELECT CASE WHEN x.stands THEN 'ok' WHEN key_mode = 'leaf' THEN 'warning' ELSE 'error' END,
+        format('table constraint %I on %s', k.conname, target),
+        CASE WHEN x.stands THEN 'holds the partition keys'
+            WHEN key_mode = 'leaf' THEN 'will exclude only within each partition'
+            ELSE 'cannot be a constraint of the partitioned table' END,
+        CASE WHEN NOT x.stands THEN 'Exclusion across partitions takes PostgreSQL 17 and all keys, compared by =.' END,
+        CASE WHEN NOT x.stands AND key_mode <> 'leaf' THEN 'key_mode => ''leaf'' keeps it within each partition' END
+    FROM pg_constraint AS k
+    CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::integer >= 170000
+        AND lifecycle._missing_keys(target, ARRAY(
+            SELECT n.number FROM unnest(k.conkey, k.conexclop) AS n (number, operator)
+            JOIN pg_operator AS o ON o.oid = n.operator AND o.oprname = '='), levels) = '{}' AS stands) AS x
+    WHERE k.conrelid = target AND k.contype = 'x'
+    UNION ALL
+    SELECT 'error', 'index ' || i.indexrelid::regclass, 'is not valid', 'It would be left out.',
+        format('DROP INDEX %s', i.indexrelid::regclass)
+    FROM pg_index AS i WHERE i.indrelid = target AND NOT i.indisvalid
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_unique(regclass, jsonb[], text) IS
+'The findings of pre_migration_check about unique and exclusion constraints and invalid indexes.';
+
+CREATE FUNCTION lifecycle._check_conversion_incoming(
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
+) RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, format('table constraint %I on %s', x.conname, x.child), f.finding, f.detail, f.remedy
+    FROM (
+        SELECT k.conname, k.conrelid::regclass AS child, lifecycle._missing_keys(target, k.confkey, levels) AS missing,
+            c.relowner, ARRAY(
+                SELECT m.name FROM unnest(lifecycle._missing_keys(target, k.confkey, levels)) AS m (name)
+                JOIN pg_attribute AS p ON p.attrelid = target AND p.attname = m.name
+                WHERE NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = k.conrelid AND a.attname = m.name
+                    AND a.atttypid = p.atttypid AND NOT a.attisdropped)
+            ) AS absent
+        FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+        WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+    ) AS x
+    CROSS JOIN LATERAL (
+        SELECT 'ok', 'will refer to the partitioned table', NULL, NULL WHERE x.missing = '{}'
+        UNION ALL
+        SELECT 'error', 'refers to columns without the partition keys: ' || lifecycle._quoted_list(x.missing),
+            'A foreign key needs a unique constraint there, and that will hold the keys.',
+            'foreign_key_mode => ''composite'' where the referring table has the columns too, or ''drop'''
+        WHERE x.missing <> '{}' AND foreign_key_mode = 'refuse'
+        UNION ALL
+        SELECT 'error', 'cannot be widened: the unique constraint it refers to will not be', NULL,
+            'key_mode => ''extend'''
+        WHERE x.missing <> '{}' AND foreign_key_mode = 'composite' AND key_mode <> 'extend'
+        UNION ALL
+        SELECT 'error', 'cannot be widened: it lacks ' || lifecycle._quoted_list(x.absent),
+            format('A column of the same name and type is needed in %s.', x.child), 'foreign_key_mode => ''drop'''
+        WHERE x.missing <> '{}' AND foreign_key_mode = 'composite' AND x.absent <> '{}'
+        UNION ALL
+        SELECT 'warning', 'will refer to ' || lifecycle._quoted_list(x.missing) || ' too',
+            CASE WHEN x.child = target THEN 'Rows can then refer only to rows of their own partition keys.'
+                ELSE 'Its columns of these names must have the same values as the row referred to.' END, NULL
+        WHERE x.missing <> '{}' AND foreign_key_mode = 'composite' AND key_mode = 'extend' AND x.absent = '{}'
+        UNION ALL
+        SELECT 'warning', 'is dropped', 'A rollback of the conversion brings it back.', NULL
+        WHERE x.missing <> '{}' AND foreign_key_mode = 'drop'
+        UNION ALL
+        SELECT 'error', 'is on a table of another role', format('It belongs to %I.', pg_get_userbyid(x.relowner)), NULL
+        WHERE NOT pg_has_role(current_user, x.relowner, 'USAGE')
+    ) AS f (severity, finding, detail, remedy)
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_incoming(regclass, jsonb[], text, text) IS
+'The findings of pre_migration_check about foreign keys that refer to the table, its own included.';
+
+-- source: sql/conversion/_check_conversion_dress.sql
+-- What a table wears: constraints, triggers, rights, replication, storage. Most of it is kept; a partitioned table
+-- cannot have all of it.
+CREATE FUNCTION lifecycle._check_conversion_constraints(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, format('table constraint %I on %s', k.conname, target), f.finding, f.detail, f.remedy
+    FROM pg_constraint AS k
+    JOIN pg_class AS c ON c.oid = k.conrelid
+    CROSS JOIN LATERAL (
+        SELECT 'error', 'NO INHERIT', 'A partitioned table cannot have such a constraint.', NULL
+        WHERE k.contype IN ('c', 'n') AND k.connoinherit
+        UNION ALL
+        SELECT 'error', 'speaks of the whole row', 'It is bound to the row type of this table.', NULL
+        WHERE k.contype = 'c' AND position(quote_ident(c.relname) || '.*' IN pg_get_constraintdef(k.oid)) > 0
+        UNION ALL
+        SELECT CASE WHEN k.contype = 'f' THEN 'warning' ELSE 'error' END, 'was never validated',
+            'Rows that break it cannot be copied.',
+            format('ALTER TABLE %s VALIDATE CONSTRAINT %I', target, k.conname)
+        -- What is not enforced is never validated either.
+        WHERE NOT k.convalidated AND coalesce(to_jsonb(k) ->> 'conenforced', 'true') = 'true'
+        UNION ALL
+        SELECT 'ok', 'is kept', pg_get_constraintdef(k.oid), NULL
+        WHERE k.contype = 'f' AND k.convalidated AND k.confrelid <> target
+    ) AS f (severity, finding, detail, remedy)
+    WHERE k.conrelid = target AND k.contype IN ('c', 'f', 'n') AND k.conparentid = 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_constraints(regclass) IS
+'The findings of pre_migration_check about check constraints, NOT NULL and foreign keys of the table.';
+
+CREATE FUNCTION lifecycle._check_conversion_triggers(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, format('trigger %I on %s', t.tgname, target), f.finding, f.detail, NULL
+    FROM pg_trigger AS t
+    JOIN pg_proc AS p ON p.oid = t.tgfoid
+    CROSS JOIN LATERAL (SELECT
+        t.tgtype & 1 > 0 AS for_row, t.tgtype & 2 > 0 AS before, t.tgtype & 20 > 0 AS writes) AS x
+    CROSS JOIN LATERAL (
+        SELECT 'error', 'is a row trigger with transition tables', 'A partitioned table cannot have one.'
+        WHERE x.for_row AND (t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL)
+        UNION ALL
+        SELECT 'warning', 'may not change a partition key',
+            'A BEFORE ROW trigger that would move the row to another partition is refused by PostgreSQL.'
+        WHERE x.for_row AND x.before AND x.writes
+        UNION ALL
+        SELECT 'warning', 'will see the names of partitions', format('%s asks for the table it fires on.',
+            t.tgfoid::regprocedure)
+        WHERE x.for_row AND p.prosrc ~* '\mtg_(relid|relname|table_name)\M'
+        UNION ALL
+        SELECT 'ok', 'is kept', NULL
+    ) AS f (severity, finding, detail)
+    WHERE t.tgrelid = target AND NOT t.tgisinternal
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_triggers(regclass) IS
+'The findings of pre_migration_check about the table''s own triggers.';
+
+CREATE FUNCTION lifecycle._check_conversion_replication(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN p.pubviaroot THEN 'ok' ELSE 'warning' END, format('publication %I', p.pubname),
+        CASE WHEN p.pubviaroot THEN 'is kept' ELSE 'will publish the names of partitions' END,
+        CASE WHEN NOT p.pubviaroot THEN 'Subscribers need tables of those names, or the setting beside.' END,
+        CASE WHEN NOT p.pubviaroot
+            THEN format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', p.pubname) END
+    FROM pg_publication AS p
+    WHERE p.puballtables OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = target)
+        OR EXISTS (SELECT FROM pg_publication_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.pnnspid
+            WHERE n.pnpubid = p.oid AND c.oid = target)
+    UNION ALL
+    SELECT 'warning', format('publication %I', p.pubname), 'publishes the new table while it is filled',
+        'It covers whole schemas. A subscriber without that table stops with an error.', NULL
+    FROM pg_publication AS p
+    WHERE p.puballtables OR EXISTS (SELECT FROM pg_publication_namespace AS n
+        JOIN pg_class AS c ON c.relnamespace = n.pnnspid WHERE n.pnpubid = p.oid AND c.oid = target)
+    UNION ALL
+    SELECT 'error', format('publication %I', p.pubname), 'belongs to another role',
+        format('It belongs to %I.', pg_get_userbyid(p.pubowner)), NULL
+    FROM pg_publication AS p JOIN pg_publication_rel AS r ON r.prpubid = p.oid AND r.prrelid = target
+    WHERE NOT pg_has_role(current_user, p.pubowner, 'USAGE')
+    UNION ALL
+    SELECT 'error', format('subscription %s', s.srsubid), 'writes to the table',
+        'A subscription is bound to the table by its oid, and its worker fires only triggers that are ENABLE ALWAYS.',
+        NULL
+    FROM pg_subscription_rel AS s WHERE s.srrelid = target
+    UNION ALL
+    SELECT 'ok', 'table ' || target, 'replica identity is kept on each partition',
+        CASE c.relreplident WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'USING INDEX' END,
+        NULL
+    FROM pg_class AS c WHERE c.oid = target AND c.relreplident <> 'd'
+    UNION ALL
+    SELECT 'info', 'replication slot ' || s.slot_name, 'is not being read',
+        'It keeps the WAL of the copy until it is: '
+        || pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)) || ' now.', NULL
+    FROM pg_replication_slots AS s WHERE NOT s.active AND NOT pg_is_in_recovery()
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_replication(regclass) IS
+'The findings of pre_migration_check about publications, subscriptions, replica identity and replication slots.';
+
+CREATE FUNCTION lifecycle._check_conversion_storage(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || target, f.finding, f.detail, f.remedy
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (
+        SELECT 'ok', 'storage options go to each partition', array_to_string(c.reloptions, ', '), NULL
+        WHERE c.reloptions IS NOT NULL
+        UNION ALL
+        SELECT 'ok', 'partitions go to its tablespace', s.spcname::text, NULL
+        FROM pg_tablespace AS s WHERE s.oid = c.reltablespace
+        UNION ALL
+        SELECT 'warning', 'its order by CLUSTER is not kept', format('index %s', i.indexrelid::regclass), NULL
+        FROM pg_index AS i WHERE i.indrelid = target AND i.indisclustered
+        UNION ALL
+        SELECT 'warning', 'a security label is not kept', format('%s: %s', l.provider, l.label), NULL
+        FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = target
+        UNION ALL
+        SELECT 'info', 'takes as much space again while both tables stand', format(
+            '%s of table and indexes, about as much WAL, and the queue of changed keys. '
+            'PostgreSQL cannot tell how much is free.', pg_size_pretty(pg_total_relation_size(target))), NULL
+        UNION ALL
+        SELECT 'info', 'expected time of the copy', format('about %s rows, between %s and %s', c.reltuples::bigint,
+            make_interval(secs => ceil(c.reltuples / 100000)), make_interval(secs => ceil(c.reltuples / 25000))), NULL
+        WHERE c.reltuples >= 0
+    ) AS f (severity, finding, detail, remedy)
+    WHERE c.oid = target
+    UNION ALL
+    SELECT 'ok', 'statistics object ' || s.stxnamespace::regnamespace || '.' || quote_ident(s.stxname), 'is kept',
+        NULL, NULL
+    FROM pg_statistic_ext AS s WHERE s.stxrelid = target
+    UNION ALL
+    SELECT 'ok', 'sequence ' || d.objid::regclass, CASE d.deptype WHEN 'i'
+            THEN 'the identity goes on from its value in the new table' ELSE 'will be owned by the new table' END,
+        NULL, NULL
+    FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+        AND d.deptype IN ('a', 'i')
+    UNION ALL
+    SELECT 'ok', format('policy %I on %s', p.polname, target), 'is kept', NULL, NULL
+    FROM pg_policy AS p WHERE p.polrelid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_storage(regclass) IS
+'The findings of pre_migration_check about storage, space and time, statistics, sequences and policies.';
+
+CREATE FUNCTION lifecycle._check_conversion_bindings(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, b.identity, f.finding, f.detail, f.remedy
+    FROM lifecycle._table_bindings(target) AS b
+    CROSS JOIN LATERAL (
+        SELECT 'ok', 'is bound to the new table in the swap', NULL, NULL WHERE b.kind IN ('view', 'materialized view')
+        UNION ALL
+        SELECT 'error', 'is bound to the table itself, not to its name',
+            'It would go on reading and writing the old table.', NULL
+        WHERE b.kind IN ('rule', 'policy') OR b.kind IN ('routine', 'other') AND NOT b.by_row_type
+        UNION ALL
+        SELECT 'error', 'uses the row type of the table', 'It would stay with the type of the old table.', NULL
+        WHERE b.kind IN ('routine', 'other') AND b.by_row_type
+        UNION ALL
+        SELECT 'error', 'belongs to another role', format('It belongs to %I.', pg_get_userbyid(b.owner)), NULL
+        WHERE b.kind IN ('view', 'materialized view') AND NOT pg_has_role(current_user, b.owner, 'USAGE')
+    ) AS f (severity, finding, detail, remedy)
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS
+'The findings of pre_migration_check about what is bound to the table by its oid or row type.';
+
+-- source: sql/conversion/_check_conversion_leaves.sql
+-- How many partitions the rows of today will fill. Of a large table a sample is read: then it is the least number.
+CREATE FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN level ->> 'method' = 'list' THEN column_name || '::text'
+        WHEN level ->> 'method' = 'hash' THEN 'NULL'
+        WHEN p.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, p.width)
+        WHEN p.months > 0 THEN format(
+            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', t.place, p.months)
+        ELSE format('floor(extract(epoch FROM %s) / %s)::text', t.place, 86400 * p.days + p.seconds)
+    END
+    FROM (SELECT k.type, CASE WHEN k.type = 'uuid'::regtype
+            THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END AS place
+        FROM (SELECT lifecycle._level_type(model, level) AS type) AS k) AS t
+    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(t.type, level ->> 'every') AS x
+        WHERE level ->> 'method' = 'range') AS p ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_expression(regclass, jsonb, text) IS
+'An expression that tells the partitions of one level apart.';
+
+CREATE FUNCTION lifecycle._check_conversion_leaves(target regclass, levels jsonb[]) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_pages constant integer := 100000;
+    v_share float8;
+    v_leaves numeric;
+    v_locks numeric;
+    v_slots constant numeric := current_setting('max_locks_per_transaction')::numeric
+        * (current_setting('max_connections')::numeric + current_setting('max_prepared_transactions')::numeric);
+    v_rows float4;
+BEGIN
+    SELECT least(1, v_pages / greatest(pg_relation_size(target) / current_setting('block_size')::float8, 1)),
+        greatest(c.reltuples, 0)
+    INTO v_share, v_rows FROM pg_class AS c WHERE c.oid = target;
+    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM ONLY %s AS t%s) AS leaf', (
+        SELECT string_agg(lifecycle._leaf_expression(target, l.level, format('t.%I', l.level ->> 'column')), ', '
+            ORDER BY l.place) FROM unnest(levels) WITH ORDINALITY AS l (level, place)
+    ), target, CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END) INTO v_leaves;
+    v_leaves := v_leaves * (SELECT coalesce(round(exp(sum(ln((l.level ->> 'modulus')::numeric)))), 1)
+        FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'hash');
+    v_locks := v_leaves * (1 + (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = target));
+    RETURN NEXT ROW(
+        CASE WHEN v_locks > v_slots / 2 THEN 'error' ELSE 'info' END, 'table ' || target,
+        format('%s%s partitions', CASE WHEN v_share < 1 THEN 'at least ' ELSE '' END, v_leaves),
+        format('A query that prunes nothing takes %s locks with the indexes; the server has %s.', v_locks, v_slots),
+        CASE WHEN v_locks > v_slots / 2 THEN 'Raise max_locks_per_transaction, or make fewer partitions.' END
+    )::lifecycle.finding;
+    IF v_leaves > 1 AND v_rows > 0 AND v_rows / v_leaves < 1000 THEN
+        RETURN NEXT ROW('info', 'table ' || target, format('%s rows a partition', round(v_rows / v_leaves)),
+            'So small partitions cost planning time and gain nothing yet.', NULL)::lifecycle.finding;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_leaves(regclass, jsonb[]) IS
+'The findings of pre_migration_check about the number of partitions.';
+
+-- source: sql/conversion/_check_conversion_activity.sql
+-- What goes on right now: whoever holds the table keeps the capture from starting and the swap from happening.
+CREATE FUNCTION lifecycle._check_conversion_activity(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'warning', 'session ' || a.pid, 'has a transaction open for ' || date_trunc('second', x.open_for),
+        format('%s, %s%s', coalesce(a.usename, '?'), coalesce(a.state, '?'),
+            CASE WHEN EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'relation'
+                AND l.relation = target AND l.database = (SELECT d.oid FROM pg_database AS d
+                    WHERE d.datname = current_database())) THEN ', holds a lock of the table' ELSE '' END),
+        NULL
+    FROM pg_stat_activity AS a
+    CROSS JOIN LATERAL (SELECT clock_timestamp() - a.xact_start AS open_for) AS x
+    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND x.open_for > interval '1 minute'
+    UNION ALL
+    SELECT CASE WHEN l.relation IS NULL THEN 'warning' ELSE 'error' END, format('prepared transaction %L', p.gid),
+        'is waiting since ' || date_trunc('second', p.prepared),
+        CASE WHEN l.relation IS NULL THEN format('by %I', p.owner) ELSE format('by %I: it holds %s of the table',
+            p.owner, l.modes) END,
+        format('ROLLBACK PREPARED %L', p.gid)
+    FROM pg_prepared_xacts AS p
+    LEFT JOIN LATERAL (SELECT k.relation, string_agg(k.mode, ', ' ORDER BY k.mode) AS modes
+        FROM pg_locks AS x JOIN pg_locks AS k ON k.virtualtransaction = x.virtualtransaction AND k.pid IS NULL
+        WHERE x.transactionid = p.transaction AND x.pid IS NULL AND k.relation = target GROUP BY 1) AS l ON true
+    WHERE p.database = current_database()
+    UNION ALL
+    SELECT 'warning', 'table ' || target, 'autovacuum against wraparound is near', format(
+        'Its oldest rows are %s transactions old. That vacuum does not give way to the swap.', age(c.relfrozenxid)),
+        format('VACUUM FREEZE %s', target)
+    FROM pg_class AS c
+    WHERE c.oid = target AND c.relkind = 'r' AND c.relfrozenxid::text <> '0'
+        AND age(c.relfrozenxid) > 0.9 * current_setting('autovacuum_freeze_max_age')::bigint
+    UNION ALL
+    SELECT 'info', format('event trigger %I', e.evtname), 'fires on our statements too',
+        format('%s on %s', e.evtfoid::regproc, e.evtevent), NULL
+    FROM pg_event_trigger AS e WHERE e.evtenabled <> 'D'
+    UNION ALL
+    SELECT 'info', CASE WHEN s.setrole = 0 THEN 'every role' ELSE format('role %I', pg_get_userbyid(s.setrole)) END,
+        'writes as ' || x.setting, 'The capture is ENABLE ALWAYS and sees it; user triggers and foreign keys do not.',
+        NULL
+    FROM pg_db_role_setting AS s CROSS JOIN LATERAL unnest(s.setconfig) AS x (setting)
+    WHERE x.setting ~ '^session_replication_role=(?!origin)'
+        AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
+    UNION ALL
+    SELECT 'warning', 'capture ' || c.queue_name, format('consumer %I reads the changes of the table', c.consumer),
+        'Its triggers stay with the old table. Drop it before, and start it anew after the swap.',
+        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
+    FROM lifecycle._captures(target) AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_conversion_activity(regclass) IS
+'The findings of pre_migration_check about sessions, prepared transactions, event triggers and other readers.';
+
+-- source: sql/conversion/pre_migration_check.sql
+CREATE FUNCTION lifecycle._require_conversion_modes(key_mode text, foreign_key_mode text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF key_mode IS NULL OR key_mode NOT IN ('refuse', 'extend', 'leaf') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('key_mode must be refuse, extend or leaf, not %L', key_mode);
+    ELSIF foreign_key_mode IS NULL OR foreign_key_mode NOT IN ('refuse', 'composite', 'drop') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('foreign_key_mode must be refuse, composite or drop, not %L', foreign_key_mode);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_conversion_modes(text, text) IS 'Raises 22023 for unknown modes.';
+
+CREATE FUNCTION lifecycle.pre_migration_check(
+    target regclass, levels jsonb[], key_mode text DEFAULT 'refuse', foreign_key_mode text DEFAULT 'refuse'
+) RETURNS SETOF lifecycle.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_blocked boolean;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target) THEN
+        PERFORM lifecycle._require_table(target);
+    END IF;
+    PERFORM lifecycle._require_conversion_modes(key_mode, foreign_key_mode);
+    RETURN QUERY SELECT k.* FROM lifecycle._check_conversion_kind(target) AS k;
+    -- Of what is no table of the caller's the other questions make no sense.
+    v_blocked := EXISTS (SELECT FROM lifecycle._check_conversion_kind(target) AS k WHERE k.severity = 'error'
+        AND k.finding NOT IN ('is unlogged', 'is a typed table'));
+    IF v_blocked THEN
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_levels(target, levels);
+    RETURN QUERY
+    SELECT f.* FROM (
+        SELECT c.* FROM lifecycle._check_conversion_identity(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_columns(target, levels, key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_unique(target, levels, key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_incoming(target, levels, key_mode, foreign_key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_constraints(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_triggers(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_replication(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_storage(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, levels) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
+    ) AS f
+    ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb[], text, text) IS
+'What stands in the way of converting a table into a partitioned one, what changes for its users, and what is kept.
+start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
+
+Arguments: target - the table; levels - from the top, as lifecycle.by_list, by_range and by_hash write them; key_mode -
+what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
+(within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
+composite (widened, where the referring table has the columns) or drop.
+Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
+figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
+Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.
+Example: SELECT * FROM lifecycle.pre_migration_check(''public.observation'',
+    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')], key_mode => ''extend'')
+WHERE severity <> ''ok'';';
+
 -- source: sql/matview/types.sql
 -- What the refresh functions pass to each other and return.
 CREATE TYPE lifecycle.refresh_item AS (
