@@ -10517,9 +10517,10 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_conversion_modes(text, text) IS 'Raises 22023 for unknown modes.';
 
 CREATE FUNCTION lifecycle.pre_migration_check(
-    target regclass, levels jsonb[], key_mode text DEFAULT 'refuse', foreign_key_mode text DEFAULT 'refuse'
+    target regclass, levels jsonb, key_mode text DEFAULT 'refuse', foreign_key_mode text DEFAULT 'refuse'
 ) RETURNS SETOF lifecycle.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_levels constant jsonb[] := lifecycle._levels(levels);
     v_blocked boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target) THEN
@@ -10533,29 +10534,29 @@ BEGIN
     IF v_blocked THEN
         RETURN;
     END IF;
-    PERFORM lifecycle._require_levels(target, levels);
+    PERFORM lifecycle._require_levels(target, v_levels);
     RETURN QUERY
     SELECT f.* FROM (
         SELECT c.* FROM lifecycle._check_conversion_identity(target) AS c
-        UNION ALL SELECT c.* FROM lifecycle._check_conversion_columns(target, levels, key_mode) AS c
-        UNION ALL SELECT c.* FROM lifecycle._check_conversion_unique(target, levels, key_mode) AS c
-        UNION ALL SELECT c.* FROM lifecycle._check_conversion_incoming(target, levels, key_mode, foreign_key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_columns(target, v_levels, key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_unique(target, v_levels, key_mode) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_incoming(target, v_levels, key_mode, foreign_key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_constraints(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_triggers(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_replication(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_storage(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
-        UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, levels) AS c
+        UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb[], text, text) IS
+COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb, text, text) IS
 'What stands in the way of converting a table into a partitioned one, what changes for its users, and what is kept.
 start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
 
-Arguments: target - the table; levels - from the top, as lifecycle.by_list, by_range and by_hash write them; key_mode -
+Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
 what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
 (within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
 composite (widened, where the referring table has the columns) or drop.
@@ -10563,7 +10564,7 @@ Returns: one row a finding (lifecycle.finding): severity (error: the conversion 
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
 Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.
 Example: SELECT * FROM lifecycle.pre_migration_check(''public.observation'',
-    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')], key_mode => ''extend'')
+    lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'')
 WHERE severity <> ''ok'';';
 
 -- source: sql/matview/types.sql

@@ -391,7 +391,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_expression(model regcl
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_leaves(target regclass, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_activity(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_conversion_modes(key_mode text, foreign_key_mode text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.pre_migration_check(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.pre_migration_check(target regclass, levels jsonb, key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.refresh_item;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.refresh_result;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.view_freshness;

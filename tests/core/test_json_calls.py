@@ -51,7 +51,12 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "analyze_all_partitions": [{}, {"target": "public.p", "all_of_them": True}],
     "archive_old_partitions": [{"months": 12}],
     "attach_partition": [
-        {"parent": "public.p", "detached": "public.loose", "lower_bound": "2020-01-01", "upper_bound": "2021-01-01"}
+        {
+            "parent": "public.p",
+            "detached": "public.loose",
+            "lower_bound": "2020-01-01",
+            "upper_bound": "2021-01-01",
+        }
     ],
     "begin_migration": [{"migration_name": "g"}],
     "capture_status": [{}, {"target": "public.u"}],
@@ -155,7 +160,14 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {**T, "key_json": {"id": 2}, "strict": True},
     ],
     "soft_delete_many": [{**T, "keys_json": [1, 2]}],
-    "soft_delete_where": [{**T, "predicate": "id = (params ->> 'id')::int", "params": {"id": 1}, "reason": "r"}],
+    "soft_delete_where": [
+        {
+            **T,
+            "predicate": "id = (params ->> 'id')::int",
+            "params": {"id": 1},
+            "reason": "r",
+        }
+    ],
     "sync_active_view": [T],
     "soft_delete_stats": [{}, T],
     "start_capture": [
