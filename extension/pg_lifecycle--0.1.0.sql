@@ -10540,7 +10540,8 @@ BEGIN
         SELECT c.* FROM lifecycle._check_conversion_identity(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_columns(target, v_levels, key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_unique(target, v_levels, key_mode) AS c
-        UNION ALL SELECT c.* FROM lifecycle._check_conversion_incoming(target, v_levels, key_mode, foreign_key_mode) AS c
+        UNION ALL
+        SELECT c.* FROM lifecycle._check_conversion_incoming(target, v_levels, key_mode, foreign_key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_constraints(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_triggers(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_replication(target) AS c
