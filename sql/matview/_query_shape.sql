@@ -10,7 +10,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             SELECT x.refclassid, x.refobjid
             FROM pg_rewrite AS w JOIN pg_depend AS x ON x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid
             WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
-                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+                AND (u.object_id = view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v')
             UNION ALL
             SELECT x.refclassid, x.refobjid FROM pg_depend AS x
             WHERE u.class_id = 'pg_proc'::regclass AND x.classid = u.class_id AND x.objid = u.object_id
@@ -21,7 +21,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g')
                 AS m
             WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
-                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+                AND (u.object_id = view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v')
         ) AS d
         WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
     )

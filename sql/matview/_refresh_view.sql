@@ -84,12 +84,12 @@ BEGIN
                 / current_setting('block_size')::integer))
             ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
         pg_total_relation_size(c.oid)
-    INTO v_result.row_estimate, v_result.size_bytes
+    INTO v_result.rows, v_result.bytes
     FROM pg_class AS c WHERE c.oid = view;
     INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
         mode, status, row_estimate, size_bytes, sqlstate, error, note)
     VALUES (v_result.view_schema, v_result.view_name, view, v_started, v_result.refresh_time_ms, v_result.mode,
-        v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.sqlstate, v_result.error, v_result.note);
+        v_result.status, v_result.rows, v_result.bytes, v_result.sqlstate, v_result.error, v_result.note);
     RETURN v_result;
 END
 $fn$;

@@ -193,7 +193,7 @@ DECLARE
     v_done record;
 BEGIN
     SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
-        v_result.row_estimate
+        v_result.rows
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
     FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
@@ -202,7 +202,8 @@ BEGIN
     v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
         format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
             THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
-            v_done.counts[3]) END);
+            v_done.counts[3]) END,
+        CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
     UPDATE lifecycle.incremental_view AS v
     SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
         target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
@@ -211,12 +212,12 @@ BEGIN
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END;
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
-    v_result.size_bytes := pg_total_relation_size(target);
+    v_result.bytes := pg_total_relation_size(target);
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
             mode, status, row_estimate, size_bytes, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.note);
+            v_result.status, v_result.rows, v_result.bytes, v_result.note);
     END IF;
     RETURN v_result;
 END

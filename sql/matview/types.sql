@@ -14,15 +14,16 @@ CREATE TYPE lifecycle.refresh_result AS (
     refresh_time_ms numeric,
     mode text,
     status text,
-    row_estimate bigint,
-    size_bytes bigint,
+    rows bigint,
+    bytes bigint,
     sqlstate text,
     error text,
     note text
 );
 COMMENT ON TYPE lifecycle.refresh_result IS
-'What became of one materialized view. mode: concurrent or plain; status: refreshed, failed (with sqlstate and error),
-skipped (what it reads was not refreshed) or busy (another run is under way: one row without a view).';
+'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
+sqlstate and error), skipped (what it reads was not refreshed) or busy (another run, or another refresh of the view, is
+under way); rows as the planner reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,

@@ -39,7 +39,7 @@ def test_what_a_row_says(base):
     )
     cursor = base.connect().execute("SELECT * FROM lifecycle.refresh_all_materialized_views()")
     assert [column.name for column in cursor.description] == [
-        "view_schema", "view_name", "refresh_time_ms", "mode", "status", "row_estimate", "size_bytes", "sqlstate",
+        "view_schema", "view_name", "refresh_time_ms", "mode", "status", "rows", "bytes", "sqlstate",
         "error", "note",
     ]  # fmt: skip
     ((schema, name, spent, mode, state, rows, size, *nothing),) = cursor.fetchall()

@@ -49,7 +49,7 @@ SELECT a.id, a.name FROM active_professional_packages AS a WHERE a.id = current_
 SELECT * FROM benchmark_key_queries();
 
 --: The nightly refresh, by its unqualified name
-SELECT r.view_name, r.refresh_time_ms, r.mode, r.status, r.row_estimate FROM refresh_all_materialized_views() AS r;
+SELECT r.view_name, r.refresh_time_ms, r.mode, r.status, r.rows FROM refresh_all_materialized_views() AS r;
 
 --: The weekly round: next month's partition, sizes, alert above 10 GB
 SELECT

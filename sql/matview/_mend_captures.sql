@@ -1,0 +1,31 @@
+-- The last thing that a rebuild does, so that writers wait for no more than the commit. The tables were read without the
+-- triggers that are made here: sync_capture marks the queue, and the next refresh reads everything once more.
+CREATE FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+    v_code text;
+    v_message text;
+    v_notes text[] := ARRAY[]::text[];
+BEGIN
+    FOR v_capture IN
+        SELECT c.* FROM lifecycle._captures() AS c
+        WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
+            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p WHERE p.severity = 'error')
+    LOOP
+        BEGIN
+            PERFORM lifecycle.sync_capture(v_capture.source, v_capture.consumer);
+            v_notes := v_notes || format('the capture of %s was mended, the next refresh is a rebuild too',
+                v_capture.source);
+        EXCEPTION WHEN OTHERS THEN
+            -- The rows are right all the same; each refresh is a rebuild until somebody mends it.
+            GET STACKED DIAGNOSTICS v_code = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT;
+            v_notes := v_notes || format('the capture of %s was not mended: %s %s', v_capture.source, v_code,
+                v_message);
+        END;
+    END LOOP;
+    RETURN nullif(array_to_string(v_notes, '; '), '');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._mend_captures(lifecycle.located_incremental) IS
+'Brings captures of an incremental view in step with their tables where they are not; what was done, in words.';
