@@ -10585,15 +10585,16 @@ CREATE TYPE lifecycle.refresh_result AS (
     refresh_time_ms numeric,
     mode text,
     status text,
-    row_estimate bigint,
-    size_bytes bigint,
+    rows bigint,
+    bytes bigint,
     sqlstate text,
     error text,
     note text
 );
 COMMENT ON TYPE lifecycle.refresh_result IS
-'What became of one materialized view. mode: concurrent or plain; status: refreshed, failed (with sqlstate and error),
-skipped (what it reads was not refreshed) or busy (another run is under way: one row without a view).';
+'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
+sqlstate and error), skipped (what it reads was not refreshed) or busy (another run, or another refresh of the view, is
+under way); rows as the planner reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,
@@ -10983,12 +10984,12 @@ BEGIN
                 / current_setting('block_size')::integer))
             ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
         pg_total_relation_size(c.oid)
-    INTO v_result.row_estimate, v_result.size_bytes
+    INTO v_result.rows, v_result.bytes
     FROM pg_class AS c WHERE c.oid = view;
     INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
         mode, status, row_estimate, size_bytes, sqlstate, error, note)
     VALUES (v_result.view_schema, v_result.view_name, view, v_started, v_result.refresh_time_ms, v_result.mode,
-        v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.sqlstate, v_result.error, v_result.note);
+        v_result.status, v_result.rows, v_result.bytes, v_result.sqlstate, v_result.error, v_result.note);
     RETURN v_result;
 END
 $fn$;
@@ -11095,7 +11096,7 @@ PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' f
 path (PostgreSQL 17 and later pins it itself).
 Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
 milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
-is under way); row_estimate; size_bytes with indexes; sqlstate and error of a failure; note, for example why it was not
+is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why it was not
 concurrent.
 Errors: none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
@@ -11309,7 +11310,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             SELECT x.refclassid, x.refobjid
             FROM pg_rewrite AS w JOIN pg_depend AS x ON x.classid = 'pg_rewrite'::regclass AND x.objid = w.oid
             WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
-                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+                AND (u.object_id = view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v')
             UNION ALL
             SELECT x.refclassid, x.refobjid FROM pg_depend AS x
             WHERE u.class_id = 'pg_proc'::regclass AND x.classid = u.class_id AND x.objid = u.object_id
@@ -11320,7 +11321,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g')
                 AS m
             WHERE u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id AND w.rulename = '_RETURN'
-                AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+                AND (u.object_id = view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v')
         ) AS d
         WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
     )
@@ -12030,6 +12031,39 @@ COMMENT ON FUNCTION lifecycle._merge_statement(lifecycle.located_incremental, te
 'The statement that recomputes keys and merges them; returns how many rows were inserted, updated and deleted, and how
 many keys had several rows.';
 
+-- source: sql/matview/_mend_captures.sql
+-- The last thing that a rebuild does, so that writers wait for no more than the commit. The tables were read without the
+-- triggers that are made here: sync_capture marks the queue, and the next refresh reads everything once more.
+CREATE FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_capture lifecycle.located_capture;
+    v_code text;
+    v_message text;
+    v_notes text[] := ARRAY[]::text[];
+BEGIN
+    FOR v_capture IN
+        SELECT c.* FROM lifecycle._captures() AS c
+        WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
+            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p WHERE p.severity = 'error')
+    LOOP
+        BEGIN
+            PERFORM lifecycle.sync_capture(v_capture.source, v_capture.consumer);
+            v_notes := v_notes || format('the capture of %s was mended, the next refresh is a rebuild too',
+                v_capture.source);
+        EXCEPTION WHEN OTHERS THEN
+            -- The rows are right all the same; each refresh is a rebuild until somebody mends it.
+            GET STACKED DIAGNOSTICS v_code = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT;
+            v_notes := v_notes || format('the capture of %s was not mended: %s %s', v_capture.source, v_code,
+                v_message);
+        END;
+    END LOOP;
+    RETURN nullif(array_to_string(v_notes, '; '), '');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._mend_captures(lifecycle.located_incremental) IS
+'Brings captures of an incremental view in step with their tables where they are not; what was done, in words.';
+
 -- source: sql/matview/refresh_incremental_view.sql
 -- Runs a statement under the settings that the view was made with.
 CREATE FUNCTION lifecycle._run_under(settings jsonb, statement text) RETURNS bigint[]
@@ -12226,7 +12260,7 @@ DECLARE
     v_done record;
 BEGIN
     SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
-        v_result.row_estimate
+        v_result.rows
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
     FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
@@ -12235,7 +12269,8 @@ BEGIN
     v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
         format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
             THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
-            v_done.counts[3]) END);
+            v_done.counts[3]) END,
+        CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
     UPDATE lifecycle.incremental_view AS v
     SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
         target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
@@ -12244,12 +12279,12 @@ BEGIN
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END;
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
-    v_result.size_bytes := pg_total_relation_size(target);
+    v_result.bytes := pg_total_relation_size(target);
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
             mode, status, row_estimate, size_bytes, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.row_estimate, v_result.size_bytes, v_result.note);
+            v_result.status, v_result.rows, v_result.bytes, v_result.note);
     END IF;
     RETURN v_result;
 END

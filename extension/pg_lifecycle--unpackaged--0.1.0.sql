@@ -441,6 +441,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_incremental_view(view
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_match(key_columns name[], equalities text[], one text, other text, null_safe boolean, numbered boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._recompute(view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_under(settings jsonb, statement text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._resolve_keys(view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_sources(view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text);
