@@ -1,4 +1,4 @@
--- The last thing that a rebuild does, so that writers wait for no more than the commit. The tables were read without the
+-- The last thing that a rebuild does, so that writers wait only for the commit. The tables were read without the
 -- triggers that are made here: sync_capture marks the queue, and the next refresh reads everything once more.
 CREATE FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$

@@ -40,7 +40,7 @@ PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' f
 path (PostgreSQL 17 and later pins it itself).
 Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
 milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
-is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why it was not
-concurrent.
+is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why
+it was not concurrent.
 Errors: none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
