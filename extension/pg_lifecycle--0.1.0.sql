@@ -11096,8 +11096,8 @@ PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' f
 path (PostgreSQL 17 and later pins it itself).
 Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
 milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
-is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why it was not
-concurrent.
+is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why
+it was not concurrent.
 Errors: none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
 
@@ -12032,7 +12032,7 @@ COMMENT ON FUNCTION lifecycle._merge_statement(lifecycle.located_incremental, te
 many keys had several rows.';
 
 -- source: sql/matview/_mend_captures.sql
--- The last thing that a rebuild does, so that writers wait for no more than the commit. The tables were read without the
+-- The last thing that a rebuild does, so that writers wait only for the commit. The tables were read without the
 -- triggers that are made here: sync_capture marks the queue, and the next refresh reads everything once more.
 CREATE FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
