@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 
 from harness.databases import Database, Databases
+from harness.raises import Raises, unreached
 from harness.sessions import Observer, Session
 from harness.skips import account, needs, unexpected
 from pg_lifecycle.server import Server, attach, create
@@ -42,6 +43,7 @@ MARKERS = (
 )
 
 _RUN = pytest.StashKey["Run"]()
+_RAISES = pytest.StashKey[Raises]()
 
 
 class Run:
@@ -89,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[_RUN] = Run(config)
+    config.stash[_RAISES] = Raises()
+    config.stash[_RAISES].watch()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -102,6 +106,12 @@ def pytest_configure_node(node: Any) -> None:
     run = node.config.stash[_RUN]
     state = run.start().state()
     node.workerinput["pg_lifecycle"] = json.dumps({"server": state, "template": run.template, "prefix": run.prefix})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes over what a worker has seen."""
+    node.config.stash[_RAISES].seen.update(map(tuple, getattr(node, "workeroutput", {}).get("raises", ())))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -119,11 +129,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(f"server: {described}")
     for missing, tests in _skipped(terminalreporter).items():
         terminalreporter.write_line(f"skipped, no {missing}: {len(tests)} ({', '.join(tests)})")
+    if _is_whole(config):
+        for where in unreached(config.stash[_RAISES].seen):
+            terminalreporter.write_line(f"no test has reached the RAISE at {where}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fails a run that skipped what its server has no right to lack."""
     run = session.config.stash[_RUN]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["raises"] = sorted(session.config.stash[_RAISES].seen)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if run.server is None or reporter is None:
         return
@@ -131,6 +146,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if surprising:
         reporter.write_line(f"\nskipped without a right to: {', '.join(surprising)} (tests/harness/skips.py)", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    selected = [config.option.keyword, config.option.markexpr, config.option.deselect]
+    return bool(config.stash[_RUN].server) and config.args == ["tests"] and not any(selected)
 
 
 def _skipped(reporter: Any) -> dict[str, list[str]]:
