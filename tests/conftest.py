@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 
 from harness.databases import Database, Databases
-from harness.raises import Raises, unreached
+from harness.raises import COMPLETE_ON, Raises, unreached
 from harness.sessions import Observer, Session
 from harness.skips import account, needs, unexpected
 from pg_lifecycle.server import Server, attach, create
@@ -142,6 +142,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if run.server is None or reporter is None:
         return
+    if run.server.spec == COMPLETE_ON and _is_whole(session.config) and unreached(session.config.stash[_RAISES].seen):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     surprising = unexpected(run.server.spec, _skipped(reporter))
     if surprising:
         reporter.write_line(f"\nskipped without a right to: {', '.join(surprising)} (tests/harness/skips.py)", red=True)

@@ -4,7 +4,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH member AS (
         SELECT capture.source::oid AS relation WHERE capture.source IS NOT NULL
         UNION
-        SELECT t.relid FROM pg_partition_tree(capture.source) AS t
+        SELECT p.relation FROM unnest(lifecycle._partitions(capture.source)) AS p (relation)
     ), wanted AS (
         SELECT m.relation, lifecycle._capture_trigger_name(capture.consumer, e.event) AS trigger_name, e.event
         FROM member AS m
@@ -28,12 +28,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_triggers(lifecycle.located_capture) IS
 'The triggers that a capture needs or has, each with its state.';
-
-CREATE FUNCTION lifecycle._partitions(source regclass) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ARRAY(SELECT t.relid::oid FROM pg_partition_tree(source) AS t WHERE t.relid <> source ORDER BY t.relid::oid)
-$fn$;
-COMMENT ON FUNCTION lifecycle._partitions(regclass) IS 'The partitions below a table, of every level, in order of oid.';
 
 CREATE FUNCTION lifecycle._partitions_changed(capture lifecycle.located_capture) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -3,8 +3,9 @@ CREATE FUNCTION lifecycle._require_capturable(target regclass, trigger_level tex
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_class constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = target);
-    v_foreign constant text := (SELECT string_agg(t.relid::text, ', ' ORDER BY t.relid::text)
-        FROM pg_partition_tree(target) AS t JOIN pg_class AS c ON c.oid = t.relid WHERE c.relkind = 'f');
+    v_foreign constant text := (SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text)
+        FROM unnest(lifecycle._partitions(target)) AS p (relation) JOIN pg_class AS c ON c.oid = p.relation
+        WHERE c.relkind = 'f');
 BEGIN
     IF trigger_level IS NULL OR trigger_level NOT IN ('statement', 'row') THEN
         RAISE EXCEPTION USING

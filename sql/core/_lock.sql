@@ -83,7 +83,7 @@ DECLARE
     v_relations constant regclass[] := ARRAY(
         SELECT r FROM unnest(relations) AS r
         UNION
-        SELECT p.relid FROM unnest(relations) AS r CROSS JOIN LATERAL pg_partition_tree(r) AS p
+        SELECT p::regclass FROM unnest(relations) AS r CROSS JOIN LATERAL unnest(lifecycle._partitions(r)) AS p
         WHERE mode = 'ACCESS EXCLUSIVE'
     );
     v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n

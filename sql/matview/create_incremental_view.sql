@@ -33,12 +33,11 @@ DECLARE
 BEGIN
     IF NOT dry_run THEN
         v_relations := ARRAY(
-            SELECT t.relid FROM unnest((lifecycle._query_shape(query, key_columns, into_schema,
+            SELECT t.relation FROM unnest((lifecycle._query_shape(query, key_columns, into_schema,
                 _lock_query.search_path)).relations) AS r (relation)
             JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
                 AND pg_has_role(current_user, c.relowner, 'USAGE')
-            CROSS JOIN LATERAL (SELECT c.oid::regclass AS relid UNION SELECT p.relid FROM pg_partition_tree(c.oid) AS p)
-                AS t
+            CROSS JOIN LATERAL unnest(c.oid || lifecycle._partitions(c.oid)) AS t (relation)
         );
         PERFORM lifecycle._lock(v_relations, 'SHARE ROW EXCLUSIVE', dry_run);
     END IF;

@@ -18,8 +18,8 @@ COMMENT ON FUNCTION lifecycle._lock_path(regclass, jsonb[], text[], boolean) IS
 
 CREATE FUNCTION lifecycle._newest_leaf(root regclass) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT max(t.relid::oid) FROM pg_partition_tree(root) AS t JOIN pg_class AS c ON c.oid = t.relid
-    WHERE t.isleaf AND c.relkind = 'r'
+    SELECT max(c.oid) FROM unnest(lifecycle._partitions(root)) AS p (relation) JOIN pg_class AS c ON c.oid = p.relation
+    WHERE c.relkind = 'r'
 $fn$;
 COMMENT ON FUNCTION lifecycle._newest_leaf(regclass) IS 'The leaf of a tree that was made last: the model of storage.';
 

@@ -10,9 +10,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(target);
     v_ids := ARRAY(
-        SELECT DISTINCT o.id FROM (SELECT t.relid FROM pg_partition_tree(target) AS t WHERE NOT t.isleaf
-            UNION SELECT target) AS r
-        CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', r.relid)) AS o (id)
+        SELECT DISTINCT o.id FROM pg_class AS c
+        CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', c.oid)) AS o (id)
+        WHERE c.oid = target OR c.oid = ANY (lifecycle._partitions(target)) AND c.relkind = 'p'
     );
     RETURN QUERY SELECT * FROM lifecycle._rollback(v_ids, dry_run, expected_plan, false,
         jsonb_build_object('partition_rows', partition_rows), rollback_partition_policy.search_path);

@@ -242,3 +242,8 @@ def test_rollback_function_goes_with_the_extension(database):
     call(database, "create_rollback_function", migration_name="m")
     database.execute("DROP EXTENSION pg_lifecycle")
     assert database.value("SELECT to_regproc('public.rollback_m')") is None
+
+
+def test_a_target_that_is_gone(database):
+    with refused("42P01", "there is no relation with oid 999999"):
+        call(database, "enable_soft_delete", target="999999")

@@ -186,3 +186,24 @@ def test_levels_must_be_those_that_stand(observations):
             "SELECT * FROM lifecycle.manage_partitions('public.obs_partitioned',"
             " levels => lifecycle.by_list('site_id'))",
         )
+
+
+def test_below_a_table_without_a_policy_nobody_knows_the_levels(database):
+    database.execute(
+        "CREATE TABLE public.loose (k text, n int) PARTITION BY LIST (k);"
+        "CREATE TABLE public.loose_a PARTITION OF public.loose FOR VALUES IN ('a') PARTITION BY RANGE (n)"
+    )
+    with refused("0A000", "are partitioned themselves"):
+        call(database, "create_list_partition", parent="public.loose", list_values=["b"])
+
+
+def test_a_partitioned_table_that_holds_rows_is_not_rolled_back(observations):
+    observations.execute("CREATE TABLE public.others PARTITION OF public.obs_partitioned DEFAULT;" + ROW)
+    ((made,),) = observations.execute(
+        "SELECT migration_id FROM lifecycle.migration_history WHERE feature = 'partitioned_table'"
+    )
+    rollback = f"SELECT * FROM lifecycle.rollback_migration({made}, dry_run => false"
+    with refused("55000", "holds 1 row by now"):
+        rows(observations, rollback + ")")
+    rows(observations, rollback + """, options => '{"partition_rows": "drop"}')""")
+    assert observations.value("SELECT to_regclass('public.obs_partitioned')") is None
