@@ -162,6 +162,8 @@ def members(statement: Statement, path: str = "<text>") -> list[Member]:
     at = 1
     while words[at] in ("OR", "REPLACE", "UNLOGGED", "RECURSIVE"):
         at += 1
+    if words[at] == "CAST":
+        return [Member("CAST", _cast(statement, at + 1))]
     two = " ".join(words[at : at + 2])
     if words[at] in _DEPENDENT or two in _DEPENDENT:
         return []
@@ -177,6 +179,12 @@ def members(statement: Statement, path: str = "<text>") -> list[Member]:
     if kind == "TABLE":
         found += [Member("SEQUENCE", f"{name}_{column}_seq") for column in _sequence_columns(statement.tokens, after)]
     return found
+
+
+def _cast(statement: Statement, opening: int) -> str:
+    closing = next(token for token in statement.tokens[opening:] if token.text == ")")
+    first, last = statement.tokens[opening].start - statement.start, closing.start - statement.start
+    return statement.text[first : last + 1]
 
 
 def line_of(text: str, offset: int) -> int:

@@ -1,5 +1,5 @@
--- Levels are passed as one jsonb array, whatever it was put together from: by_list('a') || by_range('b', '1 day'), JSON
--- of an RPC, to_jsonb(ARRAY[...]); inside they are an array of their own.
+-- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')], the
+-- same with ||, JSON of an RPC; inside they are an array of their own.
 CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
@@ -13,6 +13,17 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._levels(jsonb) IS 'Levels, one an element, of a jsonb array or of a single level.';
+
+CREATE FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT to_jsonb(levels)
+$fn$;
+COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS 'Levels given as an array, as one value.';
+
+CREATE CAST (lifecycle.partition_level[] AS jsonb)
+WITH FUNCTION lifecycle._levels_json (lifecycle.partition_level[]) AS IMPLICIT;
+COMMENT ON CAST (lifecycle.partition_level[] AS jsonb) IS
+'Lets levels => ARRAY[lifecycle.by_list(...), ...] be given where a function takes levels as jsonb.';
 
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text

@@ -1,3 +1,8 @@
+-- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may be given where levels are taken.
+CREATE DOMAIN lifecycle.partition_level AS jsonb;
+COMMENT ON DOMAIN lifecycle.partition_level IS
+'A level of partitions, as lifecycle.by_list, by_range and by_hash write it: [{"method": "list", "column": ...}].';
+
 -- What partition functions pass to each other and return.
 CREATE TYPE lifecycle.range_key AS (
     column_name name,

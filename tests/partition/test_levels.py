@@ -207,3 +207,19 @@ def test_a_partitioned_table_that_holds_rows_is_not_rolled_back(observations):
         rows(observations, rollback + ")")
     rows(observations, rollback + """, options => '{"partition_rows": "drop"}')""")
     assert observations.value("SELECT to_regclass('public.obs_partitioned')") is None
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        "ARRAY[lifecycle.by_list('program_id'), lifecycle.by_list('site_id')]",
+        "lifecycle.by_list('program_id') || lifecycle.by_list('site_id')",
+        """'[{"method": "list", "column": "program_id"}, {"method": "list", "column": "site_id"}]'""",
+        """'[[{"method": "list", "column": "program_id"}], {"method": "list", "column": "site_id"}]'::jsonb""",
+    ],
+)
+def test_levels_in_all_their_forms(database, levels):
+    database.execute(SOURCE)
+    make(database, levels)
+    precreate(database, [A, B])
+    assert [level for _, level in tree(database)] == [0, 1, 2]

@@ -124,6 +124,7 @@ def test_the_adoption_names_every_member(root: Path) -> None:
         ("CREATE VIEW s.v WITH (security_invoker) AS SELECT 1;", ["VIEW s.v"]),
         ("CREATE MATERIALIZED VIEW s.m AS SELECT 1;", ["MATERIALIZED VIEW s.m"]),
         ("CREATE TYPE s.y AS (a int);", ["TYPE s.y"]),
+        ("CREATE CAST (s.y[] AS jsonb) WITH FUNCTION s.f (s.y[]) AS IMPLICIT;", ["CAST (s.y[] AS jsonb)"]),
         ("CREATE UNIQUE INDEX i ON s.t (a);", []),
         ("CREATE POLICY p ON s.t;", []),
         ("COMMENT ON TABLE s.t IS 'CREATE TABLE x;';", []),
