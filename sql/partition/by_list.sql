@@ -8,4 +8,4 @@ COMMENT ON FUNCTION lifecycle.by_list(name) IS
 Arguments: column_name - the key, of any type.
 Returns: [{"method": "list", "column": ...}], as lifecycle.create_partitioned_table and manage_partitions take it.
 Errors: none.
-Example: SELECT lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month'');';
+Example: SELECT ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')];';

@@ -140,4 +140,4 @@ Returns: one row a step (lifecycle.step_result). A primary key that lacks the ke
 note says so.
 Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
-    lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''));';
+    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';

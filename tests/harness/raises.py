@@ -29,7 +29,7 @@ EXCUSED = {
     "_execute": "_run_step hands its errors on, with step, object and statement",
     "_query_shape": "ends a subtransaction that was only there to look, and is caught at once",
 }
-# Here every statement can be reached; elsewhere a version or an extension may be missing, and what is left is only told.
+# Every statement can be reached here; elsewhere a version or an extension may be missing, and the rest is only told.
 COMPLETE_ON = "docker:18"
 
 
