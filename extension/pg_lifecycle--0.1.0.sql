@@ -587,6 +587,22 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 'A generated name of at most 63 bytes: the parts joined by an underscore, with a hash where they had to be cut.';
 
+-- source: sql/core/_partitions.sql
+-- pg_partition_tree() locks every table that it lists, to the end of the transaction: a tree of thousands of leaves
+-- would fill the lock table only to be looked at.
+CREATE FUNCTION lifecycle._partitions(root regclass) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE member AS (
+        SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+        WHERE i.inhparent = root AND c.relkind = 'p'
+        UNION ALL
+        SELECT i.inhrelid FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.inhrelid
+    )
+    SELECT ARRAY(SELECT m.inhrelid FROM member AS m ORDER BY m.inhrelid)
+$fn$;
+COMMENT ON FUNCTION lifecycle._partitions(regclass) IS
+'The partitions below a partitioned table, of every level, in the order of their oids; none is locked.';
+
 -- source: sql/core/setting.sql
 -- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
 CREATE FUNCTION lifecycle._require_setting_value(
@@ -994,7 +1010,7 @@ DECLARE
     v_relations constant regclass[] := ARRAY(
         SELECT r FROM unnest(relations) AS r
         UNION
-        SELECT p.relid FROM unnest(relations) AS r CROSS JOIN LATERAL pg_partition_tree(r) AS p
+        SELECT p::regclass FROM unnest(relations) AS r CROSS JOIN LATERAL unnest(lifecycle._partitions(r)) AS p
         WHERE mode = 'ACCESS EXCLUSIVE'
     );
     v_neighbours constant regclass[] := ARRAY(SELECT DISTINCT n FROM unnest(neighbours) AS n
@@ -3561,8 +3577,9 @@ CREATE FUNCTION lifecycle._require_capturable(target regclass, trigger_level tex
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_class constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = target);
-    v_foreign constant text := (SELECT string_agg(t.relid::text, ', ' ORDER BY t.relid::text)
-        FROM pg_partition_tree(target) AS t JOIN pg_class AS c ON c.oid = t.relid WHERE c.relkind = 'f');
+    v_foreign constant text := (SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text)
+        FROM unnest(lifecycle._partitions(target)) AS p (relation) JOIN pg_class AS c ON c.oid = p.relation
+        WHERE c.relkind = 'f');
 BEGIN
     IF trigger_level IS NULL OR trigger_level NOT IN ('statement', 'row') THEN
         RAISE EXCEPTION USING
@@ -3795,7 +3812,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH member AS (
         SELECT capture.source::oid AS relation WHERE capture.source IS NOT NULL
         UNION
-        SELECT t.relid FROM pg_partition_tree(capture.source) AS t
+        SELECT p.relation FROM unnest(lifecycle._partitions(capture.source)) AS p (relation)
     ), wanted AS (
         SELECT m.relation, lifecycle._capture_trigger_name(capture.consumer, e.event) AS trigger_name, e.event
         FROM member AS m
@@ -3819,12 +3836,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_triggers(lifecycle.located_capture) IS
 'The triggers that a capture needs or has, each with its state.';
-
-CREATE FUNCTION lifecycle._partitions(source regclass) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ARRAY(SELECT t.relid::oid FROM pg_partition_tree(source) AS t WHERE t.relid <> source ORDER BY t.relid::oid)
-$fn$;
-COMMENT ON FUNCTION lifecycle._partitions(regclass) IS 'The partitions below a table, of every level, in order of oid.';
 
 CREATE FUNCTION lifecycle._partitions_changed(capture lifecycle.located_capture) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -6876,6 +6887,11 @@ Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privil
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';
 
 -- source: sql/partition/types.sql
+-- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may be given where levels are taken.
+CREATE DOMAIN lifecycle.partition_level AS jsonb;
+COMMENT ON DOMAIN lifecycle.partition_level IS
+'A level of partitions, as lifecycle.by_list, by_range and by_hash write it: [{"method": "list", "column": ...}].';
+
 -- What partition functions pass to each other and return.
 CREATE TYPE lifecycle.range_key AS (
     column_name name,
@@ -7615,8 +7631,8 @@ COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
 
 -- source: sql/partition/_levels.sql
--- Levels are passed as one jsonb array, whatever it was put together from: by_list('a') || by_range('b', '1 day'), JSON
--- of an RPC, to_jsonb(ARRAY[...]); inside they are an array of their own.
+-- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')], the
+-- same with ||, JSON of an RPC; inside they are an array of their own.
 CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
@@ -7630,6 +7646,17 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     END
 $fn$;
 COMMENT ON FUNCTION lifecycle._levels(jsonb) IS 'Levels, one an element, of a jsonb array or of a single level.';
+
+CREATE FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT to_jsonb(levels)
+$fn$;
+COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS 'Levels given as an array, as one value.';
+
+CREATE CAST (lifecycle.partition_level[] AS jsonb)
+WITH FUNCTION lifecycle._levels_json (lifecycle.partition_level[]) AS IMPLICIT;
+COMMENT ON CAST (lifecycle.partition_level[] AS jsonb) IS
+'Lets levels => ARRAY[lifecycle.by_list(...), ...] be given where a function takes levels as jsonb.';
 
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text
@@ -8058,25 +8085,25 @@ COMMENT ON FUNCTION lifecycle._plan_level(regclass, text, oid, jsonb[], text[], 
 values. Its model, whose rights and columns the new tables get, is the table or its nearest ancestor that stands.';
 
 -- source: sql/partition/by_list.sql
-CREATE FUNCTION lifecycle.by_list(column_name name) RETURNS jsonb
+CREATE FUNCTION lifecycle.by_list(column_name name) RETURNS lifecycle.partition_level
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_array(jsonb_build_object('method', 'list', 'column', column_name))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_list(name) IS
-'A level of partitions: one partition a value. Levels are strung together with ||.
+'A level of partitions: one partition a value. Several, from the top: ARRAY[...], or strung together with ||.
 
 Arguments: column_name - the key, of any type.
 Returns: [{"method": "list", "column": ...}], as lifecycle.create_partitioned_table and manage_partitions take it.
 Errors: none.
-Example: SELECT lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month'');';
+Example: SELECT ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')];';
 
 -- source: sql/partition/by_range.sql
-CREATE FUNCTION lifecycle.by_range(column_name name, every text) RETURNS jsonb
+CREATE FUNCTION lifecycle.by_range(column_name name, every text) RETURNS lifecycle.partition_level
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_array(jsonb_build_object('method', 'range', 'column', column_name, 'every', every))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_range(name, text) IS
-'A level of partitions: one partition a span. Levels are strung together with ||.
+'A level of partitions: one partition a span. Several, from the top: ARRAY[...], or strung together with ||.
 
 Arguments: column_name - the key: date, timestamp, timestamptz, uuid of version 7, smallint, integer, bigint, numeric;
 every - whole months and years, whole days, or an hour and more, with its unit; of numbers their width.
@@ -8085,12 +8112,12 @@ Errors: none here; the function that takes it raises 22023 for a span that does 
 Example: SELECT lifecycle.by_range(''created_at'', ''1 month'');';
 
 -- source: sql/partition/by_hash.sql
-CREATE FUNCTION lifecycle.by_hash(column_name name, modulus integer) RETURNS jsonb
+CREATE FUNCTION lifecycle.by_hash(column_name name, modulus integer) RETURNS lifecycle.partition_level
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_array(jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_hash(name, integer) IS
-'A level of partitions: rows spread over a fixed number of them. Levels are strung together with ||.
+'A level of partitions: rows spread over a fixed number of them. Several, from the top: ARRAY[...], or strung together with ||.
 
 Arguments: column_name - the key, of any type that can be hashed; modulus - how many partitions.
 Returns: [{"method": "hash", "column": ..., "modulus": ...}].
@@ -8237,8 +8264,8 @@ COMMENT ON FUNCTION lifecycle._lock_path(regclass, jsonb[], text[], boolean) IS
 
 CREATE FUNCTION lifecycle._newest_leaf(root regclass) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT max(t.relid::oid) FROM pg_partition_tree(root) AS t JOIN pg_class AS c ON c.oid = t.relid
-    WHERE t.isleaf AND c.relkind = 'r'
+    SELECT max(c.oid) FROM unnest(lifecycle._partitions(root)) AS p (relation) JOIN pg_class AS c ON c.oid = p.relation
+    WHERE c.relkind = 'r'
 $fn$;
 COMMENT ON FUNCTION lifecycle._newest_leaf(regclass) IS 'The leaf of a tree that was made last: the model of storage.';
 
@@ -8649,7 +8676,7 @@ Returns: one row a step (lifecycle.step_result). A primary key that lacks the ke
 note says so.
 Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
-    lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''));';
+    ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
 
 -- source: sql/partition/manage_partitions.sql
 -- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
@@ -8902,9 +8929,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(target);
     v_ids := ARRAY(
-        SELECT DISTINCT o.id FROM (SELECT t.relid FROM pg_partition_tree(target) AS t WHERE NOT t.isleaf
-            UNION SELECT target) AS r
-        CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', r.relid)) AS o (id)
+        SELECT DISTINCT o.id FROM pg_class AS c
+        CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', c.oid)) AS o (id)
+        WHERE c.oid = target OR c.oid = ANY (lifecycle._partitions(target)) AND c.relkind = 'p'
     );
     RETURN QUERY SELECT * FROM lifecycle._rollback(v_ids, dry_run, expected_plan, false,
         jsonb_build_object('partition_rows', partition_rows), rollback_partition_policy.search_path);
@@ -11842,12 +11869,11 @@ DECLARE
 BEGIN
     IF NOT dry_run THEN
         v_relations := ARRAY(
-            SELECT t.relid FROM unnest((lifecycle._query_shape(query, key_columns, into_schema,
+            SELECT t.relation FROM unnest((lifecycle._query_shape(query, key_columns, into_schema,
                 _lock_query.search_path)).relations) AS r (relation)
             JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
                 AND pg_has_role(current_user, c.relowner, 'USAGE')
-            CROSS JOIN LATERAL (SELECT c.oid::regclass AS relid UNION SELECT p.relid FROM pg_partition_tree(c.oid) AS p)
-                AS t
+            CROSS JOIN LATERAL unnest(c.oid || lifecycle._partitions(c.oid)) AS t (relation)
         );
         PERFORM lifecycle._lock(v_relations, 'SHARE ROW EXCLUSIVE', dry_run);
     END IF;

@@ -27,6 +27,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash(plan lifecycle.pl
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._assert_plan(plan lifecycle.plan_step[], expected_plan text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._number(plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._name(parts text[], suffix text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions(root regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._setting_definition(setting_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.setting(setting_name text);
@@ -157,7 +158,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._enable_trigger(relation tex
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_trigger_step(relation text, queue text, consumer name, event text, enable_always boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_events(trigger_level text, is_source boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_triggers(capture lifecycle.located_capture);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions(source regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions_changed(capture lifecycle.located_capture);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_problems(capture lifecycle.located_capture);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owner_usage_steps(role_name name);
@@ -265,6 +265,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_purge_deleted(target
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_span(span interval);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.purge_deleted(target regclass, older_than interval, batch_size integer, dry_run boolean, search_path text);
+ALTER EXTENSION pg_lifecycle ADD DOMAIN lifecycle.partition_level;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.range_key;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.range_bound;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.range_ends;
@@ -297,6 +298,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_replica_identity(
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_steps(model regclass, sibling oid, partition text, bounds text, note text, parent text, partition_by text, is_captured boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels(levels jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]);
+ALTER EXTENSION pg_lifecycle ADD CAST (lifecycle.partition_level[] AS jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_by(levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._level_type(model regclass, level jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_levels(model regclass, levels jsonb[]);
