@@ -60,7 +60,9 @@ def test_tree(database: Database) -> None:
     seconds = time.perf_counter() - began
     leaves = database.value(LEAVES)
     assert leaves == PROGRAMS * SITES * MONTHS
-    print(f"\n{PROGRAMS} x {SITES} x {MONTHS}: {leaves} leaves in {seconds:.1f} s, {seconds / leaves * 1000:.1f} ms each;")
+    print(
+        f"\n{PROGRAMS} x {SITES} x {MONTHS}: {leaves} leaves in {seconds:.1f} s, {seconds * 1e3 / leaves:.0f} ms each;"
+    )
     print(f"  one call a site, at most {locks} locks a transaction of {database.value(SLOTS)}")
     report_plan(database)
     report_ahead(database)
