@@ -6887,7 +6887,7 @@ Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privil
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';
 
 -- source: sql/partition/types.sql
--- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may be given where levels are taken.
+-- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may stand where levels are taken.
 CREATE DOMAIN lifecycle.partition_level AS jsonb;
 COMMENT ON DOMAIN lifecycle.partition_level IS
 'A level of partitions, as lifecycle.by_list, by_range and by_hash write it: [{"method": "list", "column": ...}].';
@@ -7651,12 +7651,11 @@ CREATE FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]) RETUR
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT to_jsonb(levels)
 $fn$;
-COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS 'Levels given as an array, as one value.';
+COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS
+'Levels given as an array, as one value: lets ARRAY[lifecycle.by_list(...), ...] stand where levels are jsonb.';
 
 CREATE CAST (lifecycle.partition_level[] AS jsonb)
-WITH FUNCTION lifecycle._levels_json (lifecycle.partition_level[]) AS IMPLICIT;
-COMMENT ON CAST (lifecycle.partition_level[] AS jsonb) IS
-'Lets levels => ARRAY[lifecycle.by_list(...), ...] be given where a function takes levels as jsonb.';
+WITH FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) AS IMPLICIT;
 
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text
@@ -8117,7 +8116,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_array(jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_hash(name, integer) IS
-'A level of partitions: rows spread over a fixed number of them. Several, from the top: ARRAY[...], or strung together with ||.
+'A level of partitions: rows spread over a fixed number of them. Several, from the top: ARRAY[...], or
+strung together with ||.
 
 Arguments: column_name - the key, of any type that can be hashed; modulus - how many partitions.
 Returns: [{"method": "hash", "column": ..., "modulus": ...}].

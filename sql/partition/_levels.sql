@@ -1,5 +1,5 @@
--- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')], the
--- same with ||, JSON of an RPC; inside they are an array of their own.
+-- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')],
+-- the same with ||, JSON of an RPC; inside they are an array of their own.
 CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
@@ -18,12 +18,11 @@ CREATE FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]) RETUR
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT to_jsonb(levels)
 $fn$;
-COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS 'Levels given as an array, as one value.';
+COMMENT ON FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) IS
+'Levels given as an array, as one value: lets ARRAY[lifecycle.by_list(...), ...] stand where levels are jsonb.';
 
 CREATE CAST (lifecycle.partition_level[] AS jsonb)
-WITH FUNCTION lifecycle._levels_json (lifecycle.partition_level[]) AS IMPLICIT;
-COMMENT ON CAST (lifecycle.partition_level[] AS jsonb) IS
-'Lets levels => ARRAY[lifecycle.by_list(...), ...] be given where a function takes levels as jsonb.';
+WITH FUNCTION lifecycle._levels_json(lifecycle.partition_level[]) AS IMPLICIT;
 
 -- A level says how a table is partitioned: {"method": "range", "column": "at", "every": "1 month"}.
 CREATE FUNCTION lifecycle._partition_by(levels jsonb[]) RETURNS text

@@ -3,7 +3,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_array(jsonb_build_object('method', 'hash', 'column', column_name, 'modulus', modulus))
 $fn$;
 COMMENT ON FUNCTION lifecycle.by_hash(name, integer) IS
-'A level of partitions: rows spread over a fixed number of them. Several, from the top: ARRAY[...], or strung together with ||.
+'A level of partitions: rows spread over a fixed number of them. Several, from the top: ARRAY[...], or
+strung together with ||.
 
 Arguments: column_name - the key, of any type that can be hashed; modulus - how many partitions.
 Returns: [{"method": "hash", "column": ..., "modulus": ...}].

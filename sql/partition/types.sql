@@ -1,4 +1,4 @@
--- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may be given where levels are taken.
+-- A type of its own, so that ARRAY[lifecycle.by_list(...), lifecycle.by_range(...)] may stand where levels are taken.
 CREATE DOMAIN lifecycle.partition_level AS jsonb;
 COMMENT ON DOMAIN lifecycle.partition_level IS
 'A level of partitions, as lifecycle.by_list, by_range and by_hash write it: [{"method": "list", "column": ...}].';
