@@ -7631,8 +7631,8 @@ COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
 
 -- source: sql/partition/_levels.sql
--- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')], the
--- same with ||, JSON of an RPC; inside they are an array of their own.
+-- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')],
+-- the same with ||, JSON of an RPC; inside they are an array of their own.
 CREATE FUNCTION lifecycle._levels(levels jsonb) RETURNS jsonb[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
