@@ -41,7 +41,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 'Statements that give an object these privileges and no others.';
 
-CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
+CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
         lifecycle._grantee(x.grantee),
@@ -49,11 +49,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+        AND (columns IS NULL OR a.attname = ANY (columns))
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS
-'Statements that grant the column privileges a relation has.';
+COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass, name[]) IS
+'Statements that grant the column privileges a relation has, or of some columns only.';
 
-CREATE FUNCTION lifecycle._ddl_comments(object text) RETURNS text
+CREATE FUNCTION lifecycle._ddl_comments(object text, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(
         CASE WHEN d.objsubid = 0
@@ -64,9 +65,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM (SELECT lifecycle._address(object) AS address) AS a
     JOIN pg_description AS d ON d.classoid = (a.address).class_id AND d.objoid = (a.address).object_id
     LEFT JOIN pg_attribute AS c ON d.objsubid > 0 AND c.attrelid = d.objoid AND c.attnum = d.objsubid
+    WHERE columns IS NULL OR d.objsubid = 0 OR c.attname = ANY (columns)
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS
-'Statements that give an object, and its columns, the comments it has.';
+COMMENT ON FUNCTION lifecycle._ddl_comments(text, name[]) IS
+'Statements that give an object, and its columns or some of them, the comments it has.';
 
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -196,13 +198,16 @@ BEGIN
             RETURN lifecycle._ddl_policy(v_address.object_id);
         WHEN v_address.class_id = 'pg_class'::regclass AND v_kind = 'v' THEN
             RETURN lifecycle._ddl_view(v_address.object_id);
+        WHEN v_address.class_id = 'pg_class'::regclass AND v_kind = 'm' THEN
+            RETURN lifecycle._ddl_materialized_view(v_address.object_id);
         WHEN v_address.class_id = 'pg_class'::regclass AND v_kind IN ('i', 'I') THEN
             RETURN lifecycle._ddl_index(v_address.object_id);
         ELSE
             RAISE EXCEPTION USING
                 ERRCODE = 'feature_not_supported',
                 MESSAGE = format('cannot write down the definition of %s', object),
-                HINT = 'Views, indexes, routines, triggers, table constraints and policies can be replaced.';
+                HINT = 'Views, materialized views, indexes, routines, triggers, table constraints and policies can be '
+                    'replaced.';
     END CASE;
 END
 $fn$;

@@ -1,5 +1,6 @@
--- An inverse that makes an object anew gives it another oid: the steps that stand and name it are pointed to that one.
-CREATE FUNCTION lifecycle._follow_remade(object text) RETURNS void
+-- An inverse that makes an object anew gives it another oid: the steps that stand and name it, or mean what had the
+-- old oid, are pointed to that one.
+CREATE FUNCTION lifecycle._follow_remade(object text, old_oid oid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_address constant lifecycle.object_address := lifecycle._address(object);
@@ -10,13 +11,15 @@ BEGIN
     UPDATE lifecycle.migration_step AS s
     SET address = v_address
     FROM lifecycle.migration AS m
-    WHERE s.object = _follow_remade.object AND s.status = 'done' AND s.address <> v_address
+    WHERE (s.object = _follow_remade.object OR (s.address).sub_id = 0 AND (s.address).class_id = v_address.class_id
+            AND (s.address).object_id = old_oid)
+        AND s.status = 'done' AND s.address <> v_address
         AND m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
         AND s.applied_by = current_user
         AND lifecycle._identity(s.address) IS NULL;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._follow_remade(text) IS
+COMMENT ON FUNCTION lifecycle._follow_remade(text, oid) IS
 'Points the journaled steps of an object that has been made anew to it, as far as the caller wrote them.';
 
 CREATE FUNCTION lifecycle._run_inverses(

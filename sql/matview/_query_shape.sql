@@ -133,8 +133,9 @@ COMMENT ON FUNCTION lifecycle._require_key(regclass, name[]) IS
 'Raises 22023, 42703 or 0A000 when these columns of a view cannot be its key.';
 
 -- The query is looked at as a view that never comes to be: the savepoint takes it back, in a dry run too.
-CREATE FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text)
-RETURNS lifecycle.query_shape LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._query_shape(
+    query text, key_columns name[], into_schema name, search_path text, keyed boolean DEFAULT true
+) RETURNS lifecycle.query_shape LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_name constant text := format('%I.%I', into_schema, 'lifecycle_probe_' || pg_backend_pid());
     v_view regclass;
@@ -144,7 +145,10 @@ BEGIN
         PERFORM lifecycle._execute(format('CREATE VIEW %s AS %s', v_name, query), _query_shape.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         v_view := v_name::regclass;
-        PERFORM lifecycle._require_key(v_view, key_columns);
+        IF keyed THEN
+            PERFORM lifecycle._require_key(v_view, key_columns);
+            v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
+        END IF;
         v_shape.definition := rtrim(pg_get_viewdef(v_view), '; ');
         SELECT array_agg(a.attname ORDER BY a.attnum),
             array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
@@ -154,7 +158,6 @@ BEGIN
             JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id AND c.relkind <> 'v'
             ORDER BY c.oid::regclass::text);
         v_shape.findings := lifecycle._query_findings(v_view);
-        v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
         RAISE EXCEPTION USING ERRCODE = 'LC001', MESSAGE = 'the view was only looked at';
     EXCEPTION WHEN SQLSTATE 'LC001' THEN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -162,5 +165,5 @@ BEGIN
     RETURN v_shape;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text) IS
-'What the catalog and the planner say about a query; raises what CREATE VIEW raises.';
+COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text, boolean) IS
+'What the catalog and, where it is keyed, the planner say about a query; raises what CREATE VIEW raises.';

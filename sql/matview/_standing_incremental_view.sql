@@ -8,7 +8,7 @@ BEGIN
     SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v;
     IF v_view.query_view IS NOT NULL THEN
         v_shape := lifecycle._query_shape(query, key_columns,
-            (SELECT c.relnamespace::regnamespace::name FROM pg_class AS c WHERE c.oid = target),
+            (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target),
             _standing_incremental_view.search_path);
         IF v_shape.definition = rtrim(pg_get_viewdef(v_view.query_view), '; ')
             AND key_columns = v_view.key_columns

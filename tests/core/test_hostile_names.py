@@ -131,6 +131,21 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
                 ],
             ),
             (
+                "create_materialized_view(%s, %s, ARRAY[%s]::name[])",
+                [
+                    f"{ident(connection, schema)}.{ident(connection, 'j' + view[:15])}",
+                    f"SELECT {c}, count(*) AS {ident(connection, other)} FROM {q} GROUP BY {c}",
+                    column,
+                ],
+            ),
+            (
+                "replace_materialized_view(%s, %s)",
+                [
+                    f"{ident(connection, schema)}.{ident(connection, 'j' + view[:15])}",
+                    f"SELECT {c}, 5 AS {ident(connection, other)}, 6 AS more FROM {q}",
+                ],
+            ),
+            (
                 "create_partition(%s::regclass, '2024-01-01', '2024-01-05', %s)",
                 [partitioned, view + "2" if len(view.encode()) < 62 else "part"],
             ),

@@ -21,6 +21,7 @@ CREATE TABLE public.q (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
 CREATE TABLE public.h (k text) PARTITION BY HASH (k);
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
+SELECT lifecycle.create_materialized_view('public.mm', 'SELECT id FROM public.u', '{id}');
 SELECT lifecycle.enable_soft_delete('public.t');
 SELECT lifecycle.soft_delete('public.t', '3');
 SELECT lifecycle.start_capture('public.u', 'reader');
@@ -73,6 +74,15 @@ CALLS: dict[str, list[dict[str, object]]] = {
             "sources": {"public.u": ["id"]},
             "tolerance": "1 hour",
             "dry_run": True,
+        }
+    ],
+    "create_materialized_view": [
+        {
+            "view_name": "public.mw",
+            "query": "SELECT id FROM public.u",
+            "unique_key": ["id"],
+            "indexes": ["id DESC"],
+            "with_data": True,
         }
     ],
     "create_monthly_partition": [
@@ -134,6 +144,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "rebuild_incremental_view": [{"target": "public.v"}],
     "refresh_incremental_view": [{"target": "public.v", "max_rows": 10}],
     "refresh_materialized_view": [{"target": "public.m"}],
+    "replace_materialized_view": [{"target": "public.m", "query": "SELECT 1 AS one, 2 AS two", "dry_run": True}],
     "restore": [
         {"deletion_id": "{deletion}"},
         {**T, "key": "3"},
@@ -145,6 +156,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {"confirmation": "x", "options": {"deleted_rows": "restore"}},
     ],
     "rollback_incremental_view": [{"target": "public.v"}],
+    "rollback_materialized_view": [{"target": "public.mm", "cascade": True}],
     "rollback_migration": [
         {"migration_id": "{migration}", "options": {}},
         {"migration_name": "m", "cascade": True},

@@ -157,6 +157,21 @@ CHANGES = [
         "public.sale GROUP BY shop, at', "
         "'{shop,at}', at_once => true",
     ),
+    (
+        "materialized view",
+        SALES,
+        "lifecycle.create_materialized_view('Total', 'SELECT shop, sum(n) AS n FROM public.sale GROUP BY shop', "
+        "'{shop}', '{n DESC,(shop) WHERE n > 0,USING hash (n)}'",
+    ),
+    (
+        "materialized view replaced",
+        SALES
+        + "CREATE MATERIALIZED VIEW public.m WITH (fillfactor = 70) AS SELECT shop, sum(n) AS n FROM public.sale GROUP "
+        "BY shop; CREATE UNIQUE INDEX m_key ON public.m (shop); COMMENT ON COLUMN public.m.n IS 'a sum'; ALTER "
+        "MATERIALIZED VIEW public.m ALTER shop SET STATISTICS 7; GRANT SELECT (n) ON public.m TO {alice}; "
+        "CREATE VIEW public.few AS SELECT shop FROM public.m; GRANT SELECT ON public.few TO {alice};",
+        "lifecycle.replace_materialized_view('public.m', 'SELECT shop, count(*) AS c FROM public.sale GROUP BY shop'",
+    ),
 ]
 
 # Change functions without a row, and why.
