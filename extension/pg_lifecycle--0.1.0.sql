@@ -859,15 +859,33 @@ COMMENT ON FUNCTION lifecycle._execute(text, text) IS
 -- source: sql/core/_lock_wait.sql
 -- A session that holds a strong lock and waits for another one makes an application wait for both, and after
 -- deadlock_timeout it is the application that gets 40P01. So: full patience with empty hands, next to none otherwise.
+-- Nobody waits for what this transaction has made itself: the first row of pg_attribute tells its age, which no ALTER
+-- touches. (The heap that a REFRESH fills is gone by now, but younger than what it was filled for.)
 CREATE FUNCTION lifecycle._lock_wait() RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_locked constant oid[] := ARRAY(
+        SELECT DISTINCT l.relation FROM pg_locks AS l
+        WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation >= 16384
+            AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                'AccessExclusiveLock')
+    );
+    v_made oid[];
 BEGIN
-    PERFORM FROM pg_locks AS l
-    WHERE l.pid = pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND l.relation >= 16384
-        AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-            'AccessExclusiveLock');
-    IF FOUND THEN
-        RETURN '1ms';
+    IF cardinality(v_locked) > 0 THEN
+        v_made := ARRAY(
+            SELECT a.attrelid FROM pg_attribute AS a
+            WHERE a.attrelid = ANY (v_locked) AND age(a.xmin) <= 0
+                AND a.attnum = (SELECT min(f.attnum) FROM pg_attribute AS f WHERE f.attrelid = a.attrelid)
+            ORDER BY a.attrelid
+        );
+        IF EXISTS (
+            SELECT FROM unnest(v_locked) AS l (relation)
+            WHERE l.relation <> ALL (v_made) AND (v_made = '{}' OR l.relation < v_made[1]
+                OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.relation))
+        ) THEN
+            RETURN '1ms';
+        END IF;
     END IF;
     -- Zero would mean to wait for ever.
     RETURN greatest(1, least(
@@ -878,7 +896,7 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_wait() IS
 'How long the next statement may wait for a lock: lifecycle.lock_timeout (at most half of deadlock_timeout), or 1 ms
-while this transaction holds a strong lock already.';
+while this transaction holds a strong lock already on something that it has not made itself.';
 
 -- source: sql/core/_lock_holders.sql
 -- Who stands in the way, in words for the DETAIL of a 55P03.
@@ -1502,7 +1520,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_acl(text, text, aclitem[], oid) IS
 'Statements that give an object these privileges and no others.';
 
-CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass) RETURNS text
+CREATE FUNCTION lifecycle._ddl_column_acl(relation regclass, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(format('; GRANT %s (%I) ON %s TO %s%s', x.privilege_type, a.attname, relation,
         lifecycle._grantee(x.grantee),
@@ -1510,11 +1528,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE '' END), '' ORDER BY a.attnum, x.grantee, x.privilege_type), '')
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS x
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+        AND (columns IS NULL OR a.attname = ANY (columns))
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass) IS
-'Statements that grant the column privileges a relation has.';
+COMMENT ON FUNCTION lifecycle._ddl_column_acl(regclass, name[]) IS
+'Statements that grant the column privileges a relation has, or of some columns only.';
 
-CREATE FUNCTION lifecycle._ddl_comments(object text) RETURNS text
+CREATE FUNCTION lifecycle._ddl_comments(object text, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(string_agg(
         CASE WHEN d.objsubid = 0
@@ -1525,9 +1544,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM (SELECT lifecycle._address(object) AS address) AS a
     JOIN pg_description AS d ON d.classoid = (a.address).class_id AND d.objoid = (a.address).object_id
     LEFT JOIN pg_attribute AS c ON d.objsubid > 0 AND c.attrelid = d.objoid AND c.attnum = d.objsubid
+    WHERE columns IS NULL OR d.objsubid = 0 OR c.attname = ANY (columns)
 $fn$;
-COMMENT ON FUNCTION lifecycle._ddl_comments(text) IS
-'Statements that give an object, and its columns, the comments it has.';
+COMMENT ON FUNCTION lifecycle._ddl_comments(text, name[]) IS
+'Statements that give an object, and its columns or some of them, the comments it has.';
 
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1657,18 +1677,131 @@ BEGIN
             RETURN lifecycle._ddl_policy(v_address.object_id);
         WHEN v_address.class_id = 'pg_class'::regclass AND v_kind = 'v' THEN
             RETURN lifecycle._ddl_view(v_address.object_id);
+        WHEN v_address.class_id = 'pg_class'::regclass AND v_kind = 'm' THEN
+            RETURN lifecycle._ddl_materialized_view(v_address.object_id);
         WHEN v_address.class_id = 'pg_class'::regclass AND v_kind IN ('i', 'I') THEN
             RETURN lifecycle._ddl_index(v_address.object_id);
         ELSE
             RAISE EXCEPTION USING
                 ERRCODE = 'feature_not_supported',
                 MESSAGE = format('cannot write down the definition of %s', object),
-                HINT = 'Views, indexes, routines, triggers, table constraints and policies can be replaced.';
+                HINT = 'Views, materialized views, indexes, routines, triggers, table constraints and policies can be '
+                    'replaced.';
     END CASE;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl(text) IS
 'The whole script that makes an object again as it stands now; NULL when there is no such object.';
+
+-- source: sql/core/_ddl_materialized_view.sql
+-- A materialized view cannot be altered into another query: it is made anew, and everything that hangs on it must come
+-- along. as_name: under which name, while the old one still stands; columns: of those only.
+CREATE FUNCTION lifecycle._ddl_column_settings(relation regclass, as_name text, columns name[] DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(string_agg(format('; ALTER MATERIALIZED VIEW %s ALTER COLUMN %I SET %s', as_name, a.attname,
+        s.setting), '' ORDER BY a.attnum, s.place), '')
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    CROSS JOIN LATERAL (VALUES
+        (1, 'STATISTICS ' || CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END),
+        (2, 'STORAGE ' || CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN'
+            WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
+        (3, 'COMPRESSION ' || CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END),
+        (4, '(' || array_to_string(a.attoptions, ', ') || ')')
+    ) AS s (place, setting)
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND s.setting IS NOT NULL
+        AND (columns IS NULL OR a.attname = ANY (columns))
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_column_settings(regclass, text, name[]) IS
+'Statements that give the columns of a materialized view their statistics targets, storage, compression and options.';
+
+CREATE FUNCTION lifecycle._ddl_without_data(
+    relation regclass, as_name text, definition text, columns name[] DEFAULT NULL
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE MATERIALIZED VIEW %s USING %I%s%s AS %s WITH NO DATA', as_name, m.amname,
+            ' WITH (' || nullif(concat_ws(', ', array_to_string(c.reloptions, ', '), (
+                SELECT string_agg('toast.' || o, ', ') FROM pg_class AS x CROSS JOIN unnest(x.reloptions) AS o
+                WHERE x.oid = c.reltoastrelid)), '') || ')',
+            ' TABLESPACE ' || quote_ident(s.spcname), definition)
+        || lifecycle._ddl_column_settings(relation, as_name, columns)
+        -- The query is run with the rights of the owner, from the first time on.
+        || format('; ALTER MATERIALIZED VIEW %s OWNER TO %I', as_name, pg_get_userbyid(c.relowner))
+    FROM pg_class AS c
+    JOIN pg_am AS m ON m.oid = c.relam
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_without_data(regclass, text, text, name[]) IS
+'Statements that make an empty materialized view like this one, with another name or query.';
+
+-- The catalog prints a whole statement; the names at its beginning and end are known to the letter.
+CREATE FUNCTION lifecycle._ddl_index_beside(index regclass, as_name name, as_table text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE %sINDEX %I ON %s%s', k.is_unique, as_name, as_table, substr(pg_get_indexdef(index),
+            length(format('CREATE %sINDEX %I ON %s', k.is_unique, c.relname, i.indrelid::regclass)) + 1))
+        || coalesce(format('; ALTER INDEX %I.%I SET TABLESPACE ', n.nspname, as_name) || quote_ident(s.spcname), '')
+        || coalesce((SELECT string_agg(format('; ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname,
+                as_name, a.attnum, a.attstattarget), '' ORDER BY a.attnum)
+            FROM pg_attribute AS a WHERE a.attrelid = index AND a.attstattarget >= 0), '')
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END AS is_unique) AS k
+    WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_index_beside(regclass, name, text) IS
+'Statements that make the same index under another name on another relation.';
+
+CREATE FUNCTION lifecycle._ddl_statistics(statistics oid, as_name name, as_table text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE STATISTICS %I.%I%s%s', n.nspname, as_name, substr(d.definition, v.head, length(d.definition)
+            - length(x.stxrelid::regclass::text) - v.head + 1), as_table)
+        || CASE WHEN x.stxstattarget >= 0
+            THEN format('; ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, as_name, x.stxstattarget) ELSE '' END
+        || format('; ALTER STATISTICS %I.%I OWNER TO %I', n.nspname, as_name, pg_get_userbyid(x.stxowner))
+        || coalesce(format('; COMMENT ON STATISTICS %I.%I IS ', n.nspname, as_name)
+            || quote_literal(obj_description(x.oid, 'pg_statistic_ext')), '')
+    FROM pg_statistic_ext AS x
+    JOIN pg_namespace AS n ON n.oid = x.stxnamespace
+    CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(x.oid) AS definition) AS d
+    CROSS JOIN LATERAL (SELECT length(format('CREATE STATISTICS %I.%I', n.nspname, x.stxname)) + 1 AS head) AS v
+    WHERE x.oid = statistics
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_statistics(oid, name, text) IS
+'Statements that make the same extended statistics under another name on another relation.';
+
+-- What is said about a relation of its own name, once it stands with its indexes.
+CREATE FUNCTION lifecycle._ddl_view_properties(relation regclass, columns name[] DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)
+        || lifecycle._ddl_column_acl(relation, columns)
+        || lifecycle._ddl_comments('materialized view ' || relation, columns)
+        || coalesce((SELECT string_agg(lifecycle._ddl_index_properties(i.indexrelid), '' ORDER BY i.indexrelid)
+            FROM pg_index AS i WHERE i.indrelid = relation), '')
+    FROM pg_class AS c
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_view_properties(regclass, name[]) IS
+'Statements that give a materialized view its grants and comments, and its indexes their properties.';
+
+CREATE FUNCTION lifecycle._ddl_materialized_view(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._ddl_without_data(relation, relation::text, rtrim(pg_get_viewdef(relation), '; '))
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid, x.relname, relation::text), ''
+                ORDER BY i.indexrelid)
+            FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid WHERE i.indrelid = relation), '')
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid, x.stxname, relation::text), ''
+                ORDER BY x.oid)
+            FROM pg_statistic_ext AS x WHERE x.stxrelid = relation), '')
+        || lifecycle._ddl_view_properties(relation)
+        || CASE WHEN c.relispopulated THEN format('; REFRESH MATERIALIZED VIEW %s', relation) ELSE '' END
+    FROM pg_class AS c
+    WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_materialized_view(regclass) IS
+'Statements that make a materialized view as it stands, with indexes, statistics, options, owner, grants and comments,
+and fill it when it holds data.';
 
 -- source: sql/core/_alter_step.sql
 -- Properties of a table that a change sets: the inverse puts back what the catalog says now, and what stands already
@@ -2077,8 +2210,9 @@ COMMENT ON FUNCTION lifecycle._rollback_lock(bigint[], boolean) IS
 'Takes the locks of a rollback; does nothing in a dry run.';
 
 -- source: sql/core/_run_inverses.sql
--- An inverse that makes an object anew gives it another oid: the steps that stand and name it are pointed to that one.
-CREATE FUNCTION lifecycle._follow_remade(object text) RETURNS void
+-- An inverse that makes an object anew gives it another oid: the steps that stand and name it, or mean what had the
+-- old oid, are pointed to that one.
+CREATE FUNCTION lifecycle._follow_remade(object text, old_oid oid DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_address constant lifecycle.object_address := lifecycle._address(object);
@@ -2089,13 +2223,15 @@ BEGIN
     UPDATE lifecycle.migration_step AS s
     SET address = v_address
     FROM lifecycle.migration AS m
-    WHERE s.object = _follow_remade.object AND s.status = 'done' AND s.address <> v_address
+    WHERE (s.object = _follow_remade.object OR (s.address).sub_id = 0 AND (s.address).class_id = v_address.class_id
+            AND (s.address).object_id = old_oid)
+        AND s.status = 'done' AND s.address <> v_address
         AND m.migration_id = s.migration_id AND m.origin = lifecycle._origin()
         AND s.applied_by = current_user
         AND lifecycle._identity(s.address) IS NULL;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._follow_remade(text) IS
+COMMENT ON FUNCTION lifecycle._follow_remade(text, oid) IS
 'Points the journaled steps of an object that has been made anew to it, as far as the caller wrote them.';
 
 CREATE FUNCTION lifecycle._run_inverses(
@@ -11460,8 +11596,9 @@ COMMENT ON FUNCTION lifecycle._require_key(regclass, name[]) IS
 'Raises 22023, 42703 or 0A000 when these columns of a view cannot be its key.';
 
 -- The query is looked at as a view that never comes to be: the savepoint takes it back, in a dry run too.
-CREATE FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text)
-RETURNS lifecycle.query_shape LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._query_shape(
+    query text, key_columns name[], into_schema name, search_path text, keyed boolean DEFAULT true
+) RETURNS lifecycle.query_shape LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_name constant text := format('%I.%I', into_schema, 'lifecycle_probe_' || pg_backend_pid());
     v_view regclass;
@@ -11471,7 +11608,10 @@ BEGIN
         PERFORM lifecycle._execute(format('CREATE VIEW %s AS %s', v_name, query), _query_shape.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         v_view := v_name::regclass;
-        PERFORM lifecycle._require_key(v_view, key_columns);
+        IF keyed THEN
+            PERFORM lifecycle._require_key(v_view, key_columns);
+            v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
+        END IF;
         v_shape.definition := rtrim(pg_get_viewdef(v_view), '; ');
         SELECT array_agg(a.attname ORDER BY a.attnum),
             array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
@@ -11481,7 +11621,6 @@ BEGIN
             JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id AND c.relkind <> 'v'
             ORDER BY c.oid::regclass::text);
         v_shape.findings := lifecycle._query_findings(v_view);
-        v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
         RAISE EXCEPTION USING ERRCODE = 'LC001', MESSAGE = 'the view was only looked at';
     EXCEPTION WHEN SQLSTATE 'LC001' THEN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -11489,8 +11628,8 @@ BEGIN
     RETURN v_shape;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text) IS
-'What the catalog and the planner say about a query; raises what CREATE VIEW raises.';
+COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text, boolean) IS
+'What the catalog and, where it is keyed, the planner say about a query; raises what CREATE VIEW raises.';
 
 -- source: sql/matview/_query_sources.sql
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
@@ -11812,7 +11951,7 @@ BEGIN
     SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v;
     IF v_view.query_view IS NOT NULL THEN
         v_shape := lifecycle._query_shape(query, key_columns,
-            (SELECT c.relnamespace::regnamespace::name FROM pg_class AS c WHERE c.oid = target),
+            (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target),
             _standing_incremental_view.search_path);
         IF v_shape.definition = rtrim(pg_get_viewdef(v_view.query_view), '; ')
             AND key_columns = v_view.key_columns
@@ -11934,6 +12073,488 @@ cannot be captured; 55000 a table without a way to the key; 42703 no such key co
 relation has that name; 42501 not the owner of a table; 55P03 lock; what CREATE VIEW raises about the query.
 Example: SELECT * FROM lifecycle.create_incremental_view(''public.shop_total'',
     ''SELECT shop, count(*) AS sales FROM public.sale GROUP BY shop'', ''{shop}'', dry_run => true);';
+
+-- source: sql/matview/_plan_materialized_view.sql
+-- An index as the caller wrote it: what stands behind the name of the table in CREATE INDEX, or columns alone.
+CREATE FUNCTION lifecycle._index_tail(wanted text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN wanted ~* '^\s*(\(|using\s)' THEN wanted ELSE format('(%s)', wanted) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_tail(text) IS 'What follows the name of the table in CREATE INDEX.';
+
+-- The step of one index; skipped when it stands.
+CREATE FUNCTION lifecycle._view_index_step(
+    view_schema name, view_name name, index_name name, tail text, is_unique boolean
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step(CASE WHEN is_unique THEN 'add unique key' ELSE 'create index' END,
+        'index ' || w.full_name,
+        CASE WHEN to_regclass(w.full_name) IS NULL
+                OR to_regclass(w.full_name)::oid NOT IN (SELECT i.indexrelid FROM pg_index AS i
+                    WHERE i.indrelid = to_regclass(format('%I.%I', view_schema, view_name)))
+            THEN format('CREATE %sINDEX %I ON %I.%I %s', CASE WHEN is_unique THEN 'UNIQUE ' ELSE '' END, index_name,
+                view_schema, view_name, tail) END,
+        'DROP INDEX ' || w.full_name,
+        note => CASE WHEN to_regclass(w.full_name) IS NOT NULL THEN 'stands' END)
+    FROM (SELECT format('%I.%I', view_schema, index_name) AS full_name) AS w
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_index_step(name, name, name, text, boolean) IS
+'The step that makes an index of a materialized view.';
+
+CREATE FUNCTION lifecycle._require_view_columns(shape lifecycle.query_shape, unique_key name[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing constant text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(unique_key) AS k
+        WHERE k <> ALL (shape.columns));
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('the query has no column %s', v_missing),
+            DETAIL = format('Its columns: %s.', array_to_string(shape.columns, ', ')),
+            HINT = 'unique_key names the columns of the query that determine a row; NULL for none.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_view_columns(lifecycle.query_shape, name[]) IS
+'Raises 42703 when the query lacks a column of the key.';
+
+-- A name that is taken: by the very view, or by something else.
+CREATE FUNCTION lifecycle._require_same_view(target regclass, definition text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_kind constant "char" := (SELECT c.relkind FROM pg_class AS c WHERE c.oid = target);
+BEGIN
+    IF v_kind = 'm' AND rtrim(pg_get_viewdef(target), '; ') = definition THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'duplicate_table',
+        MESSAGE = format('%s exists already', target),
+        DETAIL = CASE WHEN v_kind = 'm' THEN 'It is a materialized view of another query.'
+            ELSE 'It is not a materialized view.' END,
+        HINT = CASE WHEN v_kind = 'm' THEN format('SELECT * FROM lifecycle.replace_materialized_view(%L, ...)', target)
+            ELSE 'Choose another name.' END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_same_view(regclass, text) IS
+'Raises 42P07 unless this is a materialized view of this query.';
+
+CREATE FUNCTION lifecycle._plan_materialized_view(
+    view_schema name, view_name name, query text, unique_key name[], indexes text[], with_data boolean, search_path text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_name constant text := format('%I.%I', view_schema, view_name);
+    v_target constant regclass := to_regclass(v_name);
+    v_shape constant lifecycle.query_shape := lifecycle._query_shape(query, NULL, view_schema,
+        _plan_materialized_view.search_path, keyed => false);
+    v_key constant text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY u.place)
+        FROM unnest(unique_key) WITH ORDINALITY AS u (k, place));
+    v_filled constant boolean := coalesce((SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = v_target), false);
+    v_plan lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_view_columns(v_shape, unique_key);
+    IF v_target IS NOT NULL THEN
+        PERFORM lifecycle._require_same_view(v_target, v_shape.definition);
+        PERFORM lifecycle._require_owner(v_target);
+    END IF;
+    v_plan := ARRAY[lifecycle._step('create materialized view', 'materialized view ' || v_name,
+        CASE WHEN v_target IS NULL
+            THEN format('CREATE MATERIALIZED VIEW %s AS %s WITH NO DATA', v_name, v_shape.definition) END,
+        'DROP MATERIALIZED VIEW ' || v_name,
+        note => concat_ws('; ', CASE WHEN v_target IS NOT NULL THEN 'stands' END, CASE WHEN v_key IS NULL
+            THEN 'without unique_key each refresh locks readers out' END))];
+    IF v_key IS NOT NULL THEN
+        v_plan := v_plan || lifecycle._view_index_step(view_schema, view_name,
+            lifecycle._name(ARRAY[view_name::text], 'key'), format('(%s)', v_key), true);
+    END IF;
+    v_plan := v_plan || ARRAY(
+        SELECT lifecycle._view_index_step(view_schema, view_name, lifecycle._name(ARRAY[view_name::text],
+            'idx' || i.place), lifecycle._index_tail(i.wanted), false)
+        FROM unnest(indexes) WITH ORDINALITY AS i (wanted, place) ORDER BY i.place
+    );
+    RETURN v_plan || CASE WHEN with_data THEN ARRAY[lifecycle._step('fill', 'materialized view ' || v_name,
+        CASE WHEN NOT v_filled THEN format('SELECT FROM lifecycle.refresh_materialized_view(%1$L); ANALYZE %2$s',
+            v_name, v_name) END,
+        note => CASE WHEN v_filled THEN 'holds data' END)] ELSE '{}' END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_materialized_view(name, name, text, name[], text[], boolean, text) IS
+'The plan of create_materialized_view.';
+
+-- source: sql/matview/create_materialized_view.sql
+CREATE FUNCTION lifecycle.create_materialized_view(
+    view_name text,
+    query text,
+    unique_key name[],
+    indexes text[] DEFAULT '{}',
+    with_data boolean DEFAULT true,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_path constant text := create_materialized_view.search_path;
+    v_new record;
+    v_name text;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
+    v_name := format('%I.%I', v_new.relation_schema, v_new.relation_name);
+    v_plan := lifecycle._plan_materialized_view(v_new.relation_schema, v_new.relation_name, query, unique_key, indexes,
+        with_data, v_path);
+    RETURN QUERY SELECT * FROM lifecycle._apply('materialized_view', NULL, v_plan, dry_run, expected_plan,
+        jsonb_build_object('view_name', v_name), v_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.create_materialized_view(text, text, name[], text[], boolean, boolean, text, text) IS
+'Makes a materialized view with a unique key, so that it can be refreshed while it is read, fills it and writes its
+first refresh into the history.
+
+Arguments: view_name - the view to make; query - a SELECT; unique_key - the columns of the query that determine a row,
+or NULL: then each refresh locks readers out; indexes - further ones, each as columns (''total DESC, shop'') or as it
+stands behind the table in CREATE INDEX (''USING gin (tags)'', ''(shop) WHERE total > 0''); with_data - fill it;
+dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the names in query,
+by default the caller''s path.
+Returns: one row a step (lifecycle.step_result). The same view a second time: all rows skipped.
+Errors: 42703 no such key column; 42P07 another relation has that name; 3F000 no such schema; 23505 the key does not
+determine a row; what CREATE VIEW, CREATE INDEX and the query raise.
+Example: SELECT * FROM lifecycle.create_materialized_view(''public.shop_total'',
+    ''SELECT shop, sum(amount) AS total FROM public.sale GROUP BY shop'', ''{shop}'', ''{total DESC}'',
+    dry_run => true);';
+
+-- source: sql/matview/_view_dependents.sql
+-- What reads a materialized view and has to be made anew with it: views upon views, each below those that read it. A
+-- view may read columns, or the row type.
+CREATE FUNCTION lifecycle._view_dependents(target regclass) RETURNS TABLE (relation oid, kind text, level integer)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE above (relation, level) AS (
+        SELECT target::oid, 0
+        UNION
+        SELECT w.ev_class, a.level + 1
+        FROM above AS a
+        JOIN pg_class AS c ON c.oid = a.relation
+        LEFT JOIN pg_type AS t ON t.oid = c.reltype
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND (
+            d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation
+            OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray))
+        JOIN pg_rewrite AS w ON w.oid = d.objid AND w.ev_class <> a.relation
+        -- Views cannot go round in a circle, except by a trick of somebody's.
+        WHERE a.level < 100
+    )
+    SELECT a.relation, c.relkind::text, max(a.level)
+    FROM above AS a JOIN pg_class AS c ON c.oid = a.relation
+    WHERE a.relation <> target
+    GROUP BY a.relation, c.relkind
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_dependents(regclass) IS
+'The views that read a relation, directly or not; level: how far above it.';
+
+CREATE FUNCTION lifecycle._require_replaceable(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_relations constant oid[] := ARRAY(SELECT target::oid UNION SELECT d.relation
+        FROM lifecycle._view_dependents(target) AS d);
+    v_detail text;
+BEGIN
+    SELECT string_agg(f.object, '; ' ORDER BY f.object) INTO v_detail
+    FROM (
+        SELECT pg_describe_object('pg_class'::regclass, r.oid, 0) AS object FROM unnest(v_relations) AS r (oid)
+        JOIN pg_class AS c ON c.oid = r.oid
+        WHERE c.relkind NOT IN ('v', 'm') OR c.relnamespace = to_regnamespace('lifecycle_data')
+            OR EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_class'::regclass AND e.objid = r.oid
+                AND e.deptype = 'e')
+            OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = r.oid)
+        UNION
+        SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+        FROM unnest(v_relations) AS r (oid)
+        JOIN pg_class AS c ON c.oid = r.oid
+        LEFT JOIN pg_type AS t ON t.oid = c.reltype
+        JOIN pg_depend AS d ON d.deptype = 'n' AND d.classid <> 'pg_rewrite'::regclass AND (
+            d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+            OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray))
+    ) AS f;
+    IF v_detail IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('%s cannot be replaced: what reads it cannot be made anew', target),
+            DETAIL = v_detail || '.',
+            HINT = 'Views and materialized views come along. Drop the others, replace, and make them again; roll back '
+                'incremental views.';
+    END IF;
+    PERFORM lifecycle._require_owner(r.oid::regclass) FROM unnest(v_relations) AS r (oid);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_replaceable(regclass) IS
+'Raises 2BP01 when something other than views reads a materialized view, 42501 for views that are not the caller''s.';
+
+-- Asked before anything is built: what reads a column must find it again, and views find it with its type.
+CREATE FUNCTION lifecycle._require_compatible(target regclass, shape lifecycle.query_shape) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_detail text;
+BEGIN
+    SELECT string_agg(DISTINCT format('%s reads column %I, %s', CASE WHEN d.classid = 'pg_rewrite'::regclass
+            THEN pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+            ELSE pg_describe_object(d.classid, d.objid, 0) END, a.attname,
+        coalesce(format('which is %s now and in the new query ', format_type(a.atttypid, a.atttypmod)) || n.type,
+            'which the new query has not')), '; ')
+    INTO v_detail
+    FROM pg_depend AS d
+    JOIN pg_attribute AS a ON a.attrelid = target AND a.attnum = d.refobjsubid
+    LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+    LEFT JOIN unnest(shape.columns, shape.column_types) AS n (name, type) ON n.name = a.attname
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = target AND a.attnum > 0
+        AND w.ev_class IS DISTINCT FROM target::oid
+        AND (n.name IS NULL OR w.oid IS NOT NULL AND n.type <> format_type(a.atttypid, a.atttypmod));
+    IF v_detail IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('the new query does not fit what stands on %s', target),
+            DETAIL = v_detail || '.',
+            HINT = 'Keep the column in the query, with a cast where its type differs, or first change or drop what '
+                'reads it.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_compatible(regclass, lifecycle.query_shape) IS
+'Raises 2BP01 when views, indexes or statistics use a column that the new query has not, or has with another type.';
+
+-- source: sql/matview/_plan_replacement.sql
+-- Everything that takes time is done under another name, with nobody waiting: the new view, its rows, its indexes. Then
+-- one step, tried again as a whole when a lock is not free, puts it in the place of the old one and makes anew what
+-- reads it. Readers lock a view before what it reads, so it is dropped from above.
+CREATE FUNCTION lifecycle._beside(relation regclass) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[c.relname::text], 'new') FROM pg_class AS c WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._beside(regclass) IS 'The name of what is built beside a relation, to take its place.';
+
+CREATE FUNCTION lifecycle._build_steps(target regclass, shape lifecycle.query_shape) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[lifecycle._step('build beside', 'replacement of ' || target,
+        lifecycle._ddl_without_data(target, w.beside, shape.definition, shape.columns)
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid,
+                lifecycle._beside(i.indexrelid), w.beside), '' ORDER BY i.indexrelid)
+            FROM pg_index AS i WHERE i.indrelid = target), '')
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid,
+                lifecycle._name(ARRAY[x.stxname::text], 'new'), w.beside), '' ORDER BY x.oid)
+            FROM pg_statistic_ext AS x WHERE x.stxrelid = target), ''),
+        note => (SELECT 'not in the new query, so their grants, comments and settings go: '
+                || string_agg(a.attname, ', ' ORDER BY a.attnum)
+            FROM pg_attribute AS a
+            WHERE a.attrelid = target AND a.attnum > 0 AND a.attname <> ALL (shape.columns)))]
+        || CASE WHEN c.relispopulated THEN ARRAY[lifecycle._step('fill', 'replacement of ' || target,
+            format('SELECT FROM lifecycle.refresh_materialized_view(%L); ANALYZE %s', w.beside, w.beside))]
+            ELSE '{}' END
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (SELECT format('%I.%I', n.nspname, lifecycle._beside(c.oid)) AS beside) AS w
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._build_steps(regclass, lifecycle.query_shape) IS
+'The steps that make a materialized view of another query beside this one, with its indexes, and fill it.';
+
+CREATE FUNCTION lifecycle._swap_statement(target regclass, columns name[], more text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH dependent AS (
+        SELECT d.relation::regclass AS name, d.level, CASE d.kind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END AS kind
+        FROM lifecycle._view_dependents(target) AS d
+    ), own_index AS (
+        SELECT x.relname, lifecycle._beside(x.oid) AS beside, i.indexrelid
+        FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid WHERE i.indrelid = target
+    )
+    SELECT coalesce((SELECT string_agg(format('DROP %sVIEW %s; ', d.kind, d.name), '' ORDER BY d.level DESC, d.name)
+            FROM dependent AS d), '')
+        || format('DROP MATERIALIZED VIEW %s; ALTER MATERIALIZED VIEW %I.%I RENAME TO %I', target, n.nspname,
+            lifecycle._beside(target), c.relname)
+        || coalesce((SELECT string_agg(format('; ALTER INDEX %I.%I RENAME TO %I', n.nspname, o.beside, o.relname), ''
+            ORDER BY o.indexrelid) FROM own_index AS o), '')
+        || coalesce((SELECT string_agg(format('; ALTER STATISTICS %s.%I RENAME TO %I',
+                x.stxnamespace::regnamespace, lifecycle._name(ARRAY[x.stxname::text], 'new'), x.stxname), ''
+                ORDER BY x.oid)
+            FROM pg_statistic_ext AS x WHERE x.stxrelid = target), '')
+        || lifecycle._ddl_view_properties(target, columns) || more
+        || coalesce((SELECT string_agg('; ' || CASE d.kind WHEN '' THEN lifecycle._ddl_view(d.name)
+                ELSE lifecycle._ddl_materialized_view(d.name) END, '' ORDER BY d.level, d.name)
+            FROM dependent AS d), '')
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_statement(regclass, name[], text) IS
+'The statements that put what was built beside in the place of a materialized view, with what reads it.';
+
+-- Journaled steps about what was made anew follow to the new oids.
+CREATE FUNCTION lifecycle._follow_step(target regclass) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('follow', 'journal of ' || target, format(
+        'SELECT lifecycle._follow_remade(o.object, o.was) FROM ROWS FROM (pg_catalog.unnest(%L::pg_catalog.text[]), '
+        'pg_catalog.unnest(%L::pg_catalog.oid[])) AS o (object, was)', array_agg(o.object ORDER BY o.object),
+        array_agg(o.object_id ORDER BY o.object)), note => 'changes journaled before are about the new objects now')
+    FROM (
+        SELECT i.type || ' ' || i.identity AS object, o.object_id
+        FROM (
+            SELECT target::oid AS relation
+            UNION
+            SELECT d.relation FROM lifecycle._view_dependents(target) AS d
+        ) AS r
+        CROSS JOIN LATERAL (
+            SELECT 'pg_class'::regclass::oid AS class_id, r.relation AS object_id
+            UNION ALL
+            SELECT 'pg_class'::regclass, x.indexrelid FROM pg_index AS x WHERE x.indrelid = r.relation
+            UNION ALL
+            SELECT 'pg_trigger'::regclass, t.oid FROM pg_trigger AS t
+            WHERE t.tgrelid = r.relation AND NOT t.tgisinternal
+        ) AS o
+        CROSS JOIN LATERAL pg_identify_object(o.class_id, o.object_id, 0) AS i
+    ) AS o
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_step(regclass) IS
+'The step that points journaled steps to a replaced view and what was made anew with it.';
+
+-- restored: what a rollback gives back to columns that come back. forced: also when the query is the same.
+CREATE FUNCTION lifecycle._plan_replacement(
+    target regclass, query text, search_path text, restored text DEFAULT '', forced boolean DEFAULT false,
+    OUT plan lifecycle.plan_step[], OUT parameters jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_definition constant text := rtrim(pg_get_viewdef(target), '; ');
+    v_shape lifecycle.query_shape;
+    v_lost name[];
+BEGIN
+    PERFORM lifecycle._require_replaceable(target);
+    v_shape := lifecycle._query_shape(query, NULL, (SELECT n.nspname FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target), _plan_replacement.search_path,
+        keyed => false);
+    IF target::oid = ANY (v_shape.relations) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('the new query of %s reads %s itself', target, target);
+    ELSIF v_shape.definition = v_definition AND NOT forced THEN
+        plan := ARRAY[lifecycle._step('swap', 'materialized view ' || target, NULL, note => 'is this query already')];
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_compatible(target, v_shape);
+    v_lost := ARRAY(SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attnum > 0 AND a.attname <> ALL (v_shape.columns));
+    parameters := jsonb_build_object('old_query', v_definition, 'old_columns',
+        lifecycle._ddl_column_settings(target, target::text, v_lost) || lifecycle._ddl_column_acl(target, v_lost)
+        || lifecycle._ddl_comments('materialized view ' || target, v_lost));
+    plan := lifecycle._build_steps(target, v_shape) || ARRAY[
+        lifecycle._step('swap', 'materialized view ' || target,
+            lifecycle._swap_statement(target, v_shape.columns, restored),
+            lifecycle._ddl('materialized view ' || target),
+            note => (SELECT 'made anew: ' || string_agg(d.relation::regclass::text, ', ' ORDER BY d.level)
+                    || CASE WHEN bool_or(d.kind = 'm') THEN '; readers wait while the materialized ones are filled'
+                        ELSE '' END
+                FROM lifecycle._view_dependents(target) AS d)),
+        lifecycle._follow_step(target)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_replacement(regclass, text, text, text, boolean) IS
+'The plan that gives a materialized view another query, and what the journal keeps of the present one.';
+
+-- source: sql/matview/replace_materialized_view.sql
+CREATE FUNCTION lifecycle.replace_materialized_view(
+    target regclass,
+    query text,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_path constant text := replace_materialized_view.search_path;
+    v_planned record;
+BEGIN
+    PERFORM lifecycle._require_table(target, '{m}');
+    PERFORM lifecycle._require_owner(target);
+    IF NOT dry_run THEN
+        PERFORM lifecycle._require_read_committed();
+        PERFORM lifecycle._lock_target(target);
+    END IF;
+    SELECT p.plan, p.parameters INTO v_planned FROM lifecycle._plan_replacement(target, query, v_path) AS p;
+    RETURN QUERY SELECT * FROM lifecycle._apply('materialized_view', target, v_planned.plan, dry_run, expected_plan,
+        coalesce(v_planned.parameters, '{}'), v_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.replace_materialized_view(regclass, text, boolean, text, text) IS
+'Gives a materialized view another query. The new one is built and filled beside the old one, which is read meanwhile,
+and takes its place under a short lock, in one transaction. Kept: owner, grants, comments, indexes, extended statistics,
+statistics targets, storage, options, tablespace, and the views that read it, with all of theirs; materialized views
+among these are filled again under the lock.
+
+Arguments: target - the materialized view; query - the new SELECT: it may have more columns, and must have those that
+views, indexes and statistics read, with their types where views do; dry_run - only show the plan; expected_plan -
+plan_hash of the reviewed dry run; search_path - for the names in query, by default the caller''s path.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 not a materialized view; 2BP01 something reads a column that is gone or of another type, or cannot be made
+anew (functions, policies, tables of its row type); 42P17 the query reads the view itself; 42501 not the owner of the
+view, or of one that reads it; 23505 a unique index does not fit the new rows; 55P03 lock; 25000 not READ COMMITTED;
+what CREATE VIEW and the query raise.
+Example: SELECT * FROM lifecycle.replace_materialized_view(''public.shop_total'',
+    ''SELECT shop, sum(amount) AS total, count(*) AS sales FROM public.sale GROUP BY shop'', dry_run => true);';
+
+-- source: sql/matview/_rollback_plan_materialized_view.sql
+-- A replacement is taken back by replacing once more, by the query that stood before: what has come to stand on the
+-- view since comes along.
+CREATE FUNCTION lifecycle._rollback_plan_materialized_view(
+    migration_id bigint, plan lifecycle.plan_step[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parameters constant jsonb := (SELECT m.parameters FROM lifecycle.migration AS m
+        WHERE m.migration_id = _rollback_plan_materialized_view.migration_id);
+    v_target oid;
+BEGIN
+    SELECT (lifecycle._locate(s.object, s.address, m.origin)).object_id INTO v_target
+    FROM lifecycle.migration AS m
+    JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+    WHERE m.migration_id = _rollback_plan_materialized_view.migration_id AND s.action = 'swap' AND s.status = 'done';
+    IF v_target IS NULL OR v_parameters -> 'old_query' IS NULL THEN
+        RETURN plan;
+    END IF;
+    RETURN (lifecycle._plan_replacement(v_target, v_parameters ->> 'old_query', 'pg_catalog, pg_temp',
+        lifecycle._rename_in(v_parameters ->> 'old_columns', lifecycle._relation_renames(migration_id)),
+        forced => true)).plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_materialized_view(bigint, lifecycle.plan_step[], jsonb) IS
+'The rollback of replace_materialized_view: a replacement by the query that stood before.';
+
+-- source: sql/matview/rollback_materialized_view.sql
+CREATE FUNCTION lifecycle.rollback_materialized_view(
+    target regclass,
+    cascade boolean DEFAULT false,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migration constant bigint := (
+        SELECT max(m.migration_id) FROM lifecycle.migration AS m
+        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+        WHERE m.feature = 'materialized_view' AND m.state <> 'rolled_back'
+            AND s.action IN ('create materialized view', 'swap')
+            AND (lifecycle._locate(s.object, s.address, m.origin)).object_id = rollback_materialized_view.target
+    );
+BEGIN
+    IF v_migration IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('no change of %s stands that could be taken back', coalesce(target::text, 'NULL')),
+            DETAIL = 'It was neither made nor replaced by pg_lifecycle, or that has been rolled back.',
+            HINT = 'SELECT * FROM lifecycle.migration_history lists the changes.';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_migration], dry_run, expected_plan, cascade,
+        search_path => rollback_materialized_view.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_materialized_view(regclass, boolean, boolean, text, text) IS
+'Takes the latest change of a materialized view back: a replacement by building the query that stood before it beside
+and swapping again, the creation by dropping the view. Call it again for the change before.
+
+Arguments: target - the materialized view; cascade - take back later changes that rest on it as well; dry_run - only
+show the plan (the default); expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled
+one.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 nothing to take back; 2BP01 something rests on it, or reads a column that the old query has not; 42501 not
+the role that made the change; 55P03 lock.
+Example: SELECT * FROM lifecycle.rollback_materialized_view(''public.shop_total'', dry_run => false);';
 
 -- source: sql/matview/_merge_statement.sql
 -- The one statement that brings some keys, or all, in line with the query: readers see it whole or not at all, and rows
