@@ -31,7 +31,9 @@ COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
 CREATE FUNCTION lifecycle._data_schema_undo(migration_ids bigint[]) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH undone AS (
-        SELECT lifecycle._locate(s.object, s.address, m.origin) AS address
+        -- What does not last has no address in the journal.
+        SELECT CASE WHEN s.object LIKE 'passing %' THEN lifecycle._address(substr(s.object, 9))
+                ELSE lifecycle._locate(s.object, s.address, m.origin) END AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
         WHERE s.migration_id = ANY (_data_schema_undo.migration_ids) AND s.status = 'done'

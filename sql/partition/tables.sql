@@ -31,3 +31,56 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
+
+-- How far the partitions are that replace others: see sql/partition/_rewrite.sql.
+CREATE TABLE lifecycle.partition_rewrite (
+    staging text NOT NULL,
+    kind text NOT NULL,
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    sources text[] NOT NULL,
+    queues text[] NOT NULL,
+    filenodes oid[] NOT NULL,
+    blocks_done bigint[] NOT NULL,
+    blocks_total bigint[] NOT NULL,
+    rows_copied bigint NOT NULL DEFAULT 0,
+    analyzed boolean NOT NULL DEFAULT false,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_rewrite_pkey PRIMARY KEY (staging),
+    CONSTRAINT partition_rewrite_kind_check CHECK (kind IN ('split', 'merge', 'drain'))
+);
+COMMENT ON TABLE lifecycle.partition_rewrite IS
+'One row a rewrite of partitions that is under way: the partitions that are replaced (sources), the table under which
+the new ones stand meanwhile (staging), the queues of changed keys, and how many blocks are copied. It goes when the
+partitions have changed places.';
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+(
+    'partition_rewrite_at_once', '8', 'MB',
+    'Partitions up to this size are split, merged or drained in one transaction, under the lock.'
+),
+(
+    'partition_rewrite_backlog', '10000', 'rows',
+    'The exchange of partitions gives up its locks when more changed rows than this are left to copy.'
+);
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_rewrite',
+    'INSERT (staging, kind, parent, parent_oid, sources, queues, filenodes, blocks_done, blocks_total), '
+    || 'UPDATE (filenodes, blocks_done, blocks_total, rows_copied, analyzed), DELETE'
+);
+
+ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
+CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite FOR INSERT
+WITH CHECK (started_by = current_user AND lifecycle._may_capture(parent_oid, parent, origin));
+CREATE POLICY partition_rewrite_change ON lifecycle.partition_rewrite FOR UPDATE
+USING (lifecycle._may_capture(parent_oid, parent, origin))
+WITH CHECK (lifecycle._may_capture(parent_oid, parent, origin));
+CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
+USING (lifecycle._may_capture(parent_oid, parent, origin));
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');

@@ -60,6 +60,14 @@ CREATE TYPE lifecycle.due_set AS (
 COMMENT ON TYPE lifecycle.due_set IS
 'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
 
+CREATE TYPE lifecycle.new_partition AS (
+    identity text,
+    bounds text,
+    ends lifecycle.range_ends
+);
+COMMENT ON TYPE lifecycle.new_partition IS
+'A partition that replaces another: its qualified name, FOR VALUES, and, of a range, its ends.';
+
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,
     parent_name name,

@@ -19,6 +19,8 @@ SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'))
 CREATE TABLE public.loose (at date NOT NULL);
 CREATE TABLE public.q (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+CREATE TABLE public.q_2 PARTITION OF public.q FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
+CREATE TABLE public.q_rest PARTITION OF public.q DEFAULT;
 CREATE TABLE public.h (k text) PARTITION BY HASH (k);
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.create_materialized_view('public.mm', 'SELECT id FROM public.u', '{id}');
@@ -110,6 +112,12 @@ CALLS: dict[str, list[dict[str, object]]] = {
         }
     ],
     "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
+    "drain_default_partition_step": [{"target": "public.q", "max_creations": 3}],
+    "merge_partitions": [{"partitions": ["public.q_1", "public.q_2"], "dry_run": True}],
+    "preview_drain_default_partition": [{"target": "public.q"}],
+    "preview_rewrite_partitions": [{}, {"target": "public.q"}],
+    "rewrite_partitions_step": [{"target": "public.q"}],
+    "split_partition": [{"target": "public.q_1", "boundaries": ["2020-01-10"], "dry_run": True}],
     "detach_partition": [{"target": "public.q_1"}],
     "drop_archived_partitions": [{"older_than": "7 days"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],

@@ -179,6 +179,8 @@ ELSEWHERE = {
     "sync_active_view": "brings what enable_soft_delete made up to date; tests/soft_delete/test_upkeep.py",
     "drop_capture": "is the rollback of start_capture",
     "archive_old_partitions": "the steps of detach_partition, of old partitions; tests/partition/test_retention.py",
+    "split_partition": "cannot be told a second time, its target is no partition then; tests/partition/test_rewrite.py",
+    "merge_partitions": "cannot be told a second time, as split_partition; tests/partition/test_rewrite.py",
     "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",
     "drop_archived_partitions": "has no way back; tests/partition/test_retention.py",
     "manage_partitions": "changes rows of the policy table only; tests/partition/test_managed.py",
