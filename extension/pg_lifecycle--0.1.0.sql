@@ -1444,7 +1444,9 @@ COMMENT ON FUNCTION lifecycle._data_schema_steps() IS
 CREATE FUNCTION lifecycle._data_schema_undo(migration_ids bigint[]) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH undone AS (
-        SELECT lifecycle._locate(s.object, s.address, m.origin) AS address
+        -- What does not last has no address in the journal.
+        SELECT CASE WHEN s.object LIKE 'passing %' THEN lifecycle._address(substr(s.object, 9))
+                ELSE lifecycle._locate(s.object, s.address, m.origin) END AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
         WHERE s.migration_id = ANY (_data_schema_undo.migration_ids) AND s.status = 'done'
@@ -4694,6 +4696,107 @@ COMMENT ON FUNCTION lifecycle._drain(regclass, integer) IS
 'Takes at most max_rows entries out of a queue, the oldest first, and returns the distinct keys. Read the source in a
 later statement of the same transaction. Raises 25000 unless READ COMMITTED, 55P03 while another session drains it.';
 
+-- source: sql/capture/_equality.sql
+-- The equality that a unique index on a column of this type goes by, written out: under the pinned path a plain "="
+-- could be another one (citext would be compared as text).
+CREATE FUNCTION lifecycle._equality(type_oid oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        WITH RECURSIVE layer AS (
+            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM pg_type AS t WHERE t.oid = type_oid
+            UNION ALL
+            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
+            FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
+            WHERE l.typtype = 'd'
+        )
+        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+        FROM layer AS l
+        JOIN pg_opclass AS c ON c.opcdefault AND c.opcmethod = (SELECT a.oid FROM pg_am AS a WHERE a.amname = 'btree')
+        JOIN pg_type AS i ON i.oid = c.opcintype
+        JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3 AND a.amoplefttype = c.opcintype
+            AND a.amoprighttype = c.opcintype
+        JOIN pg_operator AS o ON o.oid = a.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE l.typtype <> 'd' AND (
+            c.opcintype = l.oid
+            OR c.opcintype = CASE l.typtype
+                WHEN 'e' THEN 'anyenum'::regtype WHEN 'r' THEN 'anyrange'::regtype
+                WHEN 'm' THEN 'anymultirange'::regtype WHEN 'c' THEN 'record'::regtype
+            END
+            OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = l.oid AND k.casttarget = c.opcintype
+                AND k.castmethod = 'b' AND k.castcontext = 'i')
+        )
+        ORDER BY c.opcintype = l.oid DESC, i.typispreferred DESC
+        LIMIT 1
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._equality(oid) IS
+'The equality operator of the default btree operator class of a type, as OPERATOR(schema.=); NULL when there is none.';
+
+-- source: sql/capture/_copy_rows.sql
+-- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
+-- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
+CREATE FUNCTION lifecycle._copied_columns(source regclass, row_alias text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- What is generated is generated again.
+    SELECT string_agg(coalesce(row_alias || '.', '') || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute AS a
+    WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+$fn$;
+COMMENT ON FUNCTION lifecycle._copied_columns(regclass, text) IS
+'The columns of a table that an INSERT may name, as a list.';
+
+-- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
+-- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
+-- from one row to another is put right by the replay, since both rows were written.
+CREATE FUNCTION lifecycle._copy_blocks(
+    source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+    SELECT lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
+        'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
+        'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
+        into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 's'), source, first_block,
+        last_block), _copy_blocks.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
+'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
+would hide rows.';
+
+-- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
+-- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
+-- more since, and comes again; under the lock, in the last round, there is none.
+CREATE FUNCTION lifecycle._replay_keys(
+    source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_drained lifecycle.drained;
+    v_keys text;
+    v_same text;
+BEGIN
+    v_drained := lifecycle._drain(queue, 2147483647);
+    IF v_drained.all_rows THEN
+        RETURN -1;
+    ELSIF v_drained.entries = 0 THEN
+        RETURN 0;
+    END IF;
+    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
+    v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
+            ORDER BY a.attnum)
+        FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
+    PERFORM lifecycle._execute(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
+        _replay_keys.search_path);
+    PERFORM lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
+        'JOIN %s ON %s%s', into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 'r'), source,
+        v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
+    RETURN v_drained.entries;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean, text) IS
+'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
+-1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
+
 -- source: sql/soft_delete/types.sql
 -- Shapes of this module.
 CREATE TYPE lifecycle.key_column AS (
@@ -7085,6 +7188,14 @@ CREATE TYPE lifecycle.due_set AS (
 COMMENT ON TYPE lifecycle.due_set IS
 'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
 
+CREATE TYPE lifecycle.new_partition AS (
+    identity text,
+    bounds text,
+    ends lifecycle.range_ends
+);
+COMMENT ON TYPE lifecycle.new_partition IS
+'A partition that replaces another: its qualified name, FOR VALUES, and, of a range, its ends.';
+
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,
     parent_name name,
@@ -7146,6 +7257,59 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
+
+-- How far the partitions are that replace others: see sql/partition/_rewrite.sql.
+CREATE TABLE lifecycle.partition_rewrite (
+    staging text NOT NULL,
+    kind text NOT NULL,
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    sources text[] NOT NULL,
+    queues text[] NOT NULL,
+    filenodes oid[] NOT NULL,
+    blocks_done bigint[] NOT NULL,
+    blocks_total bigint[] NOT NULL,
+    rows_copied bigint NOT NULL DEFAULT 0,
+    analyzed boolean NOT NULL DEFAULT false,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_rewrite_pkey PRIMARY KEY (staging),
+    CONSTRAINT partition_rewrite_kind_check CHECK (kind IN ('split', 'merge', 'drain'))
+);
+COMMENT ON TABLE lifecycle.partition_rewrite IS
+'One row a rewrite of partitions that is under way: the partitions that are replaced (sources), the table under which
+the new ones stand meanwhile (staging), the queues of changed keys, and how many blocks are copied. It goes when the
+partitions have changed places.';
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+(
+    'partition_rewrite_at_once', '8', 'MB',
+    'Partitions up to this size are split, merged or drained in one transaction, under the lock.'
+),
+(
+    'partition_rewrite_backlog', '10000', 'rows',
+    'The exchange of partitions gives up its locks when more changed rows than this are left to copy.'
+);
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_rewrite',
+    'INSERT (staging, kind, parent, parent_oid, sources, queues, filenodes, blocks_done, blocks_total), '
+    || 'UPDATE (filenodes, blocks_done, blocks_total, rows_copied, analyzed), DELETE'
+);
+
+ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
+CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite FOR INSERT
+WITH CHECK (started_by = current_user AND lifecycle._may_capture(parent_oid, parent, origin));
+CREATE POLICY partition_rewrite_change ON lifecycle.partition_rewrite FOR UPDATE
+USING (lifecycle._may_capture(parent_oid, parent, origin))
+WITH CHECK (lifecycle._may_capture(parent_oid, parent, origin));
+CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
+USING (lifecycle._may_capture(parent_oid, parent, origin));
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
 
 -- source: sql/partition/_range_key.sql
 CREATE FUNCTION lifecycle._range_key(parent regclass, of_time boolean DEFAULT false) RETURNS lifecycle.range_key
@@ -9997,6 +10161,1302 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rollback_plan_partitioned_table(bigint, lifecycle.plan_step[], jsonb) IS
 'Keeps a rollback from dropping a partitioned table that holds rows unless it was told to; raises 55000.';
 
+-- source: sql/partition/_rewrite.sql
+-- A rewrite replaces partitions by others that hold the same rows: a split, a merge, a default partition that is
+-- drained. The new ones stand under a staging table of the same key until they hold all rows; then they change places
+-- with the old ones in one short transaction. The row here says how far it is.
+CREATE FUNCTION lifecycle._rewrites(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.partition_rewrite
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.* FROM lifecycle.partition_rewrite AS r
+    JOIN pg_class AS c ON c.oid = CASE WHEN r.origin = lifecycle._origin() THEN r.parent_oid
+        ELSE lifecycle._named_relation(r.parent) END
+    WHERE pg_has_role(current_user, c.relowner, 'USAGE')
+        AND (target IS NULL OR target::oid IN (c.oid, to_regclass(r.sources[1])::oid))
+    ORDER BY r.started_at
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrites(regclass) IS
+'The rewrites under way that the caller may carry on: all, those of a table, or the one of a partition.';
+
+-- The bounds, written as a constraint of the table itself: ATTACH believes it and does not read the rows.
+CREATE FUNCTION lifecycle._add_bounds_check(partition regclass, constraint_name name, parent regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', partition, constraint_name,
+        concat_ws(' AND ', pg_get_partition_constraintdef(partition), pg_get_partition_constraintdef(parent)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._add_bounds_check(regclass, name, regclass) IS
+'Gives an empty partition its bounds, and those of the table it will belong to, as a CHECK constraint.';
+
+-- Word by word what PostgreSQL asks of a default partition beside these ranges: it compares expressions, it does not
+-- think.
+CREATE FUNCTION lifecycle._default_check(parent regclass, key lifecycle.range_key, ranges lifecycle.range_ends[])
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH part AS (
+        SELECT p.lower_place, p.upper_place, quote_literal(p.lower_bound) AS lower_literal,
+            quote_literal(p.upper_bound) AS upper_literal
+        FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p WHERE NOT p.is_default
+        UNION ALL
+        SELECT (r.lower_end).place, (r.upper_end).place, (r.lower_end).literal, (r.upper_end).literal
+        FROM unnest(ranges) AS r
+    )
+    SELECT format('NOT (%1$I IS NOT NULL AND (%2$s))', key.column_name, string_agg('(' || concat_ws(' AND ',
+            CASE WHEN p.lower_place > '-Infinity' THEN format('%I >= %s::%s', key.column_name, p.lower_literal,
+                key.type) END,
+            CASE WHEN p.upper_place < 'Infinity' THEN format('%I < %s::%s', key.column_name, p.upper_literal,
+                key.type) END) || ')', ' OR ' ORDER BY p.lower_place))
+    FROM part AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._default_check(regclass, lifecycle.range_key, lifecycle.range_ends[]) IS
+'The condition that a row belongs to none of the partitions of a table, nor to these ranges.';
+
+CREATE FUNCTION lifecycle._rewrite_neighbours(parent regclass) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT CASE WHEN k.conrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a)
+            THEN k.confrelid ELSE k.conrelid END::regclass
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND k.conparentid = 0
+            AND (k.conrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a)
+                OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_neighbours(regclass) IS
+'The tables at the other end of the foreign keys of a table and of those above it.';
+
+-- Everything that the exchange locks, at its final strength, in one go.
+CREATE FUNCTION lifecycle._lock_rewrite(
+    parent regclass, sources regclass[], is_exchange boolean, once boolean, dry_run boolean
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_default constant oid := (SELECT p.partdefid FROM pg_partitioned_table AS p WHERE p.partrelid = parent);
+    v_others constant regclass[] := CASE WHEN is_exchange THEN lifecycle._rewrite_neighbours(parent) ELSE '{}' END;
+    v_own regclass[] := parent || sources;
+    v_modes text[];
+BEGIN
+    IF is_exchange AND v_default <> 0 AND v_default <> ALL (sources::oid[]) THEN
+        v_own := v_own || v_default::regclass;
+    END IF;
+    v_modes := array_fill(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
+            ARRAY[cardinality(v_own)]) || array_fill('SHARE ROW EXCLUSIVE'::text, ARRAY[cardinality(v_others)]);
+    IF NOT is_exchange THEN
+        v_modes[1] := 'SHARE UPDATE EXCLUSIVE';
+    END IF;
+    IF once THEN
+        PERFORM lifecycle._lock_once(v_own || v_others, v_modes,
+            array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]));
+    ELSE
+        PERFORM lifecycle._lock_all(parent, v_own || v_others, v_modes,
+            array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]), dry_run);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_rewrite(regclass, regclass[], boolean, boolean, boolean) IS
+'Takes the locks of a rewrite: to begin one, or to exchange its partitions. once: one try, for a step that is tried
+again.';
+
+-- source: sql/partition/_rewrite_slice.sql
+-- One slice of a rewrite in the transaction of the caller: blocks of one source, or the queued keys of all. How far it
+-- is commits with the rows.
+CREATE FUNCTION lifecycle._copy_slice(
+    rewrite lifecycle.partition_rewrite, place integer, batch_size integer, search_path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source constant regclass := rewrite.sources[place]::regclass;
+    v_file constant oid := pg_relation_filenode(v_source);
+    v_first bigint := rewrite.blocks_done[place];
+    v_last bigint := rewrite.blocks_total[place];
+    v_density numeric;
+    v_rows bigint;
+BEGIN
+    IF rewrite.filenodes[place] IS DISTINCT FROM v_file THEN
+        -- First slice, or VACUUM FULL and its like have moved every row: whatever was copied stays, the rest comes.
+        v_first := 0;
+        v_last := pg_relation_size(v_source) / current_setting('block_size')::integer;
+    END IF;
+    v_density := greatest(1, (SELECT c.reltuples / greatest(c.relpages, 1) FROM pg_class AS c WHERE c.oid = v_source));
+    v_rows := lifecycle._copy_blocks(v_source, rewrite.staging::regclass, v_first,
+        least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint)), _copy_slice.search_path);
+    v_first := least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint));
+    UPDATE lifecycle.partition_rewrite AS r
+    SET blocks_done[place] = v_first, blocks_total[place] = v_last, filenodes[place] = v_file,
+        rows_copied = r.rows_copied + v_rows
+    WHERE r.staging = rewrite.staging;
+    RETURN v_rows;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_slice(lifecycle.partition_rewrite, integer, integer, text) IS
+'Copies about so many rows more of one source of a rewrite; returns how many.';
+
+-- All rows may have changed (TRUNCATE): the copy of all sources begins again, empty.
+CREATE FUNCTION lifecycle._restart_rewrite(staging text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    EXECUTE format('TRUNCATE %s', staging::regclass);
+    UPDATE lifecycle.partition_rewrite AS r
+    SET blocks_done = array_fill(0::bigint, ARRAY[cardinality(r.sources)]), rows_copied = 0, analyzed = false,
+        filenodes = array_fill(NULL::oid, ARRAY[cardinality(r.sources)])
+    WHERE r.staging = _restart_rewrite.staging;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._restart_rewrite(text) IS 'Empties the new partitions of a rewrite and begins again.';
+
+CREATE FUNCTION lifecycle._rewrite_slice(staging text, batch_size integer, search_path text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rewrite lifecycle.partition_rewrite;
+    v_place integer;
+    v_entries bigint;
+    v_changed bigint := 0;
+BEGIN
+    SELECT r.* INTO v_rewrite FROM lifecycle.partition_rewrite AS r WHERE r.staging = _rewrite_slice.staging
+    FOR UPDATE NOWAIT;
+    SELECT s.place INTO v_place
+    FROM unnest(v_rewrite.sources, v_rewrite.filenodes, v_rewrite.blocks_done, v_rewrite.blocks_total)
+        WITH ORDINALITY AS s (source, filenode, done, total, place)
+    WHERE s.filenode IS DISTINCT FROM pg_relation_filenode(s.source::regclass) OR s.done < s.total
+    ORDER BY s.place
+    LIMIT 1;
+    IF FOUND THEN
+        RETURN jsonb_build_object('status', 'copying',
+            'rows', lifecycle._copy_slice(v_rewrite, v_place, batch_size, _rewrite_slice.search_path));
+    END IF;
+    FOR v_place IN 1..cardinality(v_rewrite.queues) LOOP
+        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
+            v_rewrite.queues[v_place]::regclass, false, _rewrite_slice.search_path);
+        IF v_entries < 0 THEN
+            PERFORM lifecycle._restart_rewrite(staging);
+            RETURN jsonb_build_object('status', 'copying', 'rows', 0);
+        END IF;
+        v_changed := v_changed + v_entries;
+    END LOOP;
+    IF NOT v_rewrite.analyzed AND cardinality(v_rewrite.queues) > 0 THEN
+        EXECUTE format('ANALYZE %s', v_rewrite.staging::regclass);
+        UPDATE lifecycle.partition_rewrite AS r SET analyzed = true WHERE r.staging = _rewrite_slice.staging;
+        RETURN jsonb_build_object('status', 'replaying', 'rows', v_changed);
+    END IF;
+    RETURN jsonb_build_object('status', CASE WHEN v_changed > 1000 THEN 'replaying' ELSE 'ready' END,
+        'rows', v_changed);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_slice(text, integer, text) IS
+'Does one slice of a rewrite; returns jsonb: status (copying, replaying, or ready for the exchange) and rows.';
+
+-- The stage between: what run_pending runs, and what is left to do at once.
+CREATE FUNCTION lifecycle._rewrite_rows(staging text, search_path text DEFAULT current_setting('search_path'))
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_slice jsonb;
+BEGIN
+    LOOP
+        v_slice := lifecycle._rewrite_slice(staging, 1000000, _rewrite_rows.search_path);
+        EXIT WHEN v_slice ->> 'status' = 'ready';
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_rows(text, text) IS 'Copies what is left of a rewrite, in one transaction.';
+
+-- The last round, behind the locks of the exchange: few rows, or the locks are let go again.
+CREATE FUNCTION lifecycle._finish_copy(staging text, search_path text DEFAULT current_setting('search_path'))
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rewrite lifecycle.partition_rewrite;
+    v_limit constant bigint := lifecycle.setting('partition_rewrite_backlog')::bigint;
+    v_entries bigint := 0;
+    v_waiting bigint;
+    v_lost bigint;
+BEGIN
+    SELECT r.* INTO v_rewrite FROM lifecycle.partition_rewrite AS r WHERE r.staging = _finish_copy.staging;
+    PERFORM lifecycle._lock_rewrite(v_rewrite.parent::regclass, v_rewrite.sources::regclass[], true, true, false);
+    IF cardinality(v_rewrite.queues) = 0 THEN
+        EXECUTE format('SELECT (SELECT count(*) FROM (%s) AS s) - (SELECT count(*) FROM %s)',
+            (SELECT string_agg(format('SELECT FROM ONLY %s', s::regclass), ' UNION ALL ')
+             FROM unnest(v_rewrite.sources) AS s), v_rewrite.staging::regclass) INTO v_lost;
+        IF v_lost <> 0 THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'unique_violation',
+                MESSAGE = format('%s rows of %s do not fit into the new partitions', v_lost,
+                    array_to_string(v_rewrite.sources, ', ')),
+                DETAIL = 'A unique index of the table is violated: an index of the partition is invalid or missing.',
+                HINT = 'REINDEX the partition, and repair its rows, before it is rewritten.';
+        END IF;
+    END IF;
+    FOR v_place IN 1..cardinality(v_rewrite.queues) LOOP
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) AS q', v_rewrite.queues[v_place]::regclass,
+            v_limit + 1) INTO v_waiting;
+        IF v_waiting <= v_limit THEN
+            v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
+                v_rewrite.queues[v_place]::regclass, true, _finish_copy.search_path);
+        END IF;
+        IF v_waiting > v_limit OR v_entries < 0 THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'object_in_use',
+                MESSAGE = format('more rows of %s have changed than can be copied under the lock',
+                    v_rewrite.sources[v_place]),
+                DETAIL = format('lifecycle.partition_rewrite_backlog is %s.', v_limit),
+                HINT = format('CALL lifecycle.rewrite_partitions(%L) copies them first.', v_rewrite.parent);
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._finish_copy(text, text) IS
+'Locks what a rewrite exchanges and copies the rows written last; raises 55P03, or 55006 when they are too many.';
+
+-- source: sql/partition/_plan_rewrite.sql
+-- Refused before anything is done, with what to do instead.
+CREATE FUNCTION lifecycle._require_rewritable(parent regclass, sources regclass[], is_staged boolean) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source regclass;
+    v_found text;
+BEGIN
+    PERFORM lifecycle._require_owner(parent);
+    v_found := (SELECT r.staging FROM lifecycle.partition_rewrite AS r
+        WHERE r.origin = lifecycle._origin() AND r.parent_oid = _require_rewritable.parent::oid
+            AND r.sources::regclass[] && _require_rewritable.sources);
+    IF v_found IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_in_use',
+            MESSAGE = format('partitions of %s are being rewritten already', parent),
+            HINT = format('CALL lifecycle.rewrite_partitions(%L), or roll that change back.', parent);
+    END IF;
+    FOREACH v_source IN ARRAY sources LOOP
+        PERFORM lifecycle._require_table(v_source);
+        PERFORM lifecycle._require_owner(v_source);
+        IF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_source) <> 'r' THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                MESSAGE = format('%s is partitioned itself', v_source),
+                HINT = 'Rewrite the partitions below it.';
+        ELSIF row_security_active(v_source) THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('row security hides rows of %s from %I', v_source, current_user),
+                HINT = 'Connect as a role with BYPASSRLS.';
+        ELSIF is_staged AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = v_source AND i.indisprimary) THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('%s has no primary key', v_source),
+                DETAIL = 'Rows that are written while it is copied could not be told apart.',
+                HINT = 'Add one, or have it done under a lock: at_once => true, or the setting '
+                    'partition_rewrite_at_once.';
+        END IF;
+        PERFORM lifecycle._require_unreferenced(parent, v_source);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_rewritable(regclass, regclass[], boolean) IS
+'Raises 42501, 0A000, 55000, 55006 or 23503 when partitions cannot be replaced.';
+
+CREATE FUNCTION lifecycle._is_staged(sources regclass[], at_once boolean) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT NOT at_once AND sum(pg_table_size(s.source))
+        > lifecycle.setting('partition_rewrite_at_once')::bigint * 1024 * 1024
+    FROM unnest(sources) AS s (source)
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_staged(regclass[], boolean) IS
+'Whether partitions are too large to be replaced in one transaction.';
+
+-- What is made for the time between, and gone when all is done: it has no address in the journal, so that nobody looks
+-- for it afterwards.
+CREATE FUNCTION lifecycle._passing_steps(steps lifecycle.plan_step[], stage integer) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(lifecycle._step(s.action,
+            CASE WHEN s.action IN ('create data schema', 'grant data schema usage') THEN s.object
+                ELSE 'passing ' || s.object END,
+            s.statement, s.inverse, _passing_steps.stage, note => s.note) ORDER BY s.place), '{}')
+    FROM unnest(steps) WITH ORDINALITY
+        AS s (step, old_stage, action, object, statement, inverse, top_level, note, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._passing_steps(lifecycle.plan_step[], integer) IS
+'Steps of a rewrite whose objects do not last.';
+
+CREATE FUNCTION lifecycle._staging_name(parent regclass, source regclass, is_staged boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('%s.%I', CASE WHEN is_staged THEN 'lifecycle_data' ELSE quote_ident(n.nspname) END,
+        lifecycle._name(ARRAY[s.relname::text], 'rewrite_' || source::oid))
+    FROM pg_class AS s, pg_class AS p JOIN pg_namespace AS n ON n.oid = p.relnamespace
+    WHERE s.oid = source AND p.oid = parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._staging_name(regclass, regclass, boolean) IS
+'The table under which new partitions stand meanwhile.';
+
+-- Stage 1 makes the new partitions beside the old ones, 2 copies, 3 exchanges.
+CREATE FUNCTION lifecycle._new_partition_steps(
+    parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_check constant name := lifecycle._name(ARRAY[(parse_ident(target.identity))[2]], 'bounds');
+    v_steps constant lifecycle.plan_step[] := lifecycle._partition_steps(parent, sibling, target.identity,
+        target.bounds, NULL);
+    v_attach constant integer := (SELECT s.place FROM unnest(v_steps) WITH ORDINALITY
+        AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action = 'attach partition');
+    v_object constant text := 'passing table ' || target.identity;
+BEGIN
+    RETURN v_steps[:v_attach - 1]
+        || lifecycle._step('attach to staging', v_object,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', staging, target.identity, target.bounds))
+        || CASE
+            WHEN target.bounds <> 'DEFAULT' THEN lifecycle._step('add bounds', v_object,
+                format('SELECT lifecycle._add_bounds_check(%L, %L, %L)', target.identity, v_check, parent),
+                note => 'spares the scan when it is attached')
+            WHEN default_check IS NOT NULL THEN lifecycle._step('add bounds', v_object,
+                format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', target.identity, v_check, default_check),
+                note => 'spares the scan when it is attached')
+        END
+        || lifecycle._step('detach from staging', v_object,
+            format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => 3)
+        || ARRAY(
+            SELECT lifecycle._step(s.action, s.object, s.statement, s.inverse, 3, note => s.note)
+            FROM unnest(v_steps[v_attach:]) WITH ORDINALITY
+                AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+            ORDER BY s.place)
+        || CASE WHEN target.bounds <> 'DEFAULT' OR default_check IS NOT NULL THEN lifecycle._step('drop bounds',
+            'table ' || target.identity,
+            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END
+        || ARRAY(
+            SELECT lifecycle._step('add to publication', 'table ' || target.identity,
+                format('ALTER PUBLICATION %I ADD TABLE %s', u.pubname, target.identity), stage => 3)
+            FROM pg_publication_rel AS r JOIN pg_publication AS u ON u.oid = r.prpubid
+            WHERE r.prrelid = sibling ORDER BY u.pubname);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._new_partition_steps(regclass, regclass, lifecycle.new_partition, text, text) IS
+'The steps that make one partition of a rewrite, and those that put it into its place.';
+
+CREATE FUNCTION lifecycle._plan_rewrite(
+    kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean,
+    default_check text DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_staging constant text := lifecycle._staging_name(parent, sources[1], is_staged);
+    v_object constant text := 'passing table ' || v_staging;
+    v_source regclass;
+    v_target lifecycle.new_partition;
+    v_capture lifecycle.plan_step[];
+    v_queues text[] := ARRAY[]::text[];
+    v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+    v_exchange lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
+BEGIN
+    IF is_staged THEN
+        v_plan := lifecycle._passing_steps(lifecycle._data_schema_steps(), 1);
+    END IF;
+    v_plan := v_plan || lifecycle._step('create staging', v_object,
+        format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS) PARTITION BY %s',
+            v_staging, parent, pg_get_partkeydef(parent)), format('DROP TABLE %s', v_staging));
+    FOREACH v_source IN ARRAY sources LOOP
+        IF is_staged THEN
+            v_capture := lifecycle._plan_capture(v_source, 'rewrite', NULL, 'row', true);
+            v_queues := v_queues || (SELECT substr(c.object, 7) FROM unnest(v_capture) AS c
+                WHERE c.action = 'create queue');
+            v_plan := v_plan || lifecycle._passing_steps(v_capture, 1);
+            v_exchange := v_exchange || lifecycle._step('end capture', 'passing capture of ' || v_source,
+                format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
+                    'DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %1$L',
+                    v_queues[cardinality(v_queues)]), stage => 3);
+        END IF;
+        v_exchange := v_exchange || lifecycle._step('detach partition', 'table ' || v_source,
+            format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
+            3, note => 'keeps its rows until lifecycle.drop_archived_partitions');
+    END LOOP;
+    v_exchange := lifecycle._step('lock and catch up', 'passing rows of ' || v_staging,
+        format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => 3) || v_exchange;
+    v_plan := v_plan || lifecycle._step('register rewrite', 'passing rewrite of ' || parent,
+            format('INSERT INTO lifecycle.partition_rewrite (staging, kind, parent, parent_oid, sources, queues, '
+                'filenodes, blocks_done, blocks_total) VALUES (%L, %L, %L, %L::pg_catalog.regclass, %L, %L, %L, %8$L, '
+                '%8$L)', v_staging, kind, parent, parent, sources::text[], v_queues,
+                array_fill(NULL::oid, ARRAY[cardinality(sources)]), array_fill(0, ARRAY[cardinality(sources)])),
+            format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging))
+        || lifecycle._step('copy rows', 'passing rows of ' || v_staging,
+            format('SELECT lifecycle._rewrite_rows(%L)', v_staging), stage => 2,
+            note => pg_size_pretty((SELECT sum(pg_table_size(s)) FROM unnest(sources) AS s)))
+        || v_exchange;
+    FOREACH v_target IN ARRAY targets LOOP
+        v_plan := v_plan || lifecycle._new_partition_steps(parent, sources[1], v_target, v_staging, default_check);
+    END LOOP;
+    RETURN v_plan
+        || lifecycle._step('drop staging', v_object, format('DROP TABLE %s', v_staging), stage => 3)
+        || lifecycle._step('end rewrite', 'passing rewrite of ' || parent,
+            format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging),
+            stage => 3);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_rewrite(
+    text, regclass, regclass[], lifecycle.new_partition[], boolean, text
+) IS 'The plan that replaces partitions by others with the same rows.';
+
+-- source: sql/partition/_rollback_plan_partition_rewrite.sql
+-- Back into the old partitions, which still stand: emptied, filled from the new ones with all that was written since,
+-- and attached again.
+CREATE FUNCTION lifecycle._refill_partitions(
+    sources text[], conditions text[], from_partitions text[], search_path text DEFAULT current_setting('search_path')
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_rows bigint;
+    v_filled bigint := 0;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (%s) AS r', (SELECT string_agg(format('SELECT FROM ONLY %s', p::regclass),
+        ' UNION ALL ') FROM unnest(from_partitions) AS p)) INTO v_rows;
+    FOR v_place IN 1..cardinality(sources) LOOP
+        EXECUTE format('TRUNCATE ONLY %s', sources[v_place]::regclass);
+        v_filled := v_filled + (
+            SELECT sum(lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM ONLY %s '
+                'WHERE %s', sources[v_place]::regclass, lifecycle._copied_columns(sources[v_place]::regclass),
+                p::regclass, conditions[v_place]), _refill_partitions.search_path))
+            FROM unnest(from_partitions) AS p);
+    END LOOP;
+    IF v_filled <> v_rows THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s of %s rows have no place in the old partitions', v_rows - v_filled, v_rows),
+            DETAIL = format('The old partitions are %s.', array_to_string(sources, ', '));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refill_partitions(text[], text[], text[], text) IS
+'Replaces the rows of old partitions by those of the new ones, each where its condition says; raises 55000 when a row
+has no place.';
+
+CREATE FUNCTION lifecycle._require_refillable(
+    migration_id bigint, sources regclass[], from_partitions regclass[], options jsonb
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_found text;
+    v_parent constant text := (SELECT m.target FROM lifecycle.migration AS m
+        WHERE m.migration_id = _require_refillable.migration_id);
+BEGIN
+    v_found := (SELECT string_agg(s::text, ', ') FROM unnest(sources) AS s JOIN pg_class AS c ON c.oid = s
+        WHERE c.relispartition);
+    IF v_found IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s, replaced by migration %s, is a partition again', v_found, migration_id);
+    ELSIF lifecycle._is_staged(from_partitions, coalesce((options ->> 'at_once')::boolean, false)) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the partitions made by migration %s are too large to be put back under a lock',
+                migration_id),
+            DETAIL = (SELECT format('They hold %s.', pg_size_pretty(sum(pg_table_size(p))))
+                FROM unnest(from_partitions) AS p),
+            HINT = format('Split or merge them with lifecycle.split_partition or merge_partitions, which does not lock '
+                '%s, or choose options => ''{"at_once": true}''.', v_parent);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_refillable(bigint, regclass[], regclass[], jsonb) IS
+'Raises 55000 when the old partitions of a rewrite cannot take the rows back.';
+
+CREATE FUNCTION lifecycle._rollback_plan_partition_rewrite(
+    migration_id bigint, plan lifecycle.plan_step[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parameters constant jsonb := (SELECT m.parameters FROM lifecycle.migration AS m
+        WHERE m.migration_id = _rollback_plan_partition_rewrite.migration_id);
+    v_made constant text[] := ARRAY(SELECT substr(p.object, 7) FROM unnest(plan) AS p
+        WHERE p.action = 'undo create partition' AND p.statement IS NOT NULL ORDER BY p.object);
+    -- In the order in which they were detached, as the conditions are.
+    v_sources constant text[] := ARRAY(SELECT substr(p.object, 7) FROM unnest(plan) WITH ORDINALITY
+            AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE p.action = 'undo detach partition' AND p.statement IS NOT NULL ORDER BY p.place DESC);
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.action = 'end rewrite' AND s.status = 'done'
+        AND s.migration_id = _rollback_plan_partition_rewrite.migration_id)
+    THEN
+        -- The old partitions still hold everything.
+        RETURN plan;
+    ELSIF cardinality(v_sources) < jsonb_array_length(v_parameters -> 'conditions')
+        OR cardinality(v_made) < (v_parameters ->> 'made')::integer
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('partitions that migration %s replaced or made have been dropped', migration_id),
+            HINT = 'Their rows are where they are: use lifecycle.split_partition or lifecycle.merge_partitions.';
+    END IF;
+    PERFORM lifecycle._require_refillable(migration_id, v_sources::regclass[], v_made::regclass[], options);
+    RETURN ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo attach partition', 'undo register partition'))
+        || lifecycle._step('copy rows back', 'rows of ' || array_to_string(v_sources, ', '),
+            format('SELECT lifecycle._refill_partitions(%L, %L, %L)', v_sources,
+                ARRAY(SELECT jsonb_array_elements_text(v_parameters -> 'conditions')), v_made))
+        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo detach partition', 'undo create partition',
+            'undo grant data schema usage'));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_partition_rewrite(bigint, lifecycle.plan_step[], jsonb) IS
+'The rollback of a split, a merge or a drained default partition: before the exchange what was made for it goes, after
+it the rows move back, with all that was written since; raises 55000 where they cannot.';
+
+-- source: sql/partition/split_partition.sql
+-- A new partition's name must be free in the catalog and among those of the same plan.
+CREATE FUNCTION lifecycle._new_partition(
+    parent regclass, wanted name, asked_for boolean, bounds text, ends lifecycle.range_ends,
+    others lifecycle.new_partition[]
+) RETURNS lifecycle.new_partition LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_identity text := lifecycle._free_identity(parent::text, wanted, asked_for, bounds);
+BEGIN
+    IF v_identity IN (SELECT o.identity FROM unnest(others) AS o) THEN
+        IF asked_for THEN
+            RAISE EXCEPTION USING ERRCODE = 'duplicate_table',
+                MESSAGE = format('two partitions cannot both be %s', v_identity);
+        END IF;
+        v_identity := format('%I.%I', (parse_ident(v_identity))[1], lifecycle._name(ARRAY[(parse_ident(v_identity))[2]],
+            left(md5(bounds), 8)));
+    END IF;
+    RETURN ROW(v_identity, bounds, ends)::lifecycle.new_partition;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._new_partition(
+    regclass, name, boolean, text, lifecycle.range_ends, lifecycle.new_partition[]
+) IS 'A partition to be made, with a free name; raises 42P07 for a name that is taken.';
+
+CREATE FUNCTION lifecycle._range_targets(
+    parent regclass, ranges lifecycle.range_ends[], names name[], time_zone text
+) RETURNS lifecycle.new_partition[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_targets lifecycle.new_partition[] := ARRAY[]::lifecycle.new_partition[];
+    v_range lifecycle.range_ends;
+    v_name name;
+BEGIN
+    FOREACH v_range IN ARRAY ranges LOOP
+        v_name := names[cardinality(v_targets) + 1];
+        v_targets := v_targets || lifecycle._new_partition(parent, coalesce(v_name, lifecycle._partition_name(parent,
+                v_range.lower_end, v_range.upper_end, time_zone)), v_name IS NOT NULL,
+            format('FOR VALUES FROM (%s) TO (%s)', (v_range.lower_end).literal, (v_range.upper_end).literal), v_range,
+            v_targets);
+    END LOOP;
+    RETURN v_targets;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._range_targets(regclass, lifecycle.range_ends[], name[], text) IS
+'The partitions for some ranges, with the names asked for or those in the style of their siblings.';
+
+-- Bounds inside the partition, or the periods of a calendar that lie in it.
+CREATE FUNCTION lifecycle._split_ranges(
+    parent regclass, partition regclass, key lifecycle.range_key, boundaries text[], every text, time_zone text
+) RETURNS lifecycle.range_ends[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_old lifecycle.range_partition;
+    v_ends lifecycle.range_bound[];
+    v_period lifecycle.range_ends;
+    v_place numeric;
+BEGIN
+    SELECT p.* INTO v_old FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        WHERE p.partition = _split_ranges.partition::oid;
+    v_ends := ARRAY[lifecycle._range_bound(key.type, v_old.lower_bound, 'UTC')];
+    IF boundaries IS NOT NULL THEN
+        v_ends := v_ends || ARRAY(SELECT b FROM unnest(boundaries) WITH ORDINALITY AS t (bound, place)
+            CROSS JOIN LATERAL lifecycle._range_bound(key.type, t.bound, _split_ranges.time_zone) AS b
+            ORDER BY t.place);
+    ELSIF v_old.lower_place = '-Infinity' OR v_old.upper_place = 'Infinity' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s has no end', partition), HINT = 'Give boundaries instead of every.';
+    ELSE
+        v_place := v_old.lower_place;
+        LOOP
+            SELECT p.* INTO v_period FROM lifecycle._periods(key.type, every, _split_ranges.time_zone, NULL, v_place, 0)
+                AS p;
+            EXIT WHEN (v_period.upper_end).place >= v_old.upper_place OR cardinality(v_ends) > 1000;
+            v_ends := v_ends || v_period.upper_end;
+            v_place := (v_period.upper_end).place;
+        END LOOP;
+    END IF;
+    v_ends := v_ends || lifecycle._range_bound(key.type, v_old.upper_bound, 'UTC');
+    IF cardinality(v_ends) NOT BETWEEN 3 AND 1000 OR EXISTS (SELECT FROM generate_series(2, cardinality(v_ends)) AS n
+        WHERE v_ends[n].place <= v_ends[n - 1].place)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s cannot be split there', partition),
+            DETAIL = format('It holds FROM (%s) TO (%s).', v_ends[1].literal, v_ends[cardinality(v_ends)].literal),
+            HINT = 'The boundaries lie inside it, in order: at least one, fewer than 1000.';
+    END IF;
+    RETURN ARRAY(SELECT ROW(v_ends[n - 1], v_ends[n])::lifecycle.range_ends
+        FROM generate_series(2, cardinality(v_ends)) AS n ORDER BY n);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._split_ranges(regclass, regclass, lifecycle.range_key, text[], text, text) IS
+'The ranges into which a partition is split; raises 42P17 or 22023.';
+
+CREATE FUNCTION lifecycle._list_targets(parent regclass, groups jsonb, names name[])
+RETURNS lifecycle.new_partition[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_targets lifecycle.new_partition[] := ARRAY[]::lifecycle.new_partition[];
+    v_group jsonb;
+    v_values text[];
+    v_name name;
+BEGIN
+    FOR v_group IN SELECT e.value FROM jsonb_array_elements(groups) WITH ORDINALITY AS e (value, place) ORDER BY e.place
+    LOOP
+        v_values := ARRAY(SELECT e.value FROM jsonb_array_elements_text(v_group) WITH ORDINALITY AS e (value, place)
+            ORDER BY e.place);
+        v_name := names[cardinality(v_targets) + 1];
+        v_targets := v_targets || lifecycle._new_partition(parent, coalesce(v_name, lifecycle._name(
+                ARRAY[(SELECT c.relname::text FROM pg_class AS c WHERE c.oid = parent),
+                    lifecycle._value_label(v_values)])), v_name IS NOT NULL,
+            format('FOR VALUES IN (%s)', (SELECT string_agg(quote_nullable(v.value), ', ' ORDER BY v.place)
+                FROM unnest(v_values) WITH ORDINALITY AS v (value, place))), NULL, v_targets);
+    END LOOP;
+    RETURN v_targets;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._list_targets(regclass, jsonb, name[]) IS
+'The LIST partitions for some groups of values.';
+
+-- The values of each new partition; what was not named makes the last one.
+CREATE FUNCTION lifecycle._split_groups(parent regclass, partition regclass, boundaries jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_level constant jsonb := (SELECT jsonb_build_object('column', a.attname) FROM pg_partitioned_table AS p
+        JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] WHERE p.partrelid = parent);
+    v_type constant regtype := lifecycle._level_type(parent, v_level);
+    v_groups jsonb;
+    v_rest jsonb;
+    v_strange text;
+BEGIN
+    IF jsonb_typeof(boundaries) <> 'array' OR EXISTS (SELECT FROM jsonb_array_elements(boundaries) AS g
+        WHERE jsonb_typeof(g.value) <> 'array' OR g.value = '[]')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'boundaries must be lists of values',
+            HINT = 'For example [["north"], ["south", "east"]].';
+    END IF;
+    -- As the type prints them.
+    EXECUTE format('SELECT jsonb_agg(g.list ORDER BY g.place) FROM (SELECT b.place, '
+        'jsonb_agg((v.value #>> ''{}'')::%s::text) AS list FROM jsonb_array_elements($1) WITH ORDINALITY '
+        'AS b (value, place) CROSS JOIN LATERAL jsonb_array_elements(b.value) AS v GROUP BY b.place) AS g', v_type)
+        INTO v_groups USING boundaries;
+    EXECUTE format('SELECT string_agg(coalesce(o.value, ''NULL''), '', '') FROM (SELECT v.value #>> ''{}'' AS value '
+        'FROM jsonb_array_elements($1) AS b CROSS JOIN LATERAL jsonb_array_elements(b.value) AS v) AS o '
+        'WHERE NOT EXISTS (SELECT FROM unnest($2) AS s (value) WHERE s.value::%1$s = o.value::%1$s '
+        'OR s.value IS NULL AND o.value IS NULL)', v_type)
+        INTO v_strange USING v_groups, lifecycle._list_values(partition);
+    EXECUTE format('SELECT jsonb_agg(s.value::%1$s::text ORDER BY s.place) FROM unnest($2) WITH ORDINALITY '
+        'AS s (value, place) WHERE NOT EXISTS (SELECT FROM jsonb_array_elements($1) AS b '
+        'CROSS JOIN LATERAL jsonb_array_elements(b.value) AS v WHERE (v.value #>> ''{}'')::%1$s = s.value::%1$s '
+        'OR v.value = ''null'' AND s.value IS NULL)', v_type)
+        INTO v_rest USING v_groups, lifecycle._list_values(partition);
+    IF v_rest IS NOT NULL THEN
+        v_groups := v_groups || jsonb_build_array(v_rest);
+    END IF;
+    IF v_strange IS NOT NULL OR jsonb_array_length(v_groups) < 2 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s cannot be split there', partition),
+            DETAIL = coalesce('It does not hold ' || v_strange || '.', 'Nothing is left for another partition.'),
+            HINT = format('It holds %s.', array_to_string(lifecycle._list_values(partition), ', ', 'NULL'));
+    END IF;
+    RETURN v_groups;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._split_groups(regclass, regclass, jsonb) IS
+'The values of the partitions into which a LIST partition is split; raises 22023 or 42P17.';
+
+CREATE FUNCTION lifecycle._parent_of(partition regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhrelid = partition AND c.relispartition);
+BEGIN
+    PERFORM lifecycle._require_table(partition);
+    IF v_parent IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
+    END IF;
+    RETURN v_parent;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._parent_of(regclass) IS 'The table of a partition; raises 42809 for what is none.';
+
+-- Journals a rewrite and begins it; a small one is finished in the same transaction.
+CREATE FUNCTION lifecycle._apply_rewrite(
+    kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean,
+    default_check text, dry_run boolean, expected_plan text, search_path text
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle._apply('partition_rewrite', parent,
+        lifecycle._plan_rewrite(kind, parent, sources, targets, is_staged, default_check), dry_run, expected_plan,
+        jsonb_build_object('kind', kind, 'made', cardinality(targets), 'conditions',
+            (SELECT jsonb_agg(pg_get_partition_constraintdef(s.source) ORDER BY s.place)
+             FROM unnest(sources) WITH ORDINALITY AS s (source, place))),
+        _apply_rewrite.search_path, at_once => NOT is_staged)
+$fn$;
+COMMENT ON FUNCTION lifecycle._apply_rewrite(
+    text, regclass, regclass[], lifecycle.new_partition[], boolean, text, boolean, text, text
+) IS 'Shows or begins the replacement of partitions by others.';
+
+CREATE FUNCTION lifecycle.split_partition(
+    target regclass,
+    boundaries jsonb DEFAULT NULL,
+    every text DEFAULT NULL,
+    partition_names name[] DEFAULT NULL,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    at_once boolean DEFAULT false,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent constant regclass := lifecycle._parent_of(target);
+    v_is_staged constant boolean := lifecycle._is_staged(ARRAY[target], at_once);
+    v_zone constant text := split_partition.time_zone;
+    v_key lifecycle.range_key;
+    v_targets lifecycle.new_partition[];
+BEGIN
+    PERFORM lifecycle._require_rewritable(v_parent, ARRAY[target], v_is_staged);
+    IF (boundaries IS NULL) = (every IS NULL) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'give either boundaries or every',
+            HINT = 'For example boundaries => ''["2026-01-16"]'', or every => ''1 day''.';
+    ELSIF EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = v_parent AND p.partdefid = target) THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s is the default partition', target),
+            HINT = format('CALL lifecycle.drain_default_partition(%L)', v_parent);
+    END IF;
+    PERFORM lifecycle._lock_rewrite(v_parent, ARRAY[target], NOT v_is_staged, false, dry_run);
+    IF (SELECT p.partstrat = 'l' AND p.partnatts = 1 AND p.partattrs[0] > 0 FROM pg_partitioned_table AS p
+        WHERE p.partrelid = v_parent)
+    THEN
+        v_targets := lifecycle._list_targets(v_parent, lifecycle._split_groups(v_parent, target, boundaries),
+            partition_names);
+    ELSE
+        v_key := lifecycle._range_key(v_parent);
+        v_targets := lifecycle._range_targets(v_parent, lifecycle._split_ranges(v_parent, target, v_key,
+            CASE WHEN boundaries IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(boundaries)) END, every,
+            v_zone), partition_names, v_zone);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply_rewrite('split', v_parent, ARRAY[target], v_targets, v_is_staged, NULL,
+        dry_run, expected_plan, split_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.split_partition(
+    regclass, jsonb, text, name[], text, boolean, boolean, text, text
+) IS
+'Replaces a partition by several with the same rows. A small one (setting partition_rewrite_at_once) in one transaction,
+under the lock. A large one beside its readers and writers: the new partitions are made and the changes captured now,
+CALL lifecycle.rewrite_partitions copies and then exchanges old and new in one short transaction. The old partition
+stays, detached, until lifecycle.drop_archived_partitions. The rollback puts all rows back, later ones included.
+
+Arguments: target - a leaf of RANGE on one column, or of LIST; boundaries - where it is cut, ["2026-01-16"], or, of
+LIST, the values of each new partition, [["north"], ["south"]], what is left over makes another one; every - or the
+span of the new partitions, as 1 day, by the calendar; partition_names - of the new ones, in order, default in the style
+of the others; time_zone - in which times without an offset are read; at_once - in one transaction whatever the size;
+dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - for functions in
+constraints and indexes.
+Returns: one row a step (lifecycle.step_result); pending steps are run by lifecycle.rewrite_partitions.
+Errors: 42809 no partition; 0A000 HASH, the default partition, or one that is partitioned itself; 42P17 the boundaries
+lie elsewhere; 22023 neither boundaries nor every, or both; 23503 rows of other tables refer to its rows; 55000 large
+and without a primary key; 55006 a rewrite is under way; 42501 not the owner, or row security hides rows; 42P07 a name
+is taken; 55P03 lock.
+Example: SELECT * FROM lifecycle.split_partition(''public.metric_2026'', every => ''1 month'', dry_run => true);';
+
+-- source: sql/partition/merge_partitions.sql
+CREATE FUNCTION lifecycle._merged_range(
+    parent regclass, partitions regclass[], partition_name name
+) RETURNS lifecycle.new_partition[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(parent);
+    v_zone constant text := coalesce((SELECT (p.policy).time_zone FROM lifecycle._policy_of(parent) AS p),
+        current_setting('TimeZone'));
+    v_parts constant lifecycle.range_partition[] := ARRAY(SELECT p FROM lifecycle._range_partitions(ARRAY[parent::oid])
+        AS p WHERE p.partition = ANY (partitions::oid[]) AND NOT p.is_default ORDER BY p.lower_place);
+    v_ends lifecycle.range_ends;
+BEGIN
+    IF cardinality(v_parts) < cardinality(partitions) OR EXISTS (
+        SELECT FROM generate_series(2, cardinality(v_parts)) AS n
+        WHERE v_parts[n].lower_place <> v_parts[n - 1].upper_place)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s do not lie side by side', array_to_string(partitions, ', ')),
+            HINT = 'Name all partitions between the first and the last, each once, without the default partition.';
+    END IF;
+    v_ends := ROW(lifecycle._range_bound(v_key.type, v_parts[1].lower_bound, v_zone),
+        lifecycle._range_bound(v_key.type, v_parts[cardinality(v_parts)].upper_bound, v_zone));
+    RETURN lifecycle._range_targets(parent, ARRAY[v_ends], ARRAY[partition_name], v_zone);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merged_range(regclass, regclass[], name) IS
+'The partition that holds the ranges of several; raises 42P17 unless they are neighbours.';
+
+CREATE FUNCTION lifecycle._merged_list(
+    parent regclass, partitions regclass[], partition_name name
+) RETURNS lifecycle.new_partition[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_values constant text[] := ARRAY(SELECT v.value FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+        CROSS JOIN LATERAL unnest(lifecycle._list_values(p.partition)) WITH ORDINALITY AS v (value, at)
+        ORDER BY p.place, v.at);
+BEGIN
+    IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._list_values(p) IS NULL)
+        OR (SELECT count(DISTINCT p) FROM unnest(partitions) AS p) < cardinality(partitions)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s cannot be merged', array_to_string(partitions, ', ')),
+            HINT = 'Name each once, without the default partition.';
+    END IF;
+    RETURN lifecycle._list_targets(parent, jsonb_build_array(to_jsonb(v_values)), ARRAY[partition_name]);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merged_list(regclass, regclass[], name) IS
+'The partition that holds the values of several LIST partitions; raises 42P17 when one is named twice.';
+
+CREATE FUNCTION lifecycle.merge_partitions(
+    partitions regclass[],
+    partition_name name DEFAULT NULL,
+    at_once boolean DEFAULT false,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent regclass;
+    v_is_staged boolean;
+    v_targets lifecycle.new_partition[];
+BEGIN
+    IF coalesce(cardinality(partitions), 0) < 2 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'name at least two partitions';
+    END IF;
+    v_parent := lifecycle._parent_of(partitions[1]);
+    IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._parent_of(p) <> v_parent) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s belong to different tables', array_to_string(partitions, ', '));
+    END IF;
+    v_is_staged := lifecycle._is_staged(partitions, at_once);
+    PERFORM lifecycle._require_rewritable(v_parent, partitions, v_is_staged);
+    PERFORM lifecycle._lock_rewrite(v_parent, partitions, NOT v_is_staged, false, dry_run);
+    v_targets := CASE WHEN (SELECT p.partstrat = 'l' AND p.partnatts = 1 AND p.partattrs[0] > 0
+            FROM pg_partitioned_table AS p WHERE p.partrelid = v_parent)
+        THEN lifecycle._merged_list(v_parent, partitions, partition_name)
+        ELSE lifecycle._merged_range(v_parent, partitions, partition_name) END;
+    RETURN QUERY SELECT * FROM lifecycle._apply_rewrite('merge', v_parent, partitions, v_targets, v_is_staged, NULL,
+        dry_run, expected_plan, merge_partitions.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.merge_partitions(regclass[], name, boolean, boolean, text, text) IS
+'Replaces several partitions by one with the same rows, as lifecycle.split_partition does it the other way round: small
+ones at once, large ones beside their readers and writers, with CALL lifecycle.rewrite_partitions.
+
+Arguments: partitions - neighbours of RANGE, or any of LIST, all of one table; partition_name - default in the style of
+the others; at_once - in one transaction whatever the size; dry_run - only show the plan; expected_plan - plan_hash of
+the reviewed dry run; search_path - for functions in constraints and indexes.
+Returns: one row a step (lifecycle.step_result); pending steps are run by lifecycle.rewrite_partitions.
+Errors: 22023 fewer than two; 42P17 not of one table, or not side by side; 42809, 0A000, 23503, 55000, 55006, 42501,
+42P07 and 55P03 as in lifecycle.split_partition.
+Example: SELECT * FROM lifecycle.merge_partitions(''{public.metric_2020_01,public.metric_2020_02}'', dry_run => true);';
+
+-- source: sql/partition/preview_rewrite_partitions.sql
+CREATE FUNCTION lifecycle.preview_rewrite_partitions(target regclass DEFAULT NULL)
+RETURNS TABLE (
+    parent text, kind text, sources text[], migration_id bigint, blocks_done bigint, blocks_total bigint,
+    rows_copied bigint, entries bigint
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.parent, r.kind, r.sources,
+        (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'),
+        (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
+        (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(t.source::regclass)
+                / current_setting('block_size')::integer))
+         FROM unnest(r.sources, r.blocks_total) AS t (source, total))::bigint,
+        r.rows_copied,
+        (SELECT sum(c.entries) FROM lifecycle.capture_status() AS c WHERE c.queue = ANY (r.queues))::bigint
+    FROM lifecycle._rewrites(target) AS r
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_rewrite_partitions(regclass) IS
+'The splits, merges and drained default partitions that are under way, and how far they are. Their steps are those of
+lifecycle.pending_steps(migration_id).
+
+Arguments: target - of one partitioned table, or of one partition that is replaced; default all of the caller.
+Returns: one row a rewrite: the table, kind (split, merge, drain), what is replaced (sources), its migration_id, how
+many blocks are copied and to be copied, rows_copied, and the entries in the queues of changed rows.
+Errors: none.
+Example: SELECT kind, sources, blocks_done, blocks_total FROM lifecycle.preview_rewrite_partitions();';
+
+-- source: sql/partition/rewrite_partitions_step.sql
+-- The exchange, or that it has to wait: a lock that is not free, too many rows written meanwhile. Nothing is lost, the
+-- next call goes on.
+CREATE FUNCTION lifecycle._try_exchange(migration_id bigint) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_message text;
+    v_detail text;
+BEGIN
+    PERFORM lifecycle._run_stage(s) FROM (
+        SELECT s.* FROM lifecycle.migration_step AS s
+        WHERE s.migration_id = _try_exchange.migration_id AND s.status IN ('pending', 'failed')
+        ORDER BY s.step DESC LIMIT 1
+    ) AS s;
+    RETURN jsonb_build_object('status', 'done', 'rows', 0);
+EXCEPTION WHEN lock_not_available OR deadlock_detected OR object_in_use THEN
+    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
+    RETURN jsonb_build_object('status', 'waiting', 'rows', 0, 'message', v_message, 'detail', v_detail);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._try_exchange(bigint) IS
+'Runs the last stages of a rewrite; returns jsonb with status done, or waiting and why.';
+
+CREATE FUNCTION lifecycle.rewrite_partitions_step(
+    target regclass DEFAULT NULL,
+    batch_size integer DEFAULT 10000,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rewrite lifecycle.partition_rewrite;
+    v_slice jsonb;
+    v_id bigint;
+BEGIN
+    PERFORM lifecycle._require_read_committed();
+    PERFORM lifecycle._require_admin();
+    IF batch_size IS NULL OR batch_size < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
+    END IF;
+    SELECT r.* INTO v_rewrite FROM lifecycle._rewrites(target) AS r LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN jsonb_build_object('status', 'nothing', 'rows', 0);
+    END IF;
+    v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+        WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
+            AND s.status <> 'rolled_back');
+    v_slice := lifecycle._rewrite_slice(v_rewrite.staging, batch_size, rewrite_partitions_step.search_path);
+    IF v_slice ->> 'status' = 'ready' THEN
+        v_slice := lifecycle._try_exchange(v_id);
+    END IF;
+    RETURN jsonb_build_object('parent', v_rewrite.parent, 'kind', v_rewrite.kind) || v_slice;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rewrite_partitions_step(regclass, integer, text) IS
+'One slice of CALL lifecycle.rewrite_partitions in the caller''s transaction, where only a function can be called: about
+batch_size rows, the rows written meanwhile, or the exchange. Commit, and call it until status is nothing.
+
+Arguments: target - a partitioned table, or a partition that is replaced; default the oldest rewrite under way;
+batch_size - rows, default 10000; search_path - for functions in constraints and indexes.
+Returns: jsonb: parent, kind, rows, status: copying, replaying (changed rows), waiting (for locks, message says whose),
+done, or nothing.
+Errors: 25000 another isolation level than READ COMMITTED; 42501 not an administrator, or the steps of another role;
+55P03 another session is at it; 22023 batch_size.
+Example: SELECT lifecycle.rewrite_partitions_step(''public.metric'');';
+
+-- source: sql/partition/rewrite_partitions.sql
+-- Who waits too long for the exchange hears of it, and nothing is lost.
+CREATE FUNCTION lifecycle._require_patience(step jsonb, waited integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF waited > lifecycle.setting('lock_attempts')::integer THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'lock_not_available',
+            MESSAGE = format('the new partitions of %s stand ready, but could not be exchanged in %s tries',
+                step ->> 'parent', waited),
+            DETAIL = concat_ws(E'\n', step ->> 'message', nullif(step ->> 'detail', '')),
+            HINT = 'Nothing is lost: end the long transaction and call it again.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_patience(jsonb, integer) IS
+'Raises 55P03 when the exchange has waited lifecycle.lock_attempts times.';
+
+CREATE PROCEDURE lifecycle.rewrite_partitions(
+    target regclass DEFAULT NULL,
+    batch_size integer DEFAULT 10000,
+    pause double precision DEFAULT 0,
+    max_batches integer DEFAULT NULL,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_step jsonb;
+    v_batches integer := 0;
+    v_waited integer := 0;
+    v_rows bigint := 0;
+BEGIN
+    LOOP
+        v_step := lifecycle.rewrite_partitions_step(target, batch_size, search_path);
+        COMMIT;
+        v_rows := v_rows OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'rows')::pg_catalog.int8;
+        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'nothing';
+        IF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'done' THEN
+            RAISE NOTICE '% of %: done', v_step OPERATOR(pg_catalog.->>) 'kind',
+                v_step OPERATOR(pg_catalog.->>) 'parent';
+            v_waited := 0;
+        ELSIF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'waiting' THEN
+            v_waited := v_waited OPERATOR(pg_catalog.+) 1;
+            PERFORM lifecycle._require_patience(v_step, v_waited);
+        END IF;
+        v_batches := v_batches OPERATOR(pg_catalog.+) 1;
+        EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
+        PERFORM pg_catalog.pg_sleep(pause);
+    END LOOP;
+    RAISE NOTICE '% rows copied in % batches', v_rows, v_batches;
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.rewrite_partitions(regclass, integer, double precision, integer, text) IS
+'Carries on the splits, merges and drained default partitions that were too large for one transaction: copies in
+batches, a transaction each, copies what was written meanwhile, and exchanges old and new partitions in one short
+transaction. Stop it, kill it, call it again at any time: how far it is is written down with the rows.
+
+Arguments: target - a partitioned table, or a partition that is replaced; default all of the caller; batch_size - rows
+a transaction, default 10000; pause - seconds between two of them, default 0; max_batches - stop after so many, default
+when all is done; search_path - for functions in constraints and indexes.
+Returns: nothing; progress comes as a NOTICE. Twins: lifecycle.preview_rewrite_partitions shows what is under way,
+lifecycle.rewrite_partitions_step does a slice inside a transaction.
+Errors: 55P03 the locks of the exchange were not free in lifecycle.lock_attempts tries; 42501 not an administrator, or
+the steps of another role; 2D000 inside a transaction block; what the steps raise.
+Example: CALL lifecycle.rewrite_partitions(''public.metric'', pause => 0.1);';
+
+-- source: sql/partition/preview_drain_default_partition.sql
+CREATE FUNCTION lifecycle.preview_drain_default_partition(
+    target regclass,
+    max_creations integer DEFAULT 100,
+    at_once boolean DEFAULT false
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT d.* FROM lifecycle._drain_default(target, max_creations, at_once, true, 'pg_catalog, pg_temp') AS d
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_drain_default_partition(regclass, integer, boolean) IS
+'The plan of CALL lifecycle.drain_default_partition: which partitions it makes for the rows that are there now.
+
+Arguments: target - the partitioned table; max_creations - how many partitions in one go, default 100; at_once - in one
+transaction whatever the size.
+Returns: one row a step (lifecycle.step_result), all planned; none when nothing in the default partition asks for a
+partition.
+Errors: as lifecycle.drain_default_partition_step.
+Example: SELECT action, object FROM lifecycle.preview_drain_default_partition(''public.metric'');';
+
+-- source: sql/partition/drain_default_partition_step.sql
+-- Which partitions the rows of a default partition ask for: the period of its lowest row, then that of the lowest row
+-- beyond, and so on. A row makes its own period only, and what lies beyond the horizon none.
+CREATE FUNCTION lifecycle._next_period(
+    parent regclass, key lifecycle.range_key, every text, time_zone text, anchor numeric, place numeric
+) RETURNS lifecycle.range_ends LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_period lifecycle.range_ends;
+    v_before lifecycle.range_partition;
+    v_after lifecycle.range_partition;
+BEGIN
+    SELECT p.* INTO v_period FROM lifecycle._periods(key.type, every, _next_period.time_zone, anchor, place, 0) AS p;
+    -- As far as others leave room.
+    SELECT p.* INTO v_before FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        WHERE p.upper_place <= place ORDER BY p.upper_place DESC LIMIT 1;
+    SELECT p.* INTO v_after FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        WHERE p.lower_place > place ORDER BY p.lower_place LIMIT 1;
+    RETURN ROW(CASE WHEN v_before.upper_place > (v_period.lower_end).place
+            THEN lifecycle._range_bound(key.type, v_before.upper_bound, 'UTC') ELSE v_period.lower_end END,
+        CASE WHEN v_after.lower_place < (v_period.upper_end).place
+            THEN lifecycle._range_bound(key.type, v_after.lower_bound, 'UTC') ELSE v_period.upper_end END)
+        ::lifecycle.range_ends;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._next_period(
+    regclass, lifecycle.range_key, text, text, numeric, numeric
+) IS 'The period that holds a place, as far as no partition holds it.';
+
+CREATE FUNCTION lifecycle._key_place(key_type regtype, value text) RETURNS numeric
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT (lifecycle._range_bound(key_type, value, 'UTC')).place
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_place(regtype, text) IS 'Where a value of a key lies among the bounds.';
+
+CREATE FUNCTION lifecycle._drain_ranges(
+    parent regclass, key lifecycle.range_key, max_creations integer
+) RETURNS lifecycle.range_ends[] LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_default constant regclass := (SELECT p.partdefid::regclass FROM pg_partitioned_table AS p
+        WHERE p.partrelid = parent);
+    v_policy constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policy_of(parent) AS p);
+    v_level constant jsonb := (SELECT p.levels[1] FROM lifecycle._policy_of(parent) AS p);
+    v_zone constant text := coalesce(v_policy.time_zone, lifecycle._set_zone(parent));
+    v_every constant text := coalesce(v_level ->> 'every', lifecycle._set_span(parent, key, v_zone));
+    v_anchor constant numeric := (SELECT max(p.upper_place) FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        WHERE p.upper_place < 'Infinity');
+    v_horizon numeric;
+    v_value text;
+    v_from text := '-infinity';
+    v_range lifecycle.range_ends;
+    v_ranges lifecycle.range_ends[] := ARRAY[]::lifecycle.range_ends[];
+BEGIN
+    IF v_every IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('how much a partition of %s holds is not known', parent),
+            HINT = 'lifecycle.manage_partitions() says it.';
+    END IF;
+    SELECT max((p.upper_end).place) INTO v_horizon
+    FROM lifecycle._periods(key.type, v_every, v_zone, v_anchor, lifecycle._place_now(NULL, parent,
+        jsonb_build_object('column', key.column_name)), coalesce(v_policy.premake, 6)) AS p;
+    LOOP
+        EXECUTE format('SELECT min(d.%1$I)::text FROM ONLY %2$s AS d WHERE d.%1$I IS NOT NULL%3$s', key.column_name,
+            v_default, CASE WHEN cardinality(v_ranges) > 0
+                THEN format(' AND d.%I >= %s::%s', key.column_name, v_from, key.type) ELSE '' END) INTO v_value;
+        EXIT WHEN v_value IS NULL OR v_value IN ('infinity', 'NaN') OR cardinality(v_ranges) >= max_creations;
+        v_range := lifecycle._next_period(parent, key, v_every, v_zone, v_anchor,
+            lifecycle._key_place(key.type, v_value));
+        EXIT WHEN (v_range.upper_end).place > v_horizon AND lifecycle._level_type(parent, jsonb_build_object('column',
+            key.column_name)) NOT IN ('int2', 'int4', 'int8', 'numeric');
+        v_ranges := v_ranges || v_range;
+        v_from := (v_range.upper_end).literal;
+    END LOOP;
+    RETURN v_ranges;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_ranges(regclass, lifecycle.range_key, integer) IS
+'The ranges that rows of the default partition of a table ask for, up to the horizon, at most so many.';
+
+CREATE FUNCTION lifecycle._drain_lists(parent regclass, max_creations integer) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_default regclass;
+    v_column name;
+    v_groups jsonb;
+BEGIN
+    SELECT p.partdefid, a.attname INTO v_default, v_column
+    FROM pg_partitioned_table AS p
+    JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+    WHERE p.partrelid = parent;
+    EXECUTE format('SELECT jsonb_agg(jsonb_build_array(v.value) ORDER BY v.value) FROM (SELECT DISTINCT d.%I::text '
+        'AS value FROM ONLY %s AS d ORDER BY 1 LIMIT $1) AS v', v_column, v_default) INTO v_groups
+        USING max_creations;
+    RETURN v_groups;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_lists(regclass, integer) IS
+'The values in the default partition of a table by LIST, each in a group of its own, at most so many.';
+
+CREATE FUNCTION lifecycle._drainable_default(parent regclass, max_creations integer) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_default regclass;
+BEGIN
+    PERFORM lifecycle._require_table(parent, '{p}');
+    PERFORM lifecycle._require_owner(parent);
+    v_default := (SELECT nullif(p.partdefid, 0)::regclass FROM pg_partitioned_table AS p WHERE p.partrelid = parent);
+    IF max_creations IS NULL OR max_creations < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_creations must be at least 1';
+    ELSIF v_default IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no default partition', parent);
+    ELSIF (SELECT cardinality(p.levels) > 1 FROM lifecycle._policy_of(parent) AS p)
+        OR EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent AND c.relkind = 'p')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = format('the partitions of %s are partitioned themselves', parent),
+            HINT = 'Make the subtree with lifecycle.precreate_partitions once the default partition is empty of it.';
+    END IF;
+    RETURN v_default;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drainable_default(regclass, integer) IS
+'The default partition of a table; raises 55000 or 0A000 when there is none, or none that can be drained.';
+
+CREATE FUNCTION lifecycle._drain_default(
+    parent regclass, max_creations integer, at_once boolean, dry_run boolean, search_path text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_default constant regclass := lifecycle._drainable_default(parent, max_creations);
+    v_is_staged constant boolean := lifecycle._is_staged(ARRAY[v_default], at_once);
+    v_key lifecycle.range_key;
+    v_ranges lifecycle.range_ends[];
+    v_targets lifecycle.new_partition[];
+BEGIN
+    PERFORM lifecycle._require_rewritable(parent, ARRAY[v_default], v_is_staged);
+    PERFORM lifecycle._lock_rewrite(parent, ARRAY[v_default], NOT v_is_staged, false, dry_run);
+    IF (SELECT p.partstrat = 'l' AND p.partnatts = 1 AND p.partattrs[0] > 0 FROM pg_partitioned_table AS p
+        WHERE p.partrelid = parent)
+    THEN
+        v_targets := lifecycle._list_targets(parent, coalesce(lifecycle._drain_lists(parent, max_creations), '[]'),
+            NULL);
+    ELSE
+        v_key := lifecycle._range_key(parent);
+        v_ranges := lifecycle._drain_ranges(parent, v_key, max_creations);
+        v_targets := lifecycle._range_targets(parent, v_ranges, NULL,
+            coalesce((SELECT (p.policy).time_zone FROM lifecycle._policy_of(parent) AS p),
+                lifecycle._set_zone(parent)));
+    END IF;
+    IF cardinality(v_targets) = 0 THEN
+        RETURN;
+    END IF;
+    v_targets := v_targets || ROW(lifecycle._free_identity(parent::text, lifecycle._name(ARRAY[(SELECT c.relname::text
+            FROM pg_class AS c WHERE c.oid = parent)], 'default'), false, v_default::oid::text), 'DEFAULT', NULL)
+        ::lifecycle.new_partition;
+    RETURN QUERY SELECT * FROM lifecycle._apply_rewrite('drain', parent, ARRAY[v_default], v_targets, v_is_staged,
+        CASE WHEN v_key IS NOT NULL THEN lifecycle._default_check(parent, v_key, v_ranges) END, dry_run, NULL,
+        _drain_default.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_default(regclass, integer, boolean, boolean, text) IS
+'Plans, or begins, to drain a default partition; no rows when nothing in it asks for a partition.';
+
+CREATE FUNCTION lifecycle.drain_default_partition_step(
+    target regclass,
+    batch_size integer DEFAULT 10000,
+    max_creations integer DEFAULT 100,
+    at_once boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_open integer;
+    v_made integer;
+    v_id bigint;
+BEGIN
+    PERFORM lifecycle._drainable_default(target, max_creations);
+    IF EXISTS (SELECT FROM lifecycle._rewrites(target)) THEN
+        RETURN lifecycle.rewrite_partitions_step(target, batch_size, drain_default_partition_step.search_path);
+    END IF;
+    SELECT count(*) FILTER (WHERE s.status = 'pending'), count(*) FILTER (WHERE s.action = 'create partition'),
+        max(s.migration_id)
+    INTO v_open, v_made, v_id
+    FROM lifecycle._drain_default(target, max_creations, at_once, false, drain_default_partition_step.search_path) AS s;
+    RETURN jsonb_build_object('parent', target::text, 'kind', 'drain', 'rows', 0, 'migration_id', v_id, 'status',
+        CASE WHEN v_made = 0 THEN 'nothing' WHEN v_open > 0 THEN 'copying' ELSE 'done' END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.drain_default_partition_step(regclass, integer, integer, boolean, text) IS
+'One slice of CALL lifecycle.drain_default_partition in the caller''s transaction, where only a function can be called:
+a small default partition is drained at once, for a large one the work begins or goes on. Commit, and call it until
+status is nothing.
+
+Arguments: target - the partitioned table; batch_size - rows, default 10000; max_creations - how many partitions it may
+make in one go, default 100; at_once - in one transaction whatever the size; search_path - for functions in constraints
+and indexes.
+Returns: jsonb: parent, kind, rows, status as lifecycle.rewrite_partitions_step, migration_id of what it began.
+Errors: 55000 no default partition, or the span of a partition is not known, or large and without a primary key; 0A000
+HASH, or partitions that are partitioned themselves; 22023 arguments; the others as in lifecycle.split_partition.
+Example: SELECT lifecycle.drain_default_partition_step(''public.metric'');';
+
+-- source: sql/partition/drain_default_partition.sql
+CREATE PROCEDURE lifecycle.drain_default_partition(
+    target regclass,
+    batch_size integer DEFAULT 10000,
+    pause double precision DEFAULT 0,
+    max_batches integer DEFAULT NULL,
+    max_creations integer DEFAULT 100,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_step jsonb;
+    v_batches integer := 0;
+    v_waited integer := 0;
+BEGIN
+    LOOP
+        v_step := lifecycle.drain_default_partition_step(target, batch_size, max_creations, false, search_path);
+        COMMIT;
+        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'nothing';
+        IF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'waiting' THEN
+            v_waited := v_waited OPERATOR(pg_catalog.+) 1;
+            PERFORM lifecycle._require_patience(v_step, v_waited);
+        ELSE
+            v_waited := 0;
+        END IF;
+        v_batches := v_batches OPERATOR(pg_catalog.+) 1;
+        EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
+        PERFORM pg_catalog.pg_sleep(pause);
+    END LOOP;
+    RAISE NOTICE '%: % batches, then %', target, v_batches, v_step OPERATOR(pg_catalog.->>) 'status';
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.drain_default_partition(
+    regclass, integer, double precision, integer, integer, text
+) IS
+'Moves the rows of a default partition into partitions of their own, which it makes: the period of each row (no further
+than the partitions that are kept ahead: a row dated 2999 stays where it is), or the value, of LIST. Every statement
+sees every row, before and after. A small default partition is replaced in one transaction; a large one beside readers
+and writers, in batches, as lifecycle.rewrite_partitions does it. Stop it, kill it, call it again at any time.
+
+Arguments: target - the partitioned table; batch_size - rows a transaction, default 10000; pause - seconds between two
+of them, default 0; max_batches - stop after so many, default when all is done; max_creations - how many partitions in
+one go, default 100; search_path - for functions in constraints and indexes.
+Returns: nothing; a NOTICE says how it ended. Twins: lifecycle.preview_drain_default_partition shows the plan,
+lifecycle.drain_default_partition_step does a slice inside a transaction.
+Errors: as lifecycle.drain_default_partition_step; 55P03 the locks of the exchange were not free in
+lifecycle.lock_attempts tries; 2D000 inside a transaction block.
+Example: CALL lifecycle.drain_default_partition(''public.metric'');';
+
 -- source: sql/partition/check_partition_sizes.sql
 CREATE FUNCTION lifecycle.check_partition_sizes(
     target regclass DEFAULT NULL,
@@ -11420,45 +12880,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_incremental(regclass) IS
 'The incremental view that the caller may refresh; raises 42704, 42501 or 55000 when it cannot be.';
-
--- source: sql/matview/_equality.sql
--- The equality that a unique index on a column of this type goes by, written out: under the pinned path a plain "="
--- could be another one (citext would be compared as text).
-CREATE FUNCTION lifecycle._equality(type_oid oid) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    RETURN (
-        WITH RECURSIVE layer AS (
-            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM pg_type AS t WHERE t.oid = type_oid
-            UNION ALL
-            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
-            FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
-            WHERE l.typtype = 'd'
-        )
-        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
-        FROM layer AS l
-        JOIN pg_opclass AS c ON c.opcdefault AND c.opcmethod = (SELECT a.oid FROM pg_am AS a WHERE a.amname = 'btree')
-        JOIN pg_type AS i ON i.oid = c.opcintype
-        JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3 AND a.amoplefttype = c.opcintype
-            AND a.amoprighttype = c.opcintype
-        JOIN pg_operator AS o ON o.oid = a.amopopr
-        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-        WHERE l.typtype <> 'd' AND (
-            c.opcintype = l.oid
-            OR c.opcintype = CASE l.typtype
-                WHEN 'e' THEN 'anyenum'::regtype WHEN 'r' THEN 'anyrange'::regtype
-                WHEN 'm' THEN 'anymultirange'::regtype WHEN 'c' THEN 'record'::regtype
-            END
-            OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = l.oid AND k.casttarget = c.opcintype
-                AND k.castmethod = 'b' AND k.castcontext = 'i')
-        )
-        ORDER BY c.opcintype = l.oid DESC, i.typispreferred DESC
-        LIMIT 1
-    );
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._equality(oid) IS
-'The equality operator of the default btree operator class of a type, as OPERATOR(schema.=); NULL when there is none.';
 
 -- source: sql/matview/_query_shape.sql
 -- What a view uses, through other views and through functions whose body PostgreSQL knows (BEGIN ATOMIC).
