@@ -86,6 +86,35 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._partition_replica_identity(regclass, oid, text) IS
 'The step that sets the replica identity of a new partition as the parent, or else the newest sibling, has it.';
 
+-- Statistics targets, which LIKE leaves out: those of the parent, where it says nothing those of the newest sibling.
+CREATE FUNCTION lifecycle._partition_statistics(model regclass, sibling oid, partition text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN count(*) = 0 THEN '{}' ELSE ARRAY[lifecycle._step('set statistics target', 'table ' || partition,
+        format('ALTER TABLE %s %s', partition,
+            string_agg(format('ALTER COLUMN %I SET STATISTICS %s', a.attname, t.wanted), ', ' ORDER BY a.attnum)))] END
+    FROM pg_attribute AS a
+    LEFT JOIN pg_attribute AS s ON s.attrelid = sibling AND s.attname = a.attname
+    -- Not set is -1 before PostgreSQL 17, and NULL from there on.
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(a.attstattarget, -1), s.attstattarget) AS wanted) AS t
+    WHERE a.attrelid = model AND a.attnum > 0 AND NOT a.attisdropped AND t.wanted >= 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_statistics(regclass, oid, text) IS
+'The step that gives the columns of a new partition their statistics targets.';
+
+-- What is published at the parent or above comes by itself.
+CREATE FUNCTION lifecycle._partition_publications(sibling oid, partition text) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(lifecycle._step('publish', 'publication ' || quote_ident(p.pubname),
+        lifecycle._publish(r.oid, partition),
+        format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, partition), note => 'as the newest sibling is')
+        ORDER BY p.pubname), '{}')
+    FROM pg_publication_rel AS r
+    JOIN pg_publication AS p ON p.oid = r.prpubid AND pg_has_role(current_user, p.pubowner, 'USAGE')
+    WHERE r.prrelid = sibling AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = r.prrelid) = 'r'
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_publications(oid, text) IS
+'The steps that publish a new partition where its newest sibling is published by itself.';
+
 -- The parent may itself be made in the same plan; then its nearest ancestor that stands is the model.
 CREATE FUNCTION lifecycle._partition_steps(
     model regclass,
@@ -132,10 +161,13 @@ BEGIN
         v_plan := v_plan || lifecycle._step('set comment', v_object,
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
-    RETURN v_plan || lifecycle._step('attach partition', v_object,
+    RETURN v_plan || lifecycle._partition_statistics(model, _partition_steps.sibling, partition)
+        || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
         || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition)
+        || CASE WHEN partition_by IS NULL
+            THEN lifecycle._partition_publications(_partition_steps.sibling, partition) END
         -- No write can come between ATTACH and the triggers: they are of one transaction.
         || CASE WHEN is_captured THEN lifecycle._capture_partition_steps(model, partition) END;
 END

@@ -1,73 +1,9 @@
--- What the catalogs say of every tree at once; each finding with the statement that mends it.
-CREATE FUNCTION lifecycle._partition_members(target regclass)
-RETURNS TABLE (root oid, parent oid, relation oid, is_pending boolean) LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH RECURSIVE tree AS (
-        SELECT c.oid AS root, NULL::oid AS parent, c.oid AS relation, false AS is_pending
-        FROM pg_class AS c
-        WHERE c.relkind = 'p' AND CASE WHEN target IS NULL THEN NOT c.relispartition ELSE c.oid = target::oid END
-            AND NOT EXISTS (SELECT FROM pg_depend AS d
-                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-        UNION ALL
-        SELECT t.root, i.inhparent, i.inhrelid, i.inhdetachpending
-        FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
-    )
-    SELECT t.root, t.parent, t.relation, t.is_pending FROM tree AS t
-$fn$;
-COMMENT ON FUNCTION lifecycle._partition_members(regclass) IS 'Every partitioned table and partition, with its root.';
-
--- What a partition ought to have as its parent has it.
-CREATE FUNCTION lifecycle._partition_drift(target regclass) RETURNS SETOF lifecycle.finding
+CREATE FUNCTION lifecycle._lock_slots() RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT f.severity, 'table ' || m.relation::regclass, f.finding, f.detail, f.remedy
-    FROM lifecycle._partition_members(target) AS m
-    JOIN pg_class AS c ON c.oid = m.relation
-    JOIN pg_class AS p ON p.oid = m.parent
-    CROSS JOIN LATERAL (
-        SELECT 'warning', 'another owner than its parent', format('%s, not %s', pg_get_userbyid(c.relowner),
-                pg_get_userbyid(p.relowner)),
-            format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(p.relowner))
-        WHERE c.relowner <> p.relowner
-        UNION ALL
-        SELECT 'error', 'no row security, unlike its parent', 'Whoever may read the partition itself sees all rows.',
-            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
-        WHERE p.relrowsecurity AND NOT c.relrowsecurity
-        UNION ALL
-        SELECT 'warning', 'lacks a policy of its parent', format('policy %I', y.polname),
-            (lifecycle._copy_policy(y.oid, c.oid::regclass::text)).statement
-        FROM pg_policy AS y
-        WHERE y.polrelid = p.oid AND NOT EXISTS (SELECT FROM pg_policy AS o
-            WHERE o.polrelid = c.oid AND o.polname = y.polname)
-        UNION ALL
-        SELECT 'error', 'grants more than its parent', format('%s to %s', string_agg(a.privilege_type, ', '),
-                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END),
-            format('REVOKE %s ON TABLE %s FROM %s', string_agg(a.privilege_type, ', '), c.oid::regclass,
-                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-        FROM aclexplode(c.relacl) AS a
-        WHERE a.grantee <> c.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.relacl) AS o
-            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
-        GROUP BY a.grantee
-        UNION ALL
-        SELECT 'warning', 'another replica identity than its parent',
-            format('%s, not %s', c.relreplident, p.relreplident),
-            format('ALTER TABLE %s REPLICA IDENTITY %s', c.oid::regclass,
-                CASE p.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END)
-        WHERE p.relreplident IN ('f', 'n') AND c.relreplident <> p.relreplident
-        UNION ALL
-        SELECT 'error', 'its detachment was not finished', NULL,
-            format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', p.oid::regclass, c.oid::regclass)
-        WHERE m.is_pending
-    ) AS f (severity, finding, detail, remedy)
-    UNION ALL
-    SELECT 'error', 'index ' || i.indexrelid::regclass, 'is not valid',
-        CASE c.relkind WHEN 'p' THEN 'A partition has no index of this kind.' END,
-        CASE c.relkind WHEN 'p' THEN NULL ELSE format('REINDEX INDEX CONCURRENTLY %s', i.indexrelid::regclass) END
-    FROM lifecycle._partition_members(target) AS m
-    JOIN pg_class AS c ON c.oid = m.relation
-    JOIN pg_index AS i ON i.indrelid = m.relation AND NOT i.indisvalid
+    SELECT current_setting('max_locks_per_transaction')::bigint
+        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_drift(regclass) IS
-'Partitions that differ from their parents in owner, grants, row security or replica identity; indexes not valid.';
+COMMENT ON FUNCTION lifecycle._lock_slots() IS 'How many locks the server can hold at once.';
 
 CREATE FUNCTION lifecycle._partition_gaps(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -100,9 +36,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         format('%s of %s lock slots', t.locks, s.slots), 'Raise max_locks_per_transaction, or keep fewer partitions.'
     FROM (SELECT m.root, count(DISTINCT m.relation) + count(i.indexrelid) AS locks
         FROM member AS m LEFT JOIN pg_index AS i ON i.indrelid = m.relation GROUP BY m.root) AS t
-    CROSS JOIN (SELECT current_setting('max_locks_per_transaction')::bigint
-        * (current_setting('max_connections')::bigint
-        + current_setting('max_prepared_transactions')::bigint) AS slots) AS s
+    CROSS JOIN (SELECT lifecycle._lock_slots() AS slots) AS s
     WHERE t.locks > s.slots / 2
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_gaps(regclass) IS
@@ -112,19 +46,27 @@ table.';
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT f.* FROM (
-        SELECT d.* FROM lifecycle._partition_drift(target) AS d
+        SELECT r.* FROM lifecycle._partition_rights_drift(target) AS r
+        UNION ALL
+        SELECT s.* FROM lifecycle._partition_storage_drift(target) AS s
+        UNION ALL
+        SELECT o.* FROM lifecycle._partition_object_drift(target) AS o
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
     ) AS f
-    ORDER BY f.severity, f.object, f.finding, f.detail
+    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
 $fn$;
 COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
-'What is wrong with partitioned tables, at any depth: partitions that differ from their parent in owner, grants, row
-security, policies or replica identity; invalid indexes; detachments that were not finished; gaps; partitions ahead that
-are missing; rows in default partitions; trees that need more locks than the server has.
+'What is wrong with partitioned tables, at any depth. Partitions that differ from their parent in owner, grants, row
+security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
+comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
+triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
+finished; gaps; partitions ahead that are missing; rows in default partitions; trees that need more locks than the
+server has.
 
 Arguments: target - one partitioned table, default all in the database.
-Returns: one row a finding (lifecycle.finding): severity (error, warning), object, finding, detail, remedy (the
+Returns: one row a finding (lifecycle.finding): severity (error: rows are seen, lost or
+refused that should not be; warning; info: may be meant so), object, finding, detail, remedy (the
 statement that mends it; NULL where it takes a decision). No rows when all is well.
 Errors: none.
 Example: SELECT * FROM lifecycle.validate_partitions() WHERE severity = ''error'';';

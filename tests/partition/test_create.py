@@ -23,7 +23,14 @@ def bounds(database, parent="public.metric"):
 
 
 def month(database, year=2026, month=1, parent="public.metric", **more):
-    return call(database, "create_monthly_partition", parent=parent, year=year, month=month, **more)
+    return call(
+        database,
+        "create_monthly_partition",
+        parent=parent,
+        year=year,
+        month=month,
+        **more,
+    )
 
 
 def test_a_month(database):
@@ -39,8 +46,18 @@ def test_a_month(database):
 
 def test_any_day_names_its_month(database):
     database.execute(DAILY)
-    call(database, "create_monthly_partition", parent="public.metric", month_start="2024-02-29")
-    call(database, "create_monthly_partition", parent="public.metric", month_start="9999-12-31")
+    call(
+        database,
+        "create_monthly_partition",
+        parent="public.metric",
+        month_start="2024-02-29",
+    )
+    call(
+        database,
+        "create_monthly_partition",
+        parent="public.metric",
+        month_start="9999-12-31",
+    )
     assert bounds(database) == [
         ("metric_2024_02", "FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')"),
         ("metric_9999_12", "FOR VALUES FROM ('9999-12-01') TO ('10000-01-01')"),
@@ -52,7 +69,11 @@ def test_positional_and_in_any_datestyle(database):
     database.execute("SELECT lifecycle.create_monthly_partition('public.metric', '03/02/2026')")
     database.execute("SELECT lifecycle.create_monthly_partition('public.metric', 2026, 3)")
     database.execute("SELECT lifecycle.create_partition('public.metric', '2026-04-01', '2026-04-15')")
-    assert [name for name, _ in bounds(database)] == ["metric_2026_02", "metric_2026_03", "metric_2026_04_01"]
+    assert [name for name, _ in bounds(database)] == [
+        "metric_2026_02",
+        "metric_2026_03",
+        "metric_2026_04_01",
+    ]
 
 
 def test_dry_run_is_the_plan_that_runs(database):
@@ -92,33 +113,73 @@ def test_bounds_decide_and_not_the_name(database):
     [
         [("2025-01-01", "2027-01-01")],
         [("MINVALUE", "2026-01-10"), ("2026-01-10", "MAXVALUE")],
-        [("2026-01-01", "2026-01-11"), ("2026-01-11", "2026-01-21"), ("2026-01-21", "2026-02-01")],
+        [
+            ("2026-01-01", "2026-01-11"),
+            ("2026-01-11", "2026-01-21"),
+            ("2026-01-21", "2026-02-01"),
+        ],
     ],
 )
 def test_a_month_that_is_covered_is_skipped(database, pieces):
     database.execute(DAILY)
     for lower, upper in pieces:
-        call(database, "create_partition", parent="public.metric", lower_bound=lower, upper_bound=upper)
+        call(
+            database,
+            "create_partition",
+            parent="public.metric",
+            lower_bound=lower,
+            upper_bound=upper,
+        )
     assert statuses(month(database)) == ["skipped"]
 
 
 def test_overlap_names_the_partition_in_the_way(database):
     database.execute(DAILY)
-    call(database, "create_partition", parent="public.metric", lower_bound="2026-01-15", upper_bound="2026-02-15")
+    call(
+        database,
+        "create_partition",
+        parent="public.metric",
+        lower_bound="2026-01-15",
+        upper_bound="2026-02-15",
+    )
     with refused("42P17", r"overlaps partition public.metric_2026_01_15"):
         month(database)
     with refused("42P17", "overlaps"):
-        call(database, "create_partition", parent="public.metric", lower_bound="MINVALUE", upper_bound="2026-01-16")
+        call(
+            database,
+            "create_partition",
+            parent="public.metric",
+            lower_bound="MINVALUE",
+            upper_bound="2026-01-16",
+        )
 
 
 def test_a_gap_shorter_than_a_month_is_refused(database):
     database.execute(DAILY)
-    call(database, "create_partition", parent="public.metric", lower_bound="2026-01-01", upper_bound="2026-01-30")
-    with refused("42P17", "would leave a gap between itself and partition public.metric_2026_01_01"):
+    call(
+        database,
+        "create_partition",
+        parent="public.metric",
+        lower_bound="2026-01-01",
+        upper_bound="2026-01-30",
+    )
+    with refused(
+        "42P17",
+        "would leave a gap between itself and partition public.metric_2026_01_01",
+    ):
         month(database, 2026, 2)
-    call(database, "create_partition", parent="public.metric", lower_bound="2026-01-30", upper_bound="2026-02-01")
+    call(
+        database,
+        "create_partition",
+        parent="public.metric",
+        lower_bound="2026-01-30",
+        upper_bound="2026-02-01",
+    )
     assert statuses(month(database, 2026, 2)) == ["done", "done"]
-    assert statuses(month(database, 2026, 5)) == ["done", "done"]  # whole months may be missing
+    assert statuses(month(database, 2026, 5)) == [
+        "done",
+        "done",
+    ]  # whole months may be missing
 
 
 def test_what_it_refuses(database):
@@ -147,7 +208,13 @@ def test_what_it_refuses(database):
         ("2026-02-30", "2026-03-01", "22008"),
     ]:
         with refused(code):
-            call(database, "create_partition", parent="public.metric", lower_bound=lower, upper_bound=upper)
+            call(
+                database,
+                "create_partition",
+                parent="public.metric",
+                lower_bound=lower,
+                upper_bound=upper,
+            )
     with refused("22008"):
         month(database, 2026, 13)
     with refused("22023", "Mars"):
@@ -173,7 +240,10 @@ def test_a_month_is_as_long_as_it_is_there(database, zone, first, second):
     assert database.value("SELECT parameters ->> 'time_zone' FROM lifecycle.migration") == zone
     database.execute("SET timezone = 'Asia/Tokyo'")
     assert statuses(month(database, 2026, 3, "public.event", time_zone=zone)) == ["skipped"]
-    assert statuses(month(database, 2026, 4, "public.event", time_zone=zone)) == ["done", "done"]
+    assert statuses(month(database, 2026, 4, "public.event", time_zone=zone)) == [
+        "done",
+        "done",
+    ]
     database.execute("SET timezone = 'America/Lima'; SET datestyle = 'SQL, DMY'")
     assert database.execute("SELECT DISTINCT severity FROM lifecycle.verify_migrations()") == [("ok",)]
 
@@ -190,12 +260,33 @@ def test_another_zone_neither_overlaps_nor_leaves_hours_out(database):
 def test_timestamps_without_zone(database):
     database.execute("CREATE TABLE public.t (at timestamp) PARTITION BY RANGE (at)")
     month(database, 2026, 3, "public.t", time_zone="Asia/Tokyo")
-    call(database, "create_partition", parent="public.t", lower_bound="2026-04-01", upper_bound="2026-04-01 06:00")
-    call(database, "create_partition", parent="public.t", lower_bound="2026-04-01 06:00", upper_bound="infinity")
+    call(
+        database,
+        "create_partition",
+        parent="public.t",
+        lower_bound="2026-04-01",
+        upper_bound="2026-04-01 06:00",
+    )
+    call(
+        database,
+        "create_partition",
+        parent="public.t",
+        lower_bound="2026-04-01 06:00",
+        upper_bound="infinity",
+    )
     assert bounds(database, "public.t") == [
-        ("t_2026_03", "FOR VALUES FROM ('2026-03-01 00:00:00') TO ('2026-04-01 00:00:00')"),
-        ("t_2026_04_01", "FOR VALUES FROM ('2026-04-01 00:00:00') TO ('2026-04-01 06:00:00')"),
-        ("t_2026_04_01_060000", "FOR VALUES FROM ('2026-04-01 06:00:00') TO ('infinity')"),
+        (
+            "t_2026_03",
+            "FOR VALUES FROM ('2026-03-01 00:00:00') TO ('2026-04-01 00:00:00')",
+        ),
+        (
+            "t_2026_04_01",
+            "FOR VALUES FROM ('2026-04-01 00:00:00') TO ('2026-04-01 06:00:00')",
+        ),
+        (
+            "t_2026_04_01_060000",
+            "FOR VALUES FROM ('2026-04-01 06:00:00') TO ('infinity')",
+        ),
     ]
 
 
@@ -209,7 +300,13 @@ def test_rows_in_the_default_partition_are_counted(database):
     assert "ATTACH reads the whole default partition public.rest" in made[0].note
     assert statuses(made) == ["done", "done"]
     with refused("23514", "1 rows"):
-        call(database, "create_partition", parent="public.metric", lower_bound="MINVALUE", upper_bound="2026-01-02")
+        call(
+            database,
+            "create_partition",
+            parent="public.metric",
+            lower_bound="MINVALUE",
+            upper_bound="2026-01-02",
+        )
 
 
 @pytest.mark.parametrize(
@@ -226,7 +323,10 @@ def test_rows_in_the_default_partition_are_counted(database):
 )
 def test_names_in_the_style_of_the_siblings(database, january, february, expected):
     database.execute(DAILY)
-    for name, lower, upper in [(january, "2026-01-01", "2026-02-01"), (february, "2026-02-01", "2026-03-01")]:
+    for name, lower, upper in [
+        (january, "2026-01-01", "2026-02-01"),
+        (february, "2026-02-01", "2026-03-01"),
+    ]:
         database.execute(
             f"CREATE TABLE \"{name}\" PARTITION OF public.metric FOR VALUES FROM ('{lower}') TO ('{upper}')"
         )
@@ -267,7 +367,18 @@ def test_a_name_that_is_taken(database):
     assert "March's" in {name for name, _ in bounds(database)}
 
 
-HOSTILE = ["select", 'a"b', "it's", "a.b", "Ünïcode %s %I $1", "x" * 63, "é" * 31, "; DROP TABLE t; --", "{a,b}", "\\"]
+HOSTILE = [
+    "select",
+    'a"b',
+    "it's",
+    "a.b",
+    "Ünïcode %s %I $1",
+    "x" * 63,
+    "é" * 31,
+    "; DROP TABLE t; --",
+    "{a,b}",
+    "\\",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

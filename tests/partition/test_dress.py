@@ -210,3 +210,64 @@ def test_a_partition_deeper_down(database):
     january(database, "public.metric_7")
     database.execute("INSERT INTO public.metric VALUES (7, '2026-01-05')")
     assert database.value("SELECT tableoid::regclass::text FROM public.metric") == "metric_7_2026_01"
+
+
+def test_statistics_targets(database):
+    database.execute(
+        DAILY + "; ALTER TABLE public.metric ALTER COLUMN id SET STATISTICS 500;"
+        "CREATE TABLE public.metric_2025_12 PARTITION OF public.metric"
+        " FOR VALUES FROM ('2025-12-01') TO ('2026-01-01');"
+        "ALTER TABLE public.metric_2025_12 ALTER COLUMN day SET STATISTICS 7"
+    )
+    round_trip(database)
+    targets = "SELECT attstattarget FROM pg_attribute WHERE attrelid = 'metric_2026_01'::regclass AND attnum > 0"
+    assert database.execute(targets + " ORDER BY attnum") == [(500,), (7,)]
+
+
+def test_publications(database):
+    """Published at the parent a partition needs nothing; where its newest sibling is published itself, so is it."""
+    database.execute(
+        DAILY + "; CREATE TABLE public.metric_2025_12 PARTITION OF public.metric"
+        " FOR VALUES FROM ('2025-12-01') TO ('2026-01-01'); CREATE PUBLICATION whole FOR TABLE public.metric;"
+        'CREATE PUBLICATION "Le af" FOR TABLE public.metric_2025_12 (id, day) WHERE (id > 3)'
+    )
+    round_trip(database)
+    published = "SELECT pubname, attnames, rowfilter FROM pg_publication_tables WHERE tablename = %s ORDER BY 1"
+    ours = database.execute(published, ["metric_2026_01"])
+    assert [row[0] for row in ours] == ["Le af", "whole"]
+    assert ours == database.execute(published, ["metric_2025_12"])
+
+
+def test_states_of_triggers(database):
+    database.execute(
+        DAILY + "; CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER off BEFORE INSERT ON public.metric FOR EACH ROW EXECUTE FUNCTION public.f();"
+        "CREATE TRIGGER always BEFORE INSERT ON public.metric FOR EACH ROW EXECUTE FUNCTION public.f();"
+        "ALTER TABLE public.metric DISABLE TRIGGER off; ALTER TABLE public.metric ENABLE ALWAYS TRIGGER always"
+    )
+    round_trip(database)
+    states = "SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'metric_2026_01'::regclass ORDER BY 1"
+    assert database.execute(states) == [("always", "A"), ("off", "D")]
+
+
+def test_what_is_made_has_no_drift(database, roles):
+    reader = roles("reader")
+    database.execute(
+        DAILY
+        + "; ALTER TABLE public.metric ADD note text; CREATE TABLE public.metric_2025_12 PARTITION OF public.metric"
+        " FOR VALUES FROM ('2025-12-01') TO ('2026-01-01');"
+        f"GRANT SELECT ON public.metric, public.metric_2025_12 TO {reader}; GRANT UPDATE (id) ON public.metric TO {reader};"
+        f"GRANT UPDATE (id) ON public.metric_2025_12 TO {reader};"
+        "ALTER TABLE public.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        "ALTER TABLE public.metric_2025_12 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        "CREATE POLICY p ON public.metric USING (metric.id > 0); CREATE POLICY p ON public.metric_2025_12"
+        " USING (metric_2025_12.id > 0);"
+        "ALTER TABLE public.metric REPLICA IDENTITY USING INDEX metric_pkey;"
+        "ALTER TABLE public.metric_2025_12 REPLICA IDENTITY USING INDEX metric_2025_12_pkey;"
+        "ALTER TABLE public.metric ALTER COLUMN note SET STATISTICS 500;"
+        "COMMENT ON TABLE public.metric IS 'daily'; COMMENT ON TABLE public.metric_2025_12 IS 'daily'"
+    )
+    assert database.execute("SELECT * FROM lifecycle.validate_partitions()") == []
+    january(database)
+    call(database, "create_monthly_partition", parent="public.metric", year=2026, month=2)
+    assert database.execute("SELECT * FROM lifecycle.validate_partitions()") == []

@@ -62,11 +62,21 @@ def test_dry_run_and_reviewed_plan(database):
 
 
 def test_all_monthly_sets_and_no_others(database):
-    for name, key in [("daily", "date"), ("stamped", "timestamp"), ("zoned", "timestamptz")]:
+    for name, key in [
+        ("daily", "date"),
+        ("stamped", "timestamp"),
+        ("zoned", "timestamptz"),
+    ]:
         set_of(database, f"public.{name}", key)
     for name, upper in [("quarters", "2021-03-01"), ("days", "2020-12-02")]:
         set_of(database, f"public.{name}", first=False)
-        call(database, "create_partition", parent=f"public.{name}", lower_bound="2020-12-01", upper_bound=upper)
+        call(
+            database,
+            "create_partition",
+            parent=f"public.{name}",
+            lower_bound="2020-12-01",
+            upper_bound=upper,
+        )
     set_of(database, "public.none_yet", first=False)
     database.execute("CREATE TABLE public.listed (at date) PARTITION BY LIST (at)")
     database.execute(
@@ -85,9 +95,21 @@ def test_all_monthly_sets_and_no_others(database):
 
 def test_a_wide_first_partition_does_not_matter(database):
     set_of(database, "public.metric", first=False)
-    call(database, "create_partition", parent="public.metric", lower_bound="MINVALUE", upper_bound="2020-11-01")
+    call(
+        database,
+        "create_partition",
+        parent="public.metric",
+        lower_bound="MINVALUE",
+        upper_bound="2020-11-01",
+    )
     for month in (11, 12):
-        call(database, "create_monthly_partition", parent="public.metric", year=2020, month=month)
+        call(
+            database,
+            "create_monthly_partition",
+            parent="public.metric",
+            year=2020,
+            month=month,
+        )
     assert statuses(ensure(database, 0)) == ["done", "done"]
 
 
@@ -152,7 +174,14 @@ def test_a_set_that_cannot_be_locked(database, session):
 
 def test_the_zone_of_the_set_is_remembered(database):
     set_of(database, "public.event", "timestamptz", first=False)
-    call(database, "create_monthly_partition", parent="public.event", year=2020, month=12, time_zone="Asia/Tokyo")
+    call(
+        database,
+        "create_monthly_partition",
+        parent="public.event",
+        year=2020,
+        month=12,
+        time_zone="Asia/Tokyo",
+    )
     database.execute("SET timezone = 'America/Lima'")
     done = ensure(database, 1)
     assert statuses(done) == ["done"] * 4
@@ -172,7 +201,10 @@ def test_a_set_made_in_an_unknown_zone_fails_aloud(database):
     made = ensure(database, 1)
     assert statuses(made) == ["failed", "failed"]
     assert {s.note[:5] for s in made} == {"42P17"}
-    assert set(statuses(ensure(database, 1, time_zone="Asia/Kolkata"))) == {"skipped", "done"}
+    assert set(statuses(ensure(database, 1, time_zone="Asia/Kolkata"))) == {
+        "skipped",
+        "done",
+    }
 
 
 def test_only_what_the_caller_owns(database, roles):

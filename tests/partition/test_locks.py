@@ -16,7 +16,14 @@ HASTE = "SET lifecycle.lock_attempts = '2'; SET lifecycle.lock_timeout = '20'; S
 
 
 def january(place, **more):
-    return call(place, "create_monthly_partition", parent="public.metric", year=2026, month=1, **more)
+    return call(
+        place,
+        "create_monthly_partition",
+        parent="public.metric",
+        year=2026,
+        month=1,
+        **more,
+    )
 
 
 def test_readers_and_writers_of_the_parent_go_on(database, session):

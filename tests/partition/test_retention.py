@@ -119,10 +119,16 @@ def test_detach_and_attach(metrics):
     assert step.status == "done"
     assert names(metrics) == ["m_1"]
     bounds = metrics.execute(
-        "SELECT parameters ->> 'bounds' FROM lifecycle.migration WHERE migration_id = %s", [step.migration_id]
+        "SELECT parameters ->> 'bounds' FROM lifecycle.migration WHERE migration_id = %s",
+        [step.migration_id],
     )[0][0]
     lower, upper = bounds.split("'")[1::2]
-    asked = {"parent": "public.m", "detached": "public.m_5", "lower_bound": lower, "upper_bound": upper}
+    asked = {
+        "parent": "public.m",
+        "detached": "public.m_5",
+        "lower_bound": lower,
+        "upper_bound": upper,
+    }
     assert statuses(call(metrics, "attach_partition", **asked)) == ["done"]
     assert statuses(call(metrics, "attach_partition", **asked)) == ["skipped"]
     assert names(metrics) == ["m_1", "m_5"]

@@ -72,7 +72,13 @@ def test_rows_that_row_security_hides_are_rows(database, roles):
         f"SELECT lifecycle.grant_lifecycle_admin('{owner}')"
     )
     connection = database.connect(owner)
-    number = call(connection, "create_monthly_partition", parent="public.metric", year=2026, month=1)[0].migration_id
+    number = call(
+        connection,
+        "create_monthly_partition",
+        parent="public.metric",
+        year=2026,
+        month=1,
+    )[0].migration_id
     database.execute("INSERT INTO public.metric VALUES (1, '2026-01-01')")
     with refused("55000", "rows, how many row security does not tell"):
         rollback(connection, number)
@@ -83,7 +89,10 @@ def test_rows_that_row_security_hides_are_rows(database, roles):
 def test_a_partition_that_was_detached(database, january):
     database.execute("ALTER TABLE public.metric DETACH PARTITION public.metric_2026_01")
     undone = rollback(database, january)
-    assert [(s.status, s.note) for s in undone] == [("skipped", "is detached already"), ("done", "")]
+    assert [(s.status, s.note) for s in undone] == [
+        ("skipped", "is detached already"),
+        ("done", ""),
+    ]
     assert database.value("SELECT to_regclass('public.metric_2026_01')") is None
 
 
