@@ -256,7 +256,8 @@ def test_what_is_made_has_no_drift(database, roles):
         DAILY
         + "; ALTER TABLE public.metric ADD note text; CREATE TABLE public.metric_2025_12 PARTITION OF public.metric"
         " FOR VALUES FROM ('2025-12-01') TO ('2026-01-01');"
-        f"GRANT SELECT ON public.metric, public.metric_2025_12 TO {reader}; GRANT UPDATE (id) ON public.metric TO {reader};"
+        f"GRANT SELECT ON public.metric, public.metric_2025_12 TO {reader};"
+        f"GRANT UPDATE (id) ON public.metric TO {reader};"
         f"GRANT UPDATE (id) ON public.metric_2025_12 TO {reader};"
         "ALTER TABLE public.metric ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
         "ALTER TABLE public.metric_2025_12 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"

@@ -14,7 +14,10 @@ CREATE TRIGGER tr BEFORE INSERT ON public.m FOR EACH ROW EXECUTE FUNCTION public
 SELECT lifecycle.manage_partitions('public.m', '1 month', premake => 3);
 SELECT lifecycle.ensure_future_partitions();
 """
-EACH = "DO $$ DECLARE r regclass; BEGIN FOR r IN SELECT relid FROM pg_partition_tree('public.m') WHERE isleaf LOOP {} END LOOP; END $$;"
+EACH = (
+    "DO $$ DECLARE r regclass; BEGIN"
+    " FOR r IN SELECT relid FROM pg_partition_tree('public.m') WHERE isleaf LOOP {} END LOOP; END $$;"
+)
 
 
 def each(statement):
