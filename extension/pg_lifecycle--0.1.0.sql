@@ -7754,6 +7754,45 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._copy_policy(oid, text) IS 'The step that gives a partition a policy of its parent.';
 
+-- source: sql/partition/_copy_object.sql
+-- The same trigger on another table. Behind the name of the trigger, the table is named first.
+CREATE FUNCTION lifecycle._copy_trigger(trigger oid, partition text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT left(d.definition, d.after_name) || overlay(d.rest PLACING ' ON ' || partition
+            FROM strpos(d.rest, d.place) FOR length(d.place))
+        || CASE d.tgenabled
+            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', partition, d.tgname)
+            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', partition, d.tgname)
+            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', partition, d.tgname)
+            ELSE ''
+        END
+    FROM (
+        SELECT t.tgname, t.tgenabled, g.definition, n.after_name, ' ON ' || t.tgrelid::regclass AS place,
+            substr(g.definition, n.after_name + 1) AS rest
+        FROM pg_trigger AS t
+        CROSS JOIN LATERAL (SELECT pg_get_triggerdef(t.oid) AS definition) AS g
+        CROSS JOIN LATERAL (
+            SELECT strpos(g.definition, 'TRIGGER ' || quote_ident(t.tgname)) + 7 + length(quote_ident(t.tgname))
+                AS after_name
+        ) AS n
+        WHERE t.oid = _copy_trigger.trigger
+    ) AS d
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_trigger(oid, text) IS
+'Statements that give a partition a trigger of its sibling, in the same state.';
+
+CREATE FUNCTION lifecycle._publish(member oid, partition text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER PUBLICATION %I ADD TABLE %s', p.pubname, partition)
+        || coalesce(' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+            FROM pg_attribute AS a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)) || ')', '')
+        || coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', '')
+    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+    WHERE r.oid = member
+$fn$;
+COMMENT ON FUNCTION lifecycle._publish(oid, text) IS
+'The statement that publishes a partition as its sibling is: the same columns and rows.';
+
 -- source: sql/partition/_partition_steps.sql
 -- LIKE and ATTACH bring columns, defaults, constraints, indexes, foreign keys and row triggers. What follows is what
 -- they leave out. Rights and row security are the parent's, so that nobody reads in a partition what the parent keeps
@@ -7843,6 +7882,35 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._partition_replica_identity(regclass, oid, text) IS
 'The step that sets the replica identity of a new partition as the parent, or else the newest sibling, has it.';
 
+-- Statistics targets, which LIKE leaves out: those of the parent, where it says nothing those of the newest sibling.
+CREATE FUNCTION lifecycle._partition_statistics(model regclass, sibling oid, partition text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN count(*) = 0 THEN '{}' ELSE ARRAY[lifecycle._step('set statistics target', 'table ' || partition,
+        format('ALTER TABLE %s %s', partition,
+            string_agg(format('ALTER COLUMN %I SET STATISTICS %s', a.attname, t.wanted), ', ' ORDER BY a.attnum)))] END
+    FROM pg_attribute AS a
+    LEFT JOIN pg_attribute AS s ON s.attrelid = sibling AND s.attname = a.attname
+    -- Not set is -1 before PostgreSQL 17, and NULL from there on.
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(a.attstattarget, -1), s.attstattarget) AS wanted) AS t
+    WHERE a.attrelid = model AND a.attnum > 0 AND NOT a.attisdropped AND t.wanted >= 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_statistics(regclass, oid, text) IS
+'The step that gives the columns of a new partition their statistics targets.';
+
+-- What is published at the parent or above comes by itself.
+CREATE FUNCTION lifecycle._partition_publications(sibling oid, partition text) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(lifecycle._step('publish', 'publication ' || quote_ident(p.pubname),
+        lifecycle._publish(r.oid, partition),
+        format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, partition), note => 'as the newest sibling is')
+        ORDER BY p.pubname), '{}')
+    FROM pg_publication_rel AS r
+    JOIN pg_publication AS p ON p.oid = r.prpubid AND pg_has_role(current_user, p.pubowner, 'USAGE')
+    WHERE r.prrelid = sibling AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = r.prrelid) = 'r'
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_publications(oid, text) IS
+'The steps that publish a new partition where its newest sibling is published by itself.';
+
 -- The parent may itself be made in the same plan; then its nearest ancestor that stands is the model.
 CREATE FUNCTION lifecycle._partition_steps(
     model regclass,
@@ -7889,10 +7957,13 @@ BEGIN
         v_plan := v_plan || lifecycle._step('set comment', v_object,
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
-    RETURN v_plan || lifecycle._step('attach partition', v_object,
+    RETURN v_plan || lifecycle._partition_statistics(model, _partition_steps.sibling, partition)
+        || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
         || lifecycle._partition_replica_identity(model, _partition_steps.sibling, partition)
+        || CASE WHEN partition_by IS NULL
+            THEN lifecycle._partition_publications(_partition_steps.sibling, partition) END
         -- No write can come between ATTACH and the triggers: they are of one transaction.
         || CASE WHEN is_captured THEN lifecycle._capture_partition_steps(model, partition) END;
 END
@@ -9943,7 +10014,7 @@ duration_ms, sqlstate, error. Before PostgreSQL 18 the row of a root stands for 
 Errors: none.
 Example: SELECT * FROM lifecycle.analyze_all_partitions();';
 
--- source: sql/partition/validate_partitions.sql
+-- source: sql/partition/_partition_members.sql
 -- What the catalogs say of every tree at once; each finding with the statement that mends it.
 CREATE FUNCTION lifecycle._partition_members(target regclass)
 RETURNS TABLE (root oid, parent oid, relation oid, is_pending boolean) LANGUAGE sql STABLE
@@ -9962,58 +10033,390 @@ SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_members(regclass) IS 'Every partitioned table and partition, with its root.';
 
--- What a partition ought to have as its parent has it.
-CREATE FUNCTION lifecycle._partition_drift(target regclass) RETURNS SETOF lifecycle.finding
+-- source: sql/partition/_partition_rights_drift.sql
+-- Who may do what in a partition, against its parent. More is an error: somebody reads there what the parent keeps from
+-- him. Less hinders only those who name the partition.
+CREATE FUNCTION lifecycle._partition_grant_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH pair AS (
+        SELECT c.oid AS relation, coalesce(c.relacl, acldefault('r', c.relowner)) AS acl, c.relowner,
+            p.oid AS parent, coalesce(p.relacl, acldefault('r', p.relowner)) AS parent_acl
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_class AS c ON c.oid = m.relation
+        JOIN pg_class AS p ON p.oid = m.parent
+        -- Most have the very same: of those nothing is unfolded.
+        WHERE c.relacl IS DISTINCT FROM p.relacl
+    ), difference AS (
+        SELECT p.relation, a.grantee, a.privilege_type, 'more' AS kind FROM pair AS p CROSS JOIN aclexplode(p.acl) AS a
+        WHERE a.grantee <> p.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.parent_acl) AS o
+            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
+        UNION ALL
+        SELECT p.relation, a.grantee, a.privilege_type, 'less' FROM pair AS p CROSS JOIN aclexplode(p.parent_acl) AS a
+        WHERE a.grantee <> p.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.acl) AS o
+            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
+    ), listed AS (
+        SELECT d.relation::regclass AS relation, d.kind, lifecycle._grantee(d.grantee) AS grantee,
+            string_agg(d.privilege_type, ', ' ORDER BY d.privilege_type) AS privileges
+        FROM difference AS d GROUP BY d.relation, d.kind, d.grantee
+    )
+    SELECT CASE l.kind WHEN 'more' THEN 'error' ELSE 'info' END, 'table ' || l.relation,
+        CASE l.kind WHEN 'more' THEN 'grants more than its parent' ELSE 'grants less than its parent' END,
+        format('%s to %s', l.privileges, l.grantee),
+        CASE l.kind WHEN 'more' THEN format('REVOKE %s ON TABLE %s FROM %s', l.privileges, l.relation, l.grantee)
+            ELSE format('GRANT %s ON TABLE %s TO %s', l.privileges, l.relation, l.grantee) END
+    FROM listed AS l
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_grant_drift(regclass) IS
+'Partitions that grant more, or less, than their parents.';
+
+CREATE FUNCTION lifecycle._partition_column_grant_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH pair AS (
+        SELECT m.relation, c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)) AS table_acl, a.attname,
+            a.attacl AS acl, o.attacl AS parent_acl,
+            coalesce(p.relacl, acldefault('r', p.relowner)) AS parent_table_acl
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_class AS c ON c.oid = m.relation
+        JOIN pg_class AS p ON p.oid = m.parent
+        JOIN pg_attribute AS a ON a.attrelid = m.relation AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_attribute AS o ON o.attrelid = m.parent AND o.attname = a.attname
+        WHERE a.attacl IS DISTINCT FROM o.attacl
+    ), difference AS (
+        SELECT p.relation, p.attname, a.grantee, a.privilege_type, 'more' AS kind
+        FROM pair AS p CROSS JOIN aclexplode(p.acl) AS a
+        WHERE a.grantee <> p.relowner AND NOT EXISTS (
+            SELECT FROM aclexplode(p.parent_acl || p.parent_table_acl) AS o
+            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
+        UNION ALL
+        SELECT p.relation, p.attname, a.grantee, a.privilege_type, 'less'
+        FROM pair AS p CROSS JOIN aclexplode(p.parent_acl) AS a
+        WHERE a.grantee <> p.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.acl || p.table_acl) AS o
+            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
+    )
+    SELECT CASE d.kind WHEN 'more' THEN 'error' ELSE 'info' END, 'table ' || d.relation::regclass,
+        CASE d.kind WHEN 'more' THEN 'grants more than its parent' ELSE 'grants less than its parent' END,
+        format('%s (%I) to %s', d.privilege_type, d.attname, lifecycle._grantee(d.grantee)),
+        format(CASE d.kind WHEN 'more' THEN 'REVOKE %s (%I) ON TABLE %s FROM %s' ELSE 'GRANT %s (%I) ON TABLE %s TO %s'
+            END, d.privilege_type, d.attname, d.relation::regclass, lifecycle._grantee(d.grantee))
+    FROM difference AS d
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_column_grant_drift(regclass) IS
+'Partitions whose columns grant more, or less, than those of their parents.';
+
+CREATE FUNCTION lifecycle._partition_policy_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH policy AS (
+        SELECT m.relation::regclass AS relation, y.oid AS of_parent, o.oid AS of_partition,
+            f.polname,
+            (y.polcmd, y.polpermissive, y.polroles) IS DISTINCT FROM (o.polcmd, o.polpermissive, o.polroles)
+            OR lifecycle._requalify(pg_get_expr(y.polqual, y.polrelid), y.polrelid, n.name)
+                IS DISTINCT FROM pg_get_expr(o.polqual, o.polrelid)
+            OR lifecycle._requalify(pg_get_expr(y.polwithcheck, y.polrelid), y.polrelid, n.name)
+                IS DISTINCT FROM pg_get_expr(o.polwithcheck, o.polrelid) AS differs
+        FROM lifecycle._partition_members(target) AS m
+        CROSS JOIN LATERAL (SELECT quote_ident(c.relname) AS name FROM pg_class AS c WHERE c.oid = m.relation) AS n
+        CROSS JOIN LATERAL (
+            SELECT f.polname FROM pg_policy AS f WHERE f.polrelid IN (m.relation, m.parent) GROUP BY f.polname
+        ) AS f
+        LEFT JOIN pg_policy AS y ON y.polrelid = m.parent AND y.polname = f.polname
+        LEFT JOIN pg_policy AS o ON o.polrelid = m.relation AND o.polname = f.polname
+        WHERE m.parent IS NOT NULL
+    )
+    SELECT 'warning', 'table ' || p.relation,
+        CASE WHEN p.of_partition IS NULL THEN 'lacks a policy of its parent'
+            WHEN p.of_parent IS NULL THEN 'has a policy that its parent has not'
+            ELSE 'has another policy than its parent' END,
+        format('policy %I', p.polname),
+        concat_ws('; ', CASE WHEN p.of_partition IS NOT NULL THEN format('DROP POLICY %I ON %s', p.polname, p.relation)
+                END,
+            CASE WHEN p.of_parent IS NOT NULL
+                THEN (lifecycle._copy_policy(p.of_parent, p.relation::text)).statement END)
+    FROM policy AS p WHERE p.differs
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_policy_drift(regclass) IS
+'Partitions whose row security policies are not those of their parents.';
+
+CREATE FUNCTION lifecycle._partition_rights_drift(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT f.severity, 'table ' || m.relation::regclass, f.finding, f.detail, f.remedy
     FROM lifecycle._partition_members(target) AS m
     JOIN pg_class AS c ON c.oid = m.relation
     JOIN pg_class AS p ON p.oid = m.parent
-    CROSS JOIN LATERAL (
-        SELECT 'warning', 'another owner than its parent', format('%s, not %s', pg_get_userbyid(c.relowner),
-                pg_get_userbyid(p.relowner)),
-            format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(p.relowner))
-        WHERE c.relowner <> p.relowner
-        UNION ALL
-        SELECT 'error', 'no row security, unlike its parent', 'Whoever may read the partition itself sees all rows.',
-            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
-        WHERE p.relrowsecurity AND NOT c.relrowsecurity
-        UNION ALL
-        SELECT 'warning', 'lacks a policy of its parent', format('policy %I', y.polname),
-            (lifecycle._copy_policy(y.oid, c.oid::regclass::text)).statement
-        FROM pg_policy AS y
-        WHERE y.polrelid = p.oid AND NOT EXISTS (SELECT FROM pg_policy AS o
-            WHERE o.polrelid = c.oid AND o.polname = y.polname)
-        UNION ALL
-        SELECT 'error', 'grants more than its parent', format('%s to %s', string_agg(a.privilege_type, ', '),
-                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END),
-            format('REVOKE %s ON TABLE %s FROM %s', string_agg(a.privilege_type, ', '), c.oid::regclass,
-                CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-        FROM aclexplode(c.relacl) AS a
-        WHERE a.grantee <> c.relowner AND NOT EXISTS (SELECT FROM aclexplode(p.relacl) AS o
-            WHERE o.grantee IN (a.grantee, 0) AND o.privilege_type = a.privilege_type)
-        GROUP BY a.grantee
-        UNION ALL
-        SELECT 'warning', 'another replica identity than its parent',
-            format('%s, not %s', c.relreplident, p.relreplident),
-            format('ALTER TABLE %s REPLICA IDENTITY %s', c.oid::regclass,
-                CASE p.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END)
-        WHERE p.relreplident IN ('f', 'n') AND c.relreplident <> p.relreplident
-        UNION ALL
-        SELECT 'error', 'its detachment was not finished', NULL,
-            format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', p.oid::regclass, c.oid::regclass)
-        WHERE m.is_pending
-    ) AS f (severity, finding, detail, remedy)
+    CROSS JOIN LATERAL (VALUES
+        (c.relowner <> p.relowner, 'warning', 'another owner than its parent',
+            format('%s, not %s', pg_get_userbyid(c.relowner), pg_get_userbyid(p.relowner)),
+            format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(p.relowner))),
+        (p.relrowsecurity AND NOT c.relrowsecurity, 'error', 'no row security, unlike its parent',
+            'Whoever may read the partition itself sees all rows.',
+            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)),
+        (p.relforcerowsecurity AND NOT c.relforcerowsecurity, 'warning',
+            'no row security for its owner, unlike its parent', 'FORCE ROW LEVEL SECURITY is off.',
+            format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', c.oid::regclass)),
+        (m.is_pending, 'error', 'its detachment was not finished', NULL,
+            format('ALTER TABLE %s DETACH PARTITION %s FINALIZE', p.oid::regclass, c.oid::regclass))
+    ) AS f (is_so, severity, finding, detail, remedy)
+    WHERE f.is_so
     UNION ALL
-    SELECT 'error', 'index ' || i.indexrelid::regclass, 'is not valid',
-        CASE c.relkind WHEN 'p' THEN 'A partition has no index of this kind.' END,
-        CASE c.relkind WHEN 'p' THEN NULL ELSE format('REINDEX INDEX CONCURRENTLY %s', i.indexrelid::regclass) END
+    SELECT g.* FROM lifecycle._partition_grant_drift(target) AS g
+    UNION ALL
+    SELECT g.* FROM lifecycle._partition_column_grant_drift(target) AS g
+    UNION ALL
+    SELECT y.* FROM lifecycle._partition_policy_drift(target) AS y
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_rights_drift(regclass) IS
+'Partitions that differ from their parents in owner, grants or row security; detachments that were not finished.';
+
+-- source: sql/partition/_partition_storage_drift.sql
+-- A partitioned table has no storage to compare with: there the rule is what more than half of the siblings share, and
+-- what differs may be meant so (info).
+CREATE FUNCTION lifecycle._partition_sibling_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH leaf AS MATERIALIZED (
+        SELECT m.parent, c.oid::regclass AS relation, coalesce(c.reloptions, '{}') AS options, c.relpersistence,
+            coalesce(t.reloptions, '{}') AS toast_options
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_class AS c ON c.oid = m.relation AND c.relkind = 'r'
+        LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
+        WHERE m.parent IS NOT NULL
+    ), rule AS MATERIALIZED (
+        SELECT l.parent, count(*) AS members, mode() WITHIN GROUP (ORDER BY l.options) AS options,
+            mode() WITHIN GROUP (ORDER BY l.toast_options) AS toast_options,
+            mode() WITHIN GROUP (ORDER BY l.relpersistence) AS persistence
+        FROM leaf AS l GROUP BY l.parent HAVING count(*) > 2
+    ), kept AS (
+        SELECT r.*,
+            2 * count(*) FILTER (WHERE l.options = r.options) > r.members AS has_options,
+            2 * count(*) FILTER (WHERE l.toast_options = r.toast_options) > r.members AS has_toast_options,
+            2 * count(*) FILTER (WHERE l.relpersistence = r.persistence) > r.members AS has_persistence
+        FROM rule AS r JOIN leaf AS l ON l.parent = r.parent
+        GROUP BY r.parent, r.members, r.options, r.toast_options, r.persistence
+    ), different AS (
+        SELECT l.relation, '' AS prefix, l.options AS own, k.options AS wanted
+        FROM leaf AS l JOIN kept AS k ON k.parent = l.parent AND k.has_options WHERE l.options <> k.options
+        UNION ALL
+        SELECT l.relation, 'toast.', l.toast_options, k.toast_options
+        FROM leaf AS l JOIN kept AS k ON k.parent = l.parent AND k.has_toast_options
+        WHERE l.toast_options <> k.toast_options
+    )
+    SELECT 'info', 'table ' || d.relation, 'other storage options than its siblings',
+        format('%s%s, not %s', d.prefix, d.own, d.wanted), concat_ws('; ',
+            format('ALTER TABLE %s RESET (', d.relation) || (
+                SELECT string_agg(d.prefix || quote_ident(o.option_name), ', ') FROM pg_options_to_table(d.own) AS o
+                WHERE o.option_name NOT IN (SELECT w.option_name FROM pg_options_to_table(d.wanted) AS w)) || ')',
+            format('ALTER TABLE %s SET (', d.relation) || (
+                SELECT string_agg(format('%s%I = %L', d.prefix, w.option_name, w.option_value), ', ')
+                FROM pg_options_to_table(d.wanted) AS w) || ')')
+    FROM different AS d
+    UNION ALL
+    SELECT 'warning', 'table ' || l.relation,
+        format('is %s, unlike its siblings', CASE l.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'logged' END),
+        CASE l.relpersistence WHEN 'u' THEN 'A crash empties it.' END,
+        format('ALTER TABLE %s SET %s', l.relation, CASE l.relpersistence WHEN 'u' THEN 'LOGGED' ELSE 'UNLOGGED' END)
+    FROM leaf AS l JOIN kept AS k ON k.parent = l.parent AND k.has_persistence
+    WHERE l.relpersistence <> k.persistence
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_sibling_drift(regclass) IS
+'Partitions whose storage options, or being UNLOGGED, are not what most of their siblings share.';
+
+CREATE FUNCTION lifecycle._partition_column_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || m.relation::regclass, f.finding, f.detail,
+        format('ALTER TABLE %s ALTER COLUMN %I %s', m.relation::regclass, a.attname, f.change)
+    FROM lifecycle._partition_members(target) AS m
+    JOIN pg_attribute AS a ON a.attrelid = m.relation AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_attribute AS o ON o.attrelid = m.parent AND o.attname = a.attname
+    CROSS JOIN LATERAL (VALUES
+        (coalesce(a.attstattarget, -1) <> coalesce(o.attstattarget, -1), 'info',
+            'another statistics target than its parent',
+            format('column %I: %s, not %s', a.attname, coalesce(a.attstattarget, -1), coalesce(o.attstattarget, -1)),
+            format('SET STATISTICS %s', coalesce(o.attstattarget, -1))),
+        (a.attstorage <> o.attstorage, 'info', 'another column storage than its parent',
+            format('column %I: %s, not %s', a.attname, a.attstorage, o.attstorage),
+            'SET STORAGE ' || CASE o.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
+                ELSE 'EXTENDED' END),
+        (a.attcompression <> o.attcompression, 'info', 'another compression than its parent',
+            format('column %I', a.attname),
+            'SET COMPRESSION ' || CASE o.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'DEFAULT' END)
+    ) AS f (is_so, severity, finding, detail, change)
+    WHERE f.is_so
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_column_drift(regclass) IS
+'Partitions whose columns have other statistics targets, storage or compression than those of their parents.';
+
+-- A relation's replica identity, and where it is an index the one at the parent that it came from.
+CREATE FUNCTION lifecycle._partition_storage_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'warning', 'table ' || c.oid::regclass, 'another replica identity than its parent',
+        format('%s, not %s', c.relreplident, p.relreplident),
+        format('ALTER TABLE %s REPLICA IDENTITY %s', c.oid::regclass,
+            CASE p.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
+                ELSE 'USING INDEX ' || quote_ident(x.wanted) END)
     FROM lifecycle._partition_members(target) AS m
     JOIN pg_class AS c ON c.oid = m.relation
-    JOIN pg_index AS i ON i.indrelid = m.relation AND NOT i.indisvalid
+    JOIN pg_class AS p ON p.oid = m.parent AND p.relreplident <> 'd'
+    LEFT JOIN LATERAL (
+        SELECT r.relname AS wanted, i.indisreplident
+        FROM pg_index AS u
+        JOIN pg_inherits AS h ON h.inhparent = u.indexrelid
+        JOIN pg_index AS i ON i.indexrelid = h.inhrelid AND i.indrelid = c.oid
+        JOIN pg_class AS r ON r.oid = i.indexrelid
+        WHERE u.indrelid = p.oid AND u.indisreplident
+    ) AS x ON p.relreplident = 'i'
+    WHERE c.relreplident <> p.relreplident OR NOT x.indisreplident
+    UNION ALL
+    SELECT 'info', 'table ' || c.oid::regclass, 'in another tablespace than its parent',
+        coalesce(s.spcname, 'the default one') || ', not ' || w.spcname,
+        format('ALTER TABLE %s SET TABLESPACE %I', c.oid::regclass, w.spcname)
+    FROM lifecycle._partition_members(target) AS m
+    JOIN pg_class AS c ON c.oid = m.relation AND c.relkind IN ('r', 'p')
+    JOIN pg_class AS p ON p.oid = m.parent AND p.reltablespace <> 0
+    JOIN pg_tablespace AS w ON w.oid = p.reltablespace
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE c.reltablespace <> p.reltablespace
+    UNION ALL
+    SELECT 'info', 'table ' || q.relation, 'lacks the comment of its parent', NULL,
+        format('COMMENT ON TABLE %s IS %L', q.relation, q.wanted)
+    FROM (
+        SELECT m.relation::regclass AS relation, d.description AS wanted, o.description,
+            2 * count(*) FILTER (WHERE o.description = d.description) OVER w > count(*) OVER w AS is_rule
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = m.parent AND d.objsubid = 0
+        LEFT JOIN pg_description AS o ON o.classoid = d.classoid AND o.objoid = m.relation AND o.objsubid = 0
+        WINDOW w AS (PARTITION BY m.parent)
+    ) AS q
+    WHERE q.is_rule AND q.description IS NULL
+    UNION ALL
+    SELECT s.* FROM lifecycle._partition_sibling_drift(target) AS s
+    UNION ALL
+    SELECT k.* FROM lifecycle._partition_column_drift(target) AS k
 $fn$;
-COMMENT ON FUNCTION lifecycle._partition_drift(regclass) IS
-'Partitions that differ from their parents in owner, grants, row security or replica identity; indexes not valid.';
+COMMENT ON FUNCTION lifecycle._partition_storage_drift(regclass) IS
+'Partitions that differ from their parents, or from most of their siblings, in how rows are stored, replicated and
+described.';
+
+-- source: sql/partition/_partition_object_drift.sql
+-- What a partition lacks that hangs on a table. An index of the parent that a partition lacks was made with ONLY, and
+-- is not valid until every partition has its own.
+CREATE FUNCTION lifecycle._partition_index_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS MATERIALIZED (
+        SELECT m.relation, m.parent FROM lifecycle._partition_members(target) AS m
+    ), lacking AS MATERIALIZED (
+        SELECT m.relation::regclass AS relation, m.parent::regclass AS parent, i.indexrelid::regclass AS parent_index,
+            k.oid AS constraint_oid, c.relname, x.relname AS index_name, i.indisunique,
+            lifecycle._name(ARRAY[c.relname::text], left(md5(x.relname), 6) || '_idx') AS new_name
+        FROM member AS m
+        JOIN pg_index AS i ON i.indrelid = m.parent
+        JOIN pg_class AS x ON x.oid = i.indexrelid
+        JOIN pg_class AS c ON c.oid = m.relation AND c.relkind IN ('r', 'p')
+        LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = m.parent
+            AND k.contype IN ('p', 'u', 'x')
+        WHERE NOT EXISTS (SELECT FROM pg_inherits AS h JOIN pg_index AS o ON o.indexrelid = h.inhrelid
+            WHERE h.inhparent = i.indexrelid AND o.indrelid = m.relation)
+    )
+    SELECT 'error', 'table ' || l.relation, 'lacks an index of its parent', 'index ' || l.parent_index,
+        CASE WHEN l.constraint_oid IS NOT NULL
+            THEN format('ALTER TABLE %s ADD CONSTRAINT %I %s', l.relation, l.new_name,
+                pg_get_constraintdef(l.constraint_oid))
+            ELSE format('CREATE %sINDEX %I ON %s%s', CASE WHEN l.indisunique THEN 'UNIQUE ' ELSE '' END, l.new_name,
+                l.relation, substr(pg_get_indexdef(l.parent_index), length(format('CREATE %sINDEX %I ON ONLY %s',
+                    CASE WHEN l.indisunique THEN 'UNIQUE ' ELSE '' END, l.index_name, l.parent)) + 1))
+        END || format('; ALTER INDEX %s ATTACH PARTITION %s.%I', l.parent_index, (SELECT n.nspname::regnamespace
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = l.relation), l.new_name)
+    FROM lacking AS l
+    UNION ALL
+    SELECT 'error', 'index ' || i.indexrelid::regclass, 'is not valid', NULL,
+        CASE c.relkind WHEN 'p' THEN NULL ELSE format('REINDEX INDEX CONCURRENTLY %s', i.indexrelid::regclass) END
+    FROM member AS m
+    JOIN pg_class AS c ON c.oid = m.relation
+    JOIN pg_index AS i ON i.indrelid = m.relation AND NOT i.indisvalid
+    -- Of a partitioned index, those that lack it, or whose own is not valid, are told.
+    WHERE c.relkind <> 'p'
+        OR i.indexrelid::regclass NOT IN (SELECT l.parent_index FROM lacking AS l)
+        AND NOT EXISTS (SELECT FROM pg_inherits AS h JOIN pg_index AS o ON o.indexrelid = h.inhrelid
+            WHERE h.inhparent = i.indexrelid AND NOT o.indisvalid)
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_index_drift(regclass) IS
+'Partitions that lack an index of their parent, and indexes that are not valid.';
+
+-- Published by the parent or above it is published; where only partitions are, most of them set the rule.
+CREATE FUNCTION lifecycle._partition_publication_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS MATERIALIZED (
+        SELECT m.parent, m.relation, count(*) OVER (PARTITION BY m.parent) AS members
+        FROM lifecycle._partition_members(target) AS m WHERE m.parent IS NOT NULL
+    ), published AS (
+        SELECT m.parent, r.prpubid, max(r.oid) AS model
+        FROM member AS m JOIN pg_publication_rel AS r ON r.prrelid = m.relation
+        GROUP BY m.parent, r.prpubid, m.members HAVING 2 * count(*) > m.members
+    )
+    SELECT 'warning', 'table ' || m.relation::regclass, 'is not published, unlike its siblings',
+        format('publication %I', u.pubname),
+        lifecycle._publish(p.model, m.relation::regclass::text)
+    FROM published AS p
+    JOIN pg_publication AS u ON u.oid = p.prpubid AND NOT u.puballtables
+    JOIN member AS m ON m.parent = p.parent
+    WHERE NOT EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.prpubid
+            AND r.prrelid IN (SELECT m.relation UNION ALL SELECT a.relid FROM pg_partition_ancestors(m.relation) AS a))
+        AND NOT EXISTS (SELECT FROM pg_publication_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.pnnspid
+            WHERE n.pnpubid = p.prpubid AND c.oid = m.relation)
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_publication_drift(regclass) IS
+'Partitions that are in no publication where most of their siblings are.';
+
+CREATE FUNCTION lifecycle._partition_object_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS MATERIALIZED (
+        SELECT m.relation::regclass AS relation, m.parent FROM lifecycle._partition_members(target) AS m
+    )
+    SELECT 'error', 'table ' || m.relation, 'a trigger is in another state than at its parent',
+        format('trigger %I: %s, not %s', t.tgname, t.tgenabled, o.tgenabled),
+        format('ALTER TABLE %s%s %s TRIGGER %I', CASE c.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END, m.relation,
+            CASE o.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA'
+                ELSE 'ENABLE' END, t.tgname)
+    FROM member AS m
+    JOIN pg_class AS c ON c.oid = m.relation
+    JOIN pg_trigger AS t ON t.tgrelid = m.relation AND NOT t.tgisinternal
+    JOIN pg_trigger AS o ON o.oid = t.tgparentid AND o.tgrelid = m.parent
+    WHERE t.tgenabled <> o.tgenabled
+    UNION ALL
+    SELECT 'warning', 'table ' || q.relation, 'lacks a trigger of its siblings', format('trigger %I', q.tgname),
+        lifecycle._copy_trigger(q.model, q.relation::text)
+    FROM (
+        SELECT m.relation, s.tgname, s.model
+        FROM (
+            SELECT m.parent, t.tgname, t.tgfoid, t.tgtype, max(t.oid) AS model, count(*) AS number,
+                (SELECT count(*) FROM member AS n WHERE n.parent = m.parent) AS members
+            FROM member AS m
+            JOIN pg_trigger AS t ON t.tgrelid = m.relation AND NOT t.tgisinternal AND t.tgparentid = 0
+            WHERE m.parent IS NOT NULL
+            GROUP BY m.parent, t.tgname, t.tgfoid, t.tgtype
+        ) AS s
+        JOIN member AS m ON m.parent = s.parent
+        WHERE 2 * s.number > s.members AND s.members > 2 AND NOT EXISTS (SELECT FROM pg_trigger AS t
+            WHERE t.tgrelid = m.relation AND t.tgname = s.tgname)
+    ) AS q
+    UNION ALL
+    SELECT 'warning', 'table ' || m.relation, 'a constraint is not validated', format('constraint %I', k.conname),
+        format('ALTER TABLE %s VALIDATE CONSTRAINT %I', m.relation, k.conname)
+    FROM member AS m
+    JOIN pg_constraint AS k ON k.conrelid = m.relation AND NOT k.convalidated AND k.contype IN ('c', 'f', 'n')
+        AND k.conparentid = 0 AND (k.contype = 'f' OR k.conislocal)
+    UNION ALL
+    SELECT i.* FROM lifecycle._partition_index_drift(target) AS i
+    UNION ALL
+    SELECT p.* FROM lifecycle._partition_publication_drift(target) AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_object_drift(regclass) IS
+'Partitions that differ from their parents or siblings in indexes, constraints, triggers or publications.';
+
+-- source: sql/partition/validate_partitions.sql
+CREATE FUNCTION lifecycle._lock_slots() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT current_setting('max_locks_per_transaction')::bigint
+        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_slots() IS 'How many locks the server can hold at once.';
 
 CREATE FUNCTION lifecycle._partition_gaps(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -10046,9 +10449,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         format('%s of %s lock slots', t.locks, s.slots), 'Raise max_locks_per_transaction, or keep fewer partitions.'
     FROM (SELECT m.root, count(DISTINCT m.relation) + count(i.indexrelid) AS locks
         FROM member AS m LEFT JOIN pg_index AS i ON i.indrelid = m.relation GROUP BY m.root) AS t
-    CROSS JOIN (SELECT current_setting('max_locks_per_transaction')::bigint
-        * (current_setting('max_connections')::bigint
-        + current_setting('max_prepared_transactions')::bigint) AS slots) AS s
+    CROSS JOIN (SELECT lifecycle._lock_slots() AS slots) AS s
     WHERE t.locks > s.slots / 2
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_gaps(regclass) IS
@@ -10058,19 +10459,27 @@ table.';
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT f.* FROM (
-        SELECT d.* FROM lifecycle._partition_drift(target) AS d
+        SELECT r.* FROM lifecycle._partition_rights_drift(target) AS r
+        UNION ALL
+        SELECT s.* FROM lifecycle._partition_storage_drift(target) AS s
+        UNION ALL
+        SELECT o.* FROM lifecycle._partition_object_drift(target) AS o
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
     ) AS f
-    ORDER BY f.severity, f.object, f.finding, f.detail
+    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
 $fn$;
 COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
-'What is wrong with partitioned tables, at any depth: partitions that differ from their parent in owner, grants, row
-security, policies or replica identity; invalid indexes; detachments that were not finished; gaps; partitions ahead that
-are missing; rows in default partitions; trees that need more locks than the server has.
+'What is wrong with partitioned tables, at any depth. Partitions that differ from their parent in owner, grants, row
+security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
+comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
+triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
+finished; gaps; partitions ahead that are missing; rows in default partitions; trees that need more locks than the
+server has.
 
 Arguments: target - one partitioned table, default all in the database.
-Returns: one row a finding (lifecycle.finding): severity (error, warning), object, finding, detail, remedy (the
+Returns: one row a finding (lifecycle.finding): severity (error: rows are seen, lost or
+refused that should not be; warning; info: may be meant so), object, finding, detail, remedy (the
 statement that mends it; NULL where it takes a decision). No rows when all is well.
 Errors: none.
 Example: SELECT * FROM lifecycle.validate_partitions() WHERE severity = ''error'';';
