@@ -208,7 +208,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, l
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
-    path text
+    follow_foreign_keys boolean, path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
@@ -240,5 +240,5 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_soft_delete(
     regclass, name, name, name, name, name,
-    text
+    boolean, text
 ) IS 'The plan of enable_soft_delete.';
