@@ -5694,7 +5694,7 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, l
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
-    path text
+    follow_foreign_keys boolean, path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
@@ -5726,7 +5726,7 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_soft_delete(
     regclass, name, name, name, name, name,
-    text
+    boolean, text
 ) IS 'The plan of enable_soft_delete.';
 
 -- source: sql/soft_delete/_soft_delete_rpc.sql
@@ -5895,6 +5895,7 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
     rpc_name name DEFAULT NULL,
     restore_rpc_name name DEFAULT NULL,
     rpc_argument name DEFAULT NULL,
+    follow_foreign_keys boolean DEFAULT true,
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -5908,14 +5909,19 @@ BEGIN
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'soft_delete', target,
         lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
-            enable_soft_delete.search_path),
+            follow_foreign_keys, enable_soft_delete.search_path),
         dry_run, expected_plan,
-        jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name),
+        jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name,
+            'follow_foreign_keys', follow_foreign_keys),
         enable_soft_delete.search_path
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.enable_soft_delete(regclass, name, name, name, name, name, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.enable_soft_delete(
+    regclass, name, name, name, name, name,
+    boolean,
+    boolean, text, text
+) IS
 'Lets rows of a table be marked as deleted instead of being deleted: adds deleted_at and deletion_id, the view
 active_<table> (DELETE on it marks rows, with right counts and RETURNING), soft_delete_<table>(key) and
 restore_<table>(key) for PostgREST, and a record of each deletion in lifecycle.deletion. A column, index or view of
@@ -5924,8 +5930,9 @@ that shape is taken over.
 Arguments: target - a table with a primary key, or a partitioned one; column_name - the column that marks deleted
 rows, timestamptz, or an existing one of type timestamptz or timestamp; view_name, rpc_name, restore_rpc_name - other
 names, in the schema of the table, '''' for no function; rpc_argument - the name of the argument of a key of one
-column; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers
-of the table see when rows are marked through the view or the functions.
+column; follow_foreign_keys - whether marking a row does what a DELETE of it would do to rows that refer to it, default
+true; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers of
+the table see when rows are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
 another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.

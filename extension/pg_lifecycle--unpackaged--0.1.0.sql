@@ -226,14 +226,14 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_function_step(r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_triggers(target regclass, deleted_at name, deletion_id name, OUT name text, OUT definition text, OUT suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_trigger_steps(target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, follow_foreign_keys boolean, path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_template();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restore_rpc_template();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_body(template text, target regclass, deleted_at name, arguments text[], keys lifecycle.key_column[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_step(target regclass, template text, deleted_at name, rpc text, argument name, keys lifecycle.key_column[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_soft_deletable(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_column(target regclass, column_name name);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.enable_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.enable_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, follow_foreign_keys boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._active_views(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_renames(view_oid regclass, target regclass, OUT view_column name, OUT table_column name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sync_function_step(routine regprocedure, attributes text, body text, owner name);
