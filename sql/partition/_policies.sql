@@ -63,15 +63,19 @@ CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
-        SELECT m.*, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
+        SELECT m.*, p.months, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
         FROM lifecycle._managed_sets(target) AS m
         CROSS JOIN LATERAL lifecycle._period(m.type, m.levels[1] ->> 'every') AS p
         WHERE m.is_own
     ), wanted AS MATERIALIZED (
-        SELECT m.*, CASE WHEN m.width IS NULL AND _due_sets.months IS NOT NULL
-                THEN ceil(extract(epoch FROM make_interval(months => _due_sets.months)) / extract(epoch FROM m.span))
-                ELSE m.premake END::integer AS periods,
+        SELECT m.*, CASE
+                WHEN m.width IS NOT NULL OR _due_sets.months IS NULL THEN m.premake
+                WHEN m.months > 0 THEN ceil(_due_sets.months::numeric / m.months)
+                -- Months that begin now: as an interval alone a year has a quarter of a day more than its months.
+                ELSE ceil(extract(epoch FROM now() + make_interval(months => _due_sets.months) - now())
+                    / extract(epoch FROM m.span))
+            END::integer AS periods,
             CASE WHEN m.width IS NULL THEN extract(epoch FROM now())
                 ELSE lifecycle._place_now(m.parent, m.parent, m.levels[1]) END AS place
         FROM managed AS m

@@ -194,6 +194,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
+-- Each new leaf locks itself, its indexes, its TOAST table and the index of that, to the end of the transaction. Ten
+-- relations a leaf, and half of the table left to everybody else.
+CREATE FUNCTION lifecycle._creations_per_call() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT least(1000, current_setting('max_locks_per_transaction')::integer
+        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 20)
+$fn$;
+COMMENT ON FUNCTION lifecycle._creations_per_call() IS
+'How many partitions one transaction may make without filling the lock table of this server.';
+
 CREATE FUNCTION lifecycle._plan_future(
     months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -249,7 +259,7 @@ CREATE FUNCTION lifecycle.ensure_future_partitions(
     months integer DEFAULT NULL,
     target regclass DEFAULT NULL,
     time_zone text DEFAULT NULL,
-    max_creations integer DEFAULT 1000,
+    max_creations integer DEFAULT NULL,
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -274,7 +284,7 @@ BEGIN
         PERFORM lifecycle._require_owner(target);
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
-        coalesce(max_creations, 1000), dry_run) AS s);
+        coalesce(max_creations, lifecycle._creations_per_call()), dry_run) AS s);
     v_plan := lifecycle._sets_plan(v_sets);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
@@ -301,7 +311,8 @@ month. One table that cannot be served does not stop the others.
 Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
 partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;
 time_zone - of timestamptz keys without a policy; default the one in which the set was made last, else the session''s;
-max_creations - about how many partitions one call may make under policies, default 1000; dry_run - only show the plan;
+max_creations - about how many partitions one call may make under policies, default what fits into half of the
+server''s lock table, at most 1000; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
 otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is

@@ -175,3 +175,13 @@ def test_rolled_back_by_its_number(database):
     (step,) = manage(database, every="1 month")
     assert statuses(rollback(database, step.migration_id)) == ["done"]
     assert database.execute("SELECT count(*) FROM lifecycle.partition_policy") == [(0,)]
+
+
+@pytest.mark.parametrize("months", [6, 11, 12, 23, 36, 119])
+def test_months_are_counted_by_the_calendar(database, months):
+    """Thirteen months are not thirteen times thirty days: a second call with the same number finds nothing to do."""
+    database.execute("CREATE TABLE public.m (at timestamptz) PARTITION BY RANGE (at)")
+    call(database, "manage_partitions", parent="public.m", every="1 month", premake=months)
+    call(database, "ensure_future_partitions")
+    assert set(statuses(call(database, "ensure_future_partitions", months=months))) == {"skipped"}
+    assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.m'::regclass") == months + 1
