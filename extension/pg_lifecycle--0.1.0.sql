@@ -8568,15 +8568,19 @@ CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
-        SELECT m.*, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
+        SELECT m.*, p.months, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
         FROM lifecycle._managed_sets(target) AS m
         CROSS JOIN LATERAL lifecycle._period(m.type, m.levels[1] ->> 'every') AS p
         WHERE m.is_own
     ), wanted AS MATERIALIZED (
-        SELECT m.*, CASE WHEN m.width IS NULL AND _due_sets.months IS NOT NULL
-                THEN ceil(extract(epoch FROM make_interval(months => _due_sets.months)) / extract(epoch FROM m.span))
-                ELSE m.premake END::integer AS periods,
+        SELECT m.*, CASE
+                WHEN m.width IS NOT NULL OR _due_sets.months IS NULL THEN m.premake
+                WHEN m.months > 0 THEN ceil(_due_sets.months::numeric / m.months)
+                -- Months that begin now: as an interval alone a year has a quarter of a day more than its months.
+                ELSE ceil(extract(epoch FROM now() + make_interval(months => _due_sets.months) - now())
+                    / extract(epoch FROM m.span))
+            END::integer AS periods,
             CASE WHEN m.width IS NULL THEN extract(epoch FROM now())
                 ELSE lifecycle._place_now(m.parent, m.parent, m.levels[1]) END AS place
         FROM managed AS m
@@ -9523,6 +9527,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
 'Shows or runs the plan of one set; what fails becomes a row.';
 
+-- Each new leaf locks itself, its indexes, its TOAST table and the index of that, to the end of the transaction. Ten
+-- relations a leaf, and half of the table left to everybody else.
+CREATE FUNCTION lifecycle._creations_per_call() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT least(1000, current_setting('max_locks_per_transaction')::integer
+        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 20)
+$fn$;
+COMMENT ON FUNCTION lifecycle._creations_per_call() IS
+'How many partitions one transaction may make without filling the lock table of this server.';
+
 CREATE FUNCTION lifecycle._plan_future(
     months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -9578,7 +9592,7 @@ CREATE FUNCTION lifecycle.ensure_future_partitions(
     months integer DEFAULT NULL,
     target regclass DEFAULT NULL,
     time_zone text DEFAULT NULL,
-    max_creations integer DEFAULT 1000,
+    max_creations integer DEFAULT NULL,
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -9603,7 +9617,7 @@ BEGIN
         PERFORM lifecycle._require_owner(target);
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
-        coalesce(max_creations, 1000), dry_run) AS s);
+        coalesce(max_creations, lifecycle._creations_per_call()), dry_run) AS s);
     v_plan := lifecycle._sets_plan(v_sets);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
@@ -9630,7 +9644,8 @@ month. One table that cannot be served does not stop the others.
 Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
 partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;
 time_zone - of timestamptz keys without a policy; default the one in which the set was made last, else the session''s;
-max_creations - about how many partitions one call may make under policies, default 1000; dry_run - only show the plan;
+max_creations - about how many partitions one call may make under policies, default what fits into half of the
+server''s lock table, at most 1000; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
 otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is

@@ -370,6 +370,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_managed_set(parent reg
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future_set(parent regclass, time_zone text, months date[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._apply_future_set(future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._creations_per_call();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.ensure_future_partitions(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass);
