@@ -8568,7 +8568,8 @@ CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
-        SELECT m.*, p.months, p.seconds, p.width, make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
+        SELECT m.*, p.months, p.seconds, p.width,
+            make_interval(months => p.months, days => p.days, secs => p.seconds) AS span,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
         FROM lifecycle._managed_sets(target) AS m
         CROSS JOIN LATERAL lifecycle._period(m.type, m.levels[1] ->> 'every') AS p
