@@ -1,6 +1,9 @@
 -- What is wrong with a capture. An error means that changes may have been missed, or that writes fail.
 CREATE FUNCTION lifecycle._capture_problems(capture lifecycle.located_capture) RETURNS SETOF lifecycle.finding
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     WITH owned AS (
         SELECT
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.source) AS source_owner,
@@ -56,7 +59,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('ALTER TABLE %1$s OWNER TO %2$I; ALTER FUNCTION %1$s() OWNER TO %2$I', capture.queue,
                 pg_get_userbyid(o.source_owner))
         WHERE o.source_owner <> o.queue_owner OR o.source_owner <> o.routine_owner
-    ) AS x (severity, finding, detail, remedy)
+    ) AS x (severity, finding, detail, remedy);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_problems(lifecycle.located_capture) IS
 'What is wrong with a capture, one row a problem (lifecycle.finding), the worst first.';

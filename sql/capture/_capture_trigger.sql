@@ -1,6 +1,8 @@
 CREATE FUNCTION lifecycle._capture_trigger_name(consumer name, event text) RETURNS name
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY['capture', consumer::text], event)
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN lifecycle._name(ARRAY['capture', consumer::text], event);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_trigger_name(name, text) IS 'The name of a trigger of a capture.';
 
@@ -37,13 +39,15 @@ COMMENT ON FUNCTION lifecycle._capture_trigger_step(text, text, name, text, bool
 'The step that makes one trigger of a capture.';
 
 CREATE FUNCTION lifecycle._capture_events(trigger_level text, is_source boolean) RETURNS text[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE
         WHEN trigger_level = 'statement' THEN ARRAY['insert', 'update', 'delete', 'truncate']
         WHEN is_source THEN ARRAY['change', 'truncate']
         -- PostgreSQL clones a row trigger to every partition; there is none for TRUNCATE.
         ELSE ARRAY['truncate']
-    END
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_events(text, boolean) IS
 'The triggers that the source, or a partition of it, needs.';

@@ -1,6 +1,9 @@
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
 CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT
         c.queue, q.oid::regclass, s.oid::regclass, p.oid::regprocedure, c.consumer, c.key_columns, c.column_numbers,
         c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
@@ -14,7 +17,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
     WHERE _captures.target IS NULL OR s.oid = _captures.target
-    ORDER BY c.source, c.consumer
+    ORDER BY c.source, c.consumer;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._captures(regclass) IS
 'The captures of a table, or all of them, as they are found today.';

@@ -22,7 +22,8 @@ COMMENT ON FUNCTION lifecycle._key_match(name[], text[], text, text, boolean, bo
 -- planner from turning the loop into a join that would compute every key. A join to a list of keys is not pushed down.
 CREATE FUNCTION lifecycle._recompute(
     view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean
-) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
 BEGIN
     RETURN (
         WITH part AS (
@@ -59,7 +60,8 @@ COMMENT ON FUNCTION lifecycle._recompute(lifecycle.located_incremental, text[], 
 'The SELECT that computes some keys of an incremental view, or all.';
 
 CREATE FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
 DECLARE
     v_key constant name[] := view.key_columns;
     v_types text[];

@@ -25,7 +25,8 @@ COMMENT ON FUNCTION lifecycle._run_under(jsonb, text) IS
 
 -- From drained entries to distinct keys, one array literal a key column. Read by a later snapshot than the drain.
 CREATE FUNCTION lifecycle._resolve_keys(
-    view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
+    view lifecycle.located_incremental, changes text[], only_keys text[],
+    OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
@@ -36,6 +37,12 @@ DECLARE
         FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
         JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
 BEGIN
+    IF only_keys IS NOT NULL THEN
+        keys := only_keys;
+        key_count := cardinality(only_keys[1]::text[]);
+        has_nulls := (SELECT bool_or(array_position(k::text[], NULL) > 0) FROM unnest(only_keys) AS k);
+        RETURN;
+    END IF;
     SELECT string_agg(CASE s.way
         WHEN 'key' THEN format('SELECT %s FROM %s', (
                 SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
@@ -61,17 +68,35 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[]) IS
+COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[], text[]) IS
 'The distinct keys that drained changes concern, one array literal a key column, and whether one holds a NULL.';
+
+-- The queue of such a source holds the keys of the view themselves: nothing to look up, nothing to convert.
+CREATE FUNCTION lifecycle._is_key_queue(view lifecycle.located_incremental, source lifecycle.view_source)
+RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN source.way = 'key' AND NOT EXISTS (
+        SELECT FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name
+        LEFT JOIN pg_attribute AS q ON q.attrelid = source.queue::regclass AND q.attnum = k.place + 2
+        WHERE (a.atttypid, a.atttypmod, a.attcollation) IS DISTINCT FROM (q.atttypid, q.atttypmod, q.attcollation)
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_key_queue(lifecycle.located_incremental, lifecycle.view_source) IS
+'Whether the entries of a queue are keys of the incremental view as they stand.';
 
 -- Takes what is in the queues, in the order that DESIGN asks for: first every drain, then, by later snapshots, keys and
 -- rows. reason: why all rows are needed.
 CREATE FUNCTION lifecycle._drain_sources(
-    view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text
+    view lifecycle.located_incremental, max_rows integer,
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT only_keys text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
     v_drained lifecycle.drained;
+    v_changed integer := 0;
 BEGIN
     entries := 0;
     changes := ARRAY[]::text[];
@@ -85,6 +110,10 @@ BEGIN
         entries := entries + v_drained.entries;
         changes := array_append(changes, CASE WHEN v_drained.keys IS NOT NULL
             THEN lifecycle._drained_keys(v_source.queue::regclass, v_drained.keys) END);
+        IF v_drained.keys IS NOT NULL THEN
+            v_changed := v_changed + 1;
+            only_keys := CASE WHEN v_changed = 1 AND lifecycle._is_key_queue(view, v_source) THEN v_drained.keys END;
+        END IF;
         reason := coalesce(reason, v_drained.problem,
             CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
                 WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
@@ -92,7 +121,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
-'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM.';
+'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
+only_keys: the keys, when nothing has to be looked up for them.';
 
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -122,11 +152,13 @@ COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], bool
 rows.';
 
 CREATE FUNCTION lifecycle._rebuild_reason(view lifecycle.located_incremental) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE
         WHEN view.rebuild_reason IS NOT NULL THEN view.rebuild_reason
         WHEN view.rebuilt_at < clock_timestamp() - view.tolerance THEN 'it is older than its tolerance'
-    END
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
 'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
@@ -148,11 +180,12 @@ BEGIN
     key_total := 0;
     LOOP
         drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason INTO v_drained FROM lifecycle._drain_sources(view, max_rows) AS d;
+        SELECT d.changes, d.entries, d.reason, d.only_keys INTO v_drained
+        FROM lifecycle._drain_sources(view, max_rows) AS d;
         reason := coalesce(reason, v_drained.reason);
         EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
-        FROM lifecycle._resolve_keys(view, v_drained.changes) AS k;
+        FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
         key_total := key_total + v_keys.key_count;
         IF key_total > greatest(v_share * v_rows, 1000) THEN
             reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));
