@@ -239,14 +239,16 @@ COMMENT ON FUNCTION lifecycle._is_superuser(name) IS 'Whether a role of that nam
 
 -- source: sql/core/_origin.sql
 -- The database in which an oid means what it meant: a restored journal comes with oids of another one.
-CREATE FUNCTION lifecycle._origin() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT pg_catalog.format(
+CREATE FUNCTION lifecycle._origin() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN pg_catalog.format(
         '%s/%s/%s',
         (SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s),
         (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()),
         (SELECT c.oid FROM pg_catalog.pg_class AS c
          WHERE c.relname = 'migration' AND c.relnamespace = 'lifecycle'::pg_catalog.regnamespace)
-    )
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._origin() IS 'Identifies the database that the oids in a journal row belong to.';
 
@@ -591,14 +593,18 @@ COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 -- pg_partition_tree() locks every table that it lists, to the end of the transaction: a tree of thousands of leaves
 -- would fill the lock table only to be looked at.
 CREATE FUNCTION lifecycle._partitions(root regclass) RETURNS oid[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH RECURSIVE member AS (
-        SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
-        WHERE i.inhparent = root AND c.relkind = 'p'
-        UNION ALL
-        SELECT i.inhrelid FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.inhrelid
-    )
-    SELECT ARRAY(SELECT m.inhrelid FROM member AS m ORDER BY m.inhrelid)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE member AS (
+            SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+            WHERE i.inhparent = root AND c.relkind = 'p'
+            UNION ALL
+            SELECT i.inhrelid FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.inhrelid
+        )
+        SELECT m.inhrelid FROM member AS m ORDER BY m.inhrelid
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._partitions(regclass) IS
 'The partitions below a partitioned table, of every level, in the order of their oids; none is locked.';
@@ -3536,9 +3542,13 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
 -- source: sql/capture/_named_relation.sql
 -- By name, but without asking whether the caller may look into the schema: a status is for everybody.
 CREATE FUNCTION lifecycle._named_relation(relation_name text) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE (n.nspname, c.relname) = ((parse_ident(relation_name))[1], (parse_ident(relation_name))[2])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE (n.nspname, c.relname) = ((parse_ident(relation_name))[1], (parse_ident(relation_name))[2])
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualified name, or NULL.';
 
@@ -3569,7 +3579,10 @@ USING (lifecycle._may_capture(source_oid, source, origin));
 -- source: sql/capture/_captures.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
 CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT
         c.queue, q.oid::regclass, s.oid::regclass, p.oid::regprocedure, c.consumer, c.key_columns, c.column_numbers,
         c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
@@ -3583,7 +3596,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
     WHERE _captures.target IS NULL OR s.oid = _captures.target
-    ORDER BY c.source, c.consumer
+    ORDER BY c.source, c.consumer;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._captures(regclass) IS
 'The captures of a table, or all of them, as they are found today.';
@@ -3610,23 +3624,30 @@ COMMENT ON FUNCTION lifecycle._capture_queue(regclass, name) IS
 -- The type below a domain. A queue holds NULL where an entry means all rows, and values that were valid when they were
 -- written: no domain may object to either.
 CREATE FUNCTION lifecycle._base_type(type_oid oid, type_modifier integer) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH RECURSIVE layer AS (
-        SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, type_modifier AS modifier
-        FROM pg_type AS t WHERE t.oid = type_oid
-        UNION ALL
-        SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, l.typtypmod
-        FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
-        WHERE l.typtype = 'd'
-    )
-    SELECT format_type(l.oid, l.modifier) FROM layer AS l WHERE l.typtype <> 'd'
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        WITH RECURSIVE layer AS (
+            SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, type_modifier AS modifier
+            FROM pg_type AS t WHERE t.oid = type_oid
+            UNION ALL
+            SELECT t.typtype, t.typbasetype, t.typtypmod, t.oid, l.typtypmod
+            FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
+            WHERE l.typtype = 'd'
+        )
+        SELECT format_type(l.oid, l.modifier) FROM layer AS l WHERE l.typtype <> 'd'
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._base_type(oid, integer) IS
 'How to write a type, or the one below it when it is a domain.';
 
 -- source: sql/capture/_capture_columns.sql
 CREATE FUNCTION lifecycle._capture_columns(capture lifecycle.located_capture) RETURNS SETOF lifecycle.capture_column
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT k.place::integer, a.attname, lifecycle._base_type(a.atttypid, a.atttypmod), q.attname,
         format_type(q.atttypid, q.atttypmod)
     FROM unnest(capture.key_columns, capture.column_numbers) WITH ORDINALITY AS k (column_name, number, place)
@@ -3635,7 +3656,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             AND CASE WHEN capture.is_here THEN a.attnum = k.number ELSE a.attname = k.column_name END
     -- The first two columns of a queue are its own.
     LEFT JOIN pg_attribute AS q ON q.attrelid = capture.queue AND q.attnum = k.place + 2
-    ORDER BY k.place
+    ORDER BY k.place;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_columns(lifecycle.located_capture) IS
 'The key columns of a capture: in the source, where a rename is followed, and in the queue.';
@@ -3894,8 +3916,10 @@ COMMENT ON FUNCTION lifecycle._is_unique_key(regclass, name[]) IS
 
 -- source: sql/capture/_capture_trigger.sql
 CREATE FUNCTION lifecycle._capture_trigger_name(consumer name, event text) RETURNS name
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY['capture', consumer::text], event)
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN lifecycle._name(ARRAY['capture', consumer::text], event);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_trigger_name(name, text) IS 'The name of a trigger of a capture.';
 
@@ -3932,13 +3956,15 @@ COMMENT ON FUNCTION lifecycle._capture_trigger_step(text, text, name, text, bool
 'The step that makes one trigger of a capture.';
 
 CREATE FUNCTION lifecycle._capture_events(trigger_level text, is_source boolean) RETURNS text[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE
         WHEN trigger_level = 'statement' THEN ARRAY['insert', 'update', 'delete', 'truncate']
         WHEN is_source THEN ARRAY['change', 'truncate']
         -- PostgreSQL clones a row trigger to every partition; there is none for TRUNCATE.
         ELSE ARRAY['truncate']
-    END
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_events(text, boolean) IS
 'The triggers that the source, or a partition of it, needs.';
@@ -3946,7 +3972,10 @@ COMMENT ON FUNCTION lifecycle._capture_events(text, boolean) IS
 -- source: sql/capture/_capture_triggers.sql
 -- What a capture needs against what is there, whatever made or unmade it.
 CREATE FUNCTION lifecycle._capture_triggers(capture lifecycle.located_capture) RETURNS SETOF lifecycle.capture_trigger
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     WITH member AS (
         SELECT capture.source::oid AS relation WHERE capture.source IS NOT NULL
         UNION
@@ -3970,19 +3999,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE 'ok'
         END
     FROM wanted AS w FULL JOIN present AS p ON p.relation = w.relation AND p.trigger_name = w.trigger_name
-    ORDER BY coalesce(w.relation, p.relation) <> capture.source, 1, 2
+    ORDER BY coalesce(w.relation, p.relation) <> capture.source, 1, 2;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_triggers(lifecycle.located_capture) IS
 'The triggers that a capture needs or has, each with its state.';
 
 CREATE FUNCTION lifecycle._partitions_changed(capture lifecycle.located_capture) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN capture.is_here
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE WHEN capture.is_here
         THEN lifecycle._partitions(capture.source) <> capture.partition_oids
         ELSE ARRAY(SELECT p.oid::regclass::text COLLATE "C"
             FROM unnest(lifecycle._partitions(capture.source)) AS p (oid) ORDER BY 1)
             <> ARRAY(SELECT p.name COLLATE "C" FROM unnest(capture.partitions) AS p (name) ORDER BY 1)
-    END
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._partitions_changed(lifecycle.located_capture) IS
 'Whether partitions have come or gone since the last look: no trigger fires for ATTACH, DETACH and DROP.';
@@ -3990,7 +4022,10 @@ COMMENT ON FUNCTION lifecycle._partitions_changed(lifecycle.located_capture) IS
 -- source: sql/capture/_capture_problems.sql
 -- What is wrong with a capture. An error means that changes may have been missed, or that writes fail.
 CREATE FUNCTION lifecycle._capture_problems(capture lifecycle.located_capture) RETURNS SETOF lifecycle.finding
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN QUERY
     WITH owned AS (
         SELECT
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.source) AS source_owner,
@@ -4046,7 +4081,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('ALTER TABLE %1$s OWNER TO %2$I; ALTER FUNCTION %1$s() OWNER TO %2$I', capture.queue,
                 pg_get_userbyid(o.source_owner))
         WHERE o.source_owner <> o.queue_owner OR o.source_owner <> o.routine_owner
-    ) AS x (severity, finding, detail, remedy)
+    ) AS x (severity, finding, detail, remedy);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_problems(lifecycle.located_capture) IS
 'What is wrong with a capture, one row a problem (lifecycle.finding), the worst first.';
@@ -4614,42 +4650,52 @@ COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS
 -- Arrays, not records, carry the keys: to write 50,000 records as text and to read them back takes most of a second.
 -- Arrays of arrays, and unnest() of composites, would be something else: such keys travel as text.
 CREATE FUNCTION lifecycle._drain_statement(queue regclass) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format(
-        'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
-        'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*), '
-        'key AS (SELECT DISTINCT %4$s FROM taken AS t WHERE t.%3$I IS NULL ORDER BY %4$s) '
-        'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
-        '(SELECT ARRAY[%5$s] FROM key AS k HAVING count(*) > 0) FROM taken AS t',
-        queue,
-        min(a.attname::text) FILTER (WHERE a.attnum = 1),
-        min(a.attname::text) FILTER (WHERE a.attnum = 2),
-        string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum > 2),
-        string_agg(
-            format('array_agg(k.%I%s)::text', a.attname,
-                CASE WHEN t.typcategory IN ('A', 'C') THEN '::text' ELSE '' END),
-            ', ' ORDER BY a.attnum
-        ) FILTER (WHERE a.attnum > 2)
-    )
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-    WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN (
+        SELECT format(
+            'WITH taken AS (DELETE FROM %1$s AS q WHERE q.ctid = ANY (ARRAY('
+            'SELECT o.ctid FROM %1$s AS o ORDER BY o.%2$I LIMIT $1)) RETURNING q.*), '
+            'key AS (SELECT DISTINCT %4$s FROM taken AS t WHERE t.%3$I IS NULL ORDER BY %4$s) '
+            'SELECT count(*), coalesce(bool_or(t.%3$I), false), '
+            '(SELECT ARRAY[%5$s] FROM key AS k HAVING count(*) > 0) FROM taken AS t',
+            queue,
+            min(a.attname::text) FILTER (WHERE a.attnum = 1),
+            min(a.attname::text) FILTER (WHERE a.attnum = 2),
+            string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum > 2),
+            string_agg(
+                format('array_agg(k.%I%s)::text', a.attname,
+                    CASE WHEN t.typcategory IN ('A', 'C') THEN '::text' ELSE '' END),
+                ', ' ORDER BY a.attnum
+            ) FILTER (WHERE a.attnum > 2)
+        )
+        FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = queue AND a.attnum > 0 AND NOT a.attisdropped
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drain_statement(regclass) IS
 'The statement that takes $1 entries out of a queue: their number, whether one means all rows, and the keys.';
 
 CREATE FUNCTION lifecycle._drained_keys(queue regclass, keys text[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
     -- Literals, so that the planner counts them.
-    SELECT format('(SELECT %s FROM unnest(%s) AS u (%s)) AS k',
-        string_agg(CASE WHEN t.typcategory IN ('A', 'C')
-            THEN format('u.%1$I::%2$s AS %1$I', a.attname, format_type(a.atttypid, a.atttypmod))
-            ELSE format('u.%I', a.attname) END, ', ' ORDER BY a.attnum),
-        string_agg(format('%L::%s[]', keys[a.attnum - 2],
-            CASE WHEN t.typcategory IN ('A', 'C') THEN 'text' ELSE format_type(a.atttypid, a.atttypmod) END),
-            ', ' ORDER BY a.attnum),
-        string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-    WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped
+    RETURN (
+        SELECT format('(SELECT %s FROM unnest(%s) AS u (%s)) AS k',
+            string_agg(CASE WHEN t.typcategory IN ('A', 'C')
+                THEN format('u.%1$I::%2$s AS %1$I', a.attname, format_type(a.atttypid, a.atttypmod))
+                ELSE format('u.%I', a.attname) END, ', ' ORDER BY a.attnum),
+            string_agg(format('%L::%s[]', keys[a.attnum - 2],
+                CASE WHEN t.typcategory IN ('A', 'C') THEN 'text' ELSE format_type(a.atttypid, a.atttypmod) END),
+                ', ' ORDER BY a.attnum),
+            string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
+        FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+        WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drained_keys(regclass, text[]) IS
 'Drained keys as text for FROM: a table k with the key columns. For one column, keys[1] with a cast does for = ANY.';
@@ -4698,37 +4744,57 @@ later statement of the same transaction. Raises 25000 unless READ COMMITTED, 55P
 
 -- source: sql/capture/_equality.sql
 -- The equality that a unique index on a column of this type goes by, written out: under the pinned path a plain "="
--- could be another one (citext would be compared as text).
-CREATE FUNCTION lifecycle._equality(type_oid oid) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- could be another one (citext would be compared as text). Asked in every refresh: so in steps, each of them with a
+-- plan that is kept and an index that answers it.
+CREATE FUNCTION lifecycle._default_opclass(type_oid oid) RETURNS pg_opclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+DECLARE
+    v_btree constant oid := 403;
+    v_class pg_opclass;
+    v_kind "char";
 BEGIN
-    RETURN (
-        WITH RECURSIVE layer AS (
-            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype FROM pg_type AS t WHERE t.oid = type_oid
-            UNION ALL
-            SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
-            FROM layer AS l JOIN pg_type AS t ON t.oid = l.typbasetype
-            WHERE l.typtype = 'd'
-        )
-        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
-        FROM layer AS l
-        JOIN pg_opclass AS c ON c.opcdefault AND c.opcmethod = (SELECT a.oid FROM pg_am AS a WHERE a.amname = 'btree')
-        JOIN pg_type AS i ON i.oid = c.opcintype
-        JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3 AND a.amoplefttype = c.opcintype
-            AND a.amoprighttype = c.opcintype
-        JOIN pg_operator AS o ON o.oid = a.amopopr
-        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
-        WHERE l.typtype <> 'd' AND (
-            c.opcintype = l.oid
-            OR c.opcintype = CASE l.typtype
+    SELECT c.* INTO v_class FROM pg_opclass AS c
+    WHERE c.opcmethod = v_btree AND c.opcdefault AND c.opcintype = type_oid;
+    IF NOT FOUND THEN
+        SELECT t.typtype INTO v_kind FROM pg_type AS t WHERE t.oid = type_oid;
+        SELECT c.* INTO v_class FROM pg_opclass AS c JOIN pg_type AS i ON i.oid = c.opcintype
+        WHERE c.opcmethod = v_btree AND c.opcdefault AND (
+            c.opcintype = CASE v_kind
                 WHEN 'e' THEN 'anyenum'::regtype WHEN 'r' THEN 'anyrange'::regtype
                 WHEN 'm' THEN 'anymultirange'::regtype WHEN 'c' THEN 'record'::regtype
             END
-            OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = l.oid AND k.casttarget = c.opcintype
+            OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = type_oid AND k.casttarget = c.opcintype
                 AND k.castmethod = 'b' AND k.castcontext = 'i')
         )
-        ORDER BY c.opcintype = l.oid DESC, i.typispreferred DESC
-        LIMIT 1
+        ORDER BY i.typispreferred DESC
+        LIMIT 1;
+    END IF;
+    RETURN v_class;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._default_opclass(oid) IS
+'The default btree operator class that takes values of a type, which is no domain.';
+
+CREATE FUNCTION lifecycle._equality(type_oid oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+DECLARE
+    v_type oid := type_oid;
+    v_next oid;
+    v_class pg_opclass;
+BEGIN
+    LOOP
+        SELECT t.typbasetype INTO v_next FROM pg_type AS t WHERE t.oid = v_type AND t.typtype = 'd';
+        EXIT WHEN NOT FOUND;
+        v_type := v_next;
+    END LOOP;
+    v_class := lifecycle._default_opclass(v_type);
+    RETURN (
+        SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+        FROM pg_amop AS a
+        JOIN pg_operator AS o ON o.oid = a.amopopr
+        JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+        WHERE a.amopfamily = v_class.opcfamily AND a.amoplefttype = v_class.opcintype
+            AND a.amoprighttype = v_class.opcintype AND a.amopstrategy = 3
     );
 END
 $fn$;
@@ -13254,7 +13320,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._view_sources(jsonb) IS 'The sources of an incremental view, as stored.';
 
 CREATE FUNCTION lifecycle._incremental_views(target regclass DEFAULT NULL)
-RETURNS SETOF lifecycle.located_incremental LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+RETURNS SETOF lifecycle.located_incremental LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
 BEGIN
     RETURN QUERY SELECT t.oid::regclass, q.oid::regclass, v.key_columns,
         ARRAY(SELECT a.attname FROM pg_attribute AS a
@@ -13769,7 +13836,9 @@ BEGIN
             format('CREATE VIEW %s AS %s', v_query_view, v_shape.definition),
             format('DROP VIEW %s', v_query_view)),
         lifecycle._step('create table', 'table ' || v_target,
-            format('CREATE TABLE %1$s AS TABLE %2$s WITH NO DATA; ALTER TABLE %1$s REPLICA IDENTITY FULL; '
+            -- Room on each page, so that a changed row stays on it and no index is touched.
+            format('CREATE TABLE %1$s WITH (fillfactor = 80) AS TABLE %2$s WITH NO DATA; '
+                || 'ALTER TABLE %1$s REPLICA IDENTITY FULL; '
                 || 'COMMENT ON TABLE %1$s IS %3$L', v_target, v_query_view,
                 'pg_lifecycle: kept equal to its query by refresh_incremental_view; do not write it by hand.'),
             format('DROP TABLE %s', v_target)),
@@ -14434,7 +14503,8 @@ COMMENT ON FUNCTION lifecycle._key_match(name[], text[], text, text, boolean, bo
 -- planner from turning the loop into a join that would compute every key. A join to a list of keys is not pushed down.
 CREATE FUNCTION lifecycle._recompute(
     view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean
-) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
 BEGIN
     RETURN (
         WITH part AS (
@@ -14471,7 +14541,8 @@ COMMENT ON FUNCTION lifecycle._recompute(lifecycle.located_incremental, text[], 
 'The SELECT that computes some keys of an incremental view, or all.';
 
 CREATE FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
 DECLARE
     v_key constant name[] := view.key_columns;
     v_types text[];
@@ -14592,7 +14663,8 @@ COMMENT ON FUNCTION lifecycle._run_under(jsonb, text) IS
 
 -- From drained entries to distinct keys, one array literal a key column. Read by a later snapshot than the drain.
 CREATE FUNCTION lifecycle._resolve_keys(
-    view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
+    view lifecycle.located_incremental, changes text[], only_keys text[],
+    OUT keys text[], OUT key_count bigint, OUT has_nulls boolean
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
@@ -14603,6 +14675,12 @@ DECLARE
         FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
         JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
 BEGIN
+    IF only_keys IS NOT NULL THEN
+        keys := only_keys;
+        key_count := cardinality(only_keys[1]::text[]);
+        has_nulls := (SELECT bool_or(array_position(k::text[], NULL) > 0) FROM unnest(only_keys) AS k);
+        RETURN;
+    END IF;
     SELECT string_agg(CASE s.way
         WHEN 'key' THEN format('SELECT %s FROM %s', (
                 SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
@@ -14628,17 +14706,35 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[]) IS
+COMMENT ON FUNCTION lifecycle._resolve_keys(lifecycle.located_incremental, text[], text[]) IS
 'The distinct keys that drained changes concern, one array literal a key column, and whether one holds a NULL.';
+
+-- The queue of such a source holds the keys of the view themselves: nothing to look up, nothing to convert.
+CREATE FUNCTION lifecycle._is_key_queue(view lifecycle.located_incremental, source lifecycle.view_source)
+RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN source.way = 'key' AND NOT EXISTS (
+        SELECT FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name
+        LEFT JOIN pg_attribute AS q ON q.attrelid = source.queue::regclass AND q.attnum = k.place + 2
+        WHERE (a.atttypid, a.atttypmod, a.attcollation) IS DISTINCT FROM (q.atttypid, q.atttypmod, q.attcollation)
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_key_queue(lifecycle.located_incremental, lifecycle.view_source) IS
+'Whether the entries of a queue are keys of the incremental view as they stand.';
 
 -- Takes what is in the queues, in the order that DESIGN asks for: first every drain, then, by later snapshots, keys and
 -- rows. reason: why all rows are needed.
 CREATE FUNCTION lifecycle._drain_sources(
-    view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text
+    view lifecycle.located_incremental, max_rows integer,
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT only_keys text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
     v_drained lifecycle.drained;
+    v_changed integer := 0;
 BEGIN
     entries := 0;
     changes := ARRAY[]::text[];
@@ -14652,6 +14748,10 @@ BEGIN
         entries := entries + v_drained.entries;
         changes := array_append(changes, CASE WHEN v_drained.keys IS NOT NULL
             THEN lifecycle._drained_keys(v_source.queue::regclass, v_drained.keys) END);
+        IF v_drained.keys IS NOT NULL THEN
+            v_changed := v_changed + 1;
+            only_keys := CASE WHEN v_changed = 1 AND lifecycle._is_key_queue(view, v_source) THEN v_drained.keys END;
+        END IF;
         reason := coalesce(reason, v_drained.problem,
             CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
                 WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
@@ -14659,7 +14759,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
-'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM.';
+'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
+only_keys: the keys, when nothing has to be looked up for them.';
 
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -14689,11 +14790,13 @@ COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], bool
 rows.';
 
 CREATE FUNCTION lifecycle._rebuild_reason(view lifecycle.located_incremental) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE
         WHEN view.rebuild_reason IS NOT NULL THEN view.rebuild_reason
         WHEN view.rebuilt_at < clock_timestamp() - view.tolerance THEN 'it is older than its tolerance'
-    END
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
 'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
@@ -14715,11 +14818,12 @@ BEGIN
     key_total := 0;
     LOOP
         drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason INTO v_drained FROM lifecycle._drain_sources(view, max_rows) AS d;
+        SELECT d.changes, d.entries, d.reason, d.only_keys INTO v_drained
+        FROM lifecycle._drain_sources(view, max_rows) AS d;
         reason := coalesce(reason, v_drained.reason);
         EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
-        FROM lifecycle._resolve_keys(view, v_drained.changes) AS k;
+        FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
         key_total := key_total + v_keys.key_count;
         IF key_total > greatest(v_share * v_rows, 1000) THEN
             reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));

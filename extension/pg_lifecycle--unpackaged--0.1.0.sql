@@ -189,6 +189,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_drainable(max_rows 
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_statement(queue regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drained_keys(queue regclass, keys text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain(queue regclass, max_rows integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._default_opclass(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._equality(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copied_columns(source regclass, row_alias text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_blocks(source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text);
@@ -533,8 +534,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._recompute(view lifecycle.lo
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_under(settings jsonb, statement text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._resolve_keys(view lifecycle.located_incremental, changes text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_sources(view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._resolve_keys(view lifecycle.located_incremental, changes text[], only_keys text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_key_queue(view lifecycle.located_incremental, source lifecycle.view_source);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_sources(view lifecycle.located_incremental, max_rows integer, OUT changes text[], OUT entries bigint, OUT reason text, OUT only_keys text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rebuild_reason(view lifecycle.located_incremental);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_rounds(view lifecycle.located_incremental, max_rows integer, OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT drained_at timestamptz);
