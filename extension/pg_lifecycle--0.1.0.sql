@@ -13320,8 +13320,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._view_sources(jsonb) IS 'The sources of an incremental view, as stored.';
 
 CREATE FUNCTION lifecycle._incremental_views(target regclass DEFAULT NULL)
-RETURNS SETOF lifecycle.located_incremental LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-AS $fn$
+RETURNS SETOF lifecycle.located_incremental LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
 BEGIN
     RETURN QUERY SELECT t.oid::regclass, q.oid::regclass, v.key_columns,
         ARRAY(SELECT a.attname FROM pg_attribute AS a
