@@ -54,7 +54,9 @@ BEGIN
     FOR v_step IN
         SELECT s.* FROM lifecycle.migration_step AS s
         WHERE s.migration_id = _plan_rollback.migration_id AND s.inverse IS NOT NULL
-            AND (s.status = 'done' OR (s.top_level AND lifecycle._address(s.object) IS NOT NULL))
+            -- What broke off may have left something: an index that is not valid.
+            AND (s.status = 'done' OR s.top_level AND lifecycle._address(s.object) IS NOT NULL
+                AND (s.action <> 'detach partition' OR lifecycle._top_level_stands(s.action, s.object)))
         ORDER BY s.step DESC
     LOOP
         v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames, migration_ids);

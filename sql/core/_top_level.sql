@@ -30,7 +30,7 @@ DECLARE
     v_path text;
 BEGIN
     PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
-    IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
+    IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.action, step.object) THEN
         RETURN false;
     END IF;
     IF v_connection = '' THEN
@@ -67,15 +67,18 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS
 'Whether the statement that was sent still runs.';
 
-CREATE FUNCTION lifecycle._top_level_stands(object text) RETURNS boolean
+CREATE FUNCTION lifecycle._top_level_stands(action text, object text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT a.address IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_index AS i WHERE i.indexrelid = (a.address).object_id AND NOT i.indisvalid
-    )
+    ) AND NOT (action = 'detach partition' AND EXISTS (
+        SELECT FROM pg_class AS c WHERE c.oid = (a.address).object_id AND c.relispartition
+    ))
     FROM (SELECT lifecycle._address(object) AS address) AS a
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS
-'Whether the object of a top-level step is there and, an index, valid.';
+COMMENT ON FUNCTION lifecycle._top_level_stands(text, text) IS
+'Whether a top-level step has done its work: its object is there; an index is valid, a table no partition any more where
+it was to be detached.';
 
 -- The error of the other session, when there was one, is its own last word.
 CREATE FUNCTION lifecycle._top_level_result(step lifecycle.migration_step) RETURNS text
@@ -111,7 +114,7 @@ BEGIN
     IF v_sent THEN
         v_error := lifecycle._top_level_result(step);
     END IF;
-    IF lifecycle._top_level_stands(step.object)
+    IF lifecycle._top_level_stands(step.action, step.object)
         OR (v_sent AND v_error IS NULL) THEN
         PERFORM lifecycle._settle(step.migration_id, step.step, true);
         PERFORM lifecycle._run_journaled(step.migration_id, 0);

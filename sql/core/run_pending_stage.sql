@@ -10,7 +10,7 @@ BEGIN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
         IF NOT v_step.top_level THEN
             PERFORM lifecycle._run_stage(v_step);
-        ELSIF lifecycle._top_level_stands(v_step.object) THEN
+        ELSIF lifecycle._top_level_stands(v_step.action, v_step.object) THEN
             PERFORM lifecycle._settle(v_step.migration_id, v_step.step, true);
             PERFORM lifecycle._run_journaled(v_step.migration_id, 0);
         END IF;

@@ -63,9 +63,9 @@ BEGIN
         RETURN jsonb_build_object('status', 'copying',
             'rows', lifecycle._copy_slice(v_rewrite, v_place, batch_size, _rewrite_slice.search_path));
     END IF;
-    FOR v_place IN 1..cardinality(v_rewrite.queues) LOOP
-        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
-            v_rewrite.queues[v_place]::regclass, false, _rewrite_slice.search_path);
+    FOR v_queue IN 1..cardinality(v_rewrite.queues) LOOP
+        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_queue]::regclass, v_rewrite.staging::regclass,
+            v_rewrite.queues[v_queue]::regclass, false, _rewrite_slice.search_path);
         IF v_entries < 0 THEN
             PERFORM lifecycle._restart_rewrite(staging);
             RETURN jsonb_build_object('status', 'copying', 'rows', 0);

@@ -161,21 +161,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._split_groups(regclass, regclass, jsonb) IS
 'The values of the partitions into which a LIST partition is split; raises 22023 or 42P17.';
 
-CREATE FUNCTION lifecycle._parent_of(partition regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhrelid = partition AND c.relispartition);
-BEGIN
-    PERFORM lifecycle._require_table(partition);
-    IF v_parent IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
-    END IF;
-    RETURN v_parent;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._parent_of(regclass) IS 'The table of a partition; raises 42809 for what is none.';
-
 -- Journals a rewrite and begins it; a small one is finished in the same transaction.
 CREATE FUNCTION lifecycle._apply_rewrite(
     kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean,

@@ -58,6 +58,10 @@ partitions have changed places.';
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 (
+    'detach_concurrently', 'off', 'off | on',
+    'Whether old partitions are detached with CONCURRENTLY, as top-level steps, where there is no default partition.'
+),
+(
     'partition_rewrite_at_once', '8', 'MB',
     'Partitions up to this size are split, merged or drained in one transaction, under the lock.'
 ),
