@@ -37,7 +37,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_bounds(regclass) IS 'FOR VALUES of a partition, the same in every session.';
 
--- CONCURRENTLY leaves the bounds behind as a CHECK, so that ATTACH need not read the rows; attached, it is told by them.
+-- CONCURRENTLY leaves the bounds behind as a CHECK, so that ATTACH need not read the rows; then it has done its work.
 CREATE FUNCTION lifecycle._drop_left_checks(partition regclass, known name[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE

@@ -29,6 +29,47 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._place_now(oid, regclass, jsonb) IS
 'Where the present lies among the bounds of a RANGE level.';
 
+-- What is left of a period beside partitions of another span: nothing that ends before now, since older holes stay.
+CREATE FUNCTION lifecycle._free_ranges(
+    key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric
+) RETURNS SETOF lifecycle.range_ends LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH standing AS (
+        SELECT p.* FROM unnest(partitions) AS p
+        WHERE p.lower_place < ((period).upper_end).place AND p.upper_place > ((period).lower_end).place
+    ), hole AS (
+        -- From the end of one to the beginning of the next.
+        SELECT s.upper_place AS lower_place, s.upper_bound AS lower_bound,
+            lead(s.lower_place, 1, ((period).upper_end).place) OVER w AS upper_place,
+            lead(s.lower_bound) OVER w AS upper_bound
+        FROM standing AS s WINDOW w AS (ORDER BY s.lower_place)
+        UNION ALL
+        SELECT ((period).lower_end).place, NULL, min(s.lower_place),
+            (array_agg(s.lower_bound ORDER BY s.lower_place))[1]
+        FROM standing AS s
+        HAVING count(*) > 0
+    ), free AS (
+        SELECT h.lower_place, coalesce(lifecycle._range_bound(key_type, h.lower_bound, 'UTC'), (period).lower_end)
+                AS lower_end,
+            CASE WHEN h.upper_bound IS NULL THEN (period).upper_end
+                ELSE lifecycle._range_bound(key_type, h.upper_bound, 'UTC') END AS upper_end
+        FROM hole AS h
+        -- The bits behind the time of a UUID make no hole.
+        WHERE h.upper_place - h.lower_place >= CASE key_type WHEN 'uuid'::regtype THEN 0.001 ELSE 1e-27 END
+            AND h.upper_place > place
+    )
+    SELECT f.lower_end, f.upper_end FROM free AS f
+    UNION ALL
+    SELECT (period).lower_end, (period).upper_end WHERE NOT EXISTS (SELECT FROM standing)
+    UNION ALL
+    -- What stands: one step says so.
+    (SELECT lifecycle._range_bound(key_type, s.lower_bound, 'UTC'), lifecycle._range_bound(key_type, s.upper_bound,
+        'UTC')
+    FROM standing AS s WHERE NOT EXISTS (SELECT FROM free) ORDER BY s.lower_place DESC LIMIT 1)
+$fn$;
+COMMENT ON FUNCTION lifecycle._free_ranges(
+    regtype, lifecycle.range_ends, lifecycle.range_partition[], numeric
+) IS 'The parts of a period that no partition holds; where nothing is missing, the range of a partition that stands.';
+
 CREATE FUNCTION lifecycle._plan_range_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -37,12 +78,17 @@ DECLARE
     v_zone constant text := coalesce(options ->> 'time_zone', current_setting('TimeZone'));
     v_anchor constant numeric := (SELECT max(p.upper_place) FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p
         WHERE p.upper_place < 'Infinity');
+    v_place constant numeric := lifecycle._place_now(parent_oid, model, levels[1]);
+    v_standing constant lifecycle.range_partition[] := ARRAY(
+        SELECT p FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p WHERE NOT p.is_default);
     v_ends lifecycle.range_ends;
     v_identity text;
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
-    FOR v_ends IN SELECT * FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor,
-        lifecycle._place_now(parent_oid, model, levels[1]), (options ->> 'premake')::integer)
+    FOR v_ends IN
+        SELECT f.* FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor, v_place,
+            (options ->> 'premake')::integer) AS p
+        CROSS JOIN LATERAL lifecycle._free_ranges(v_type, p, v_standing, v_place) AS f
     LOOP
         IF parent_oid IS NOT NULL THEN
             v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),

@@ -105,12 +105,7 @@ BEGIN
             ORDER BY s.place)
         || CASE WHEN target.bounds <> 'DEFAULT' OR default_check IS NOT NULL THEN lifecycle._step('drop bounds',
             'table ' || target.identity,
-            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END
-        || ARRAY(
-            SELECT lifecycle._step('add to publication', 'table ' || target.identity,
-                format('ALTER PUBLICATION %I ADD TABLE %s', u.pubname, target.identity), stage => 3)
-            FROM pg_publication_rel AS r JOIN pg_publication AS u ON u.oid = r.prpubid
-            WHERE r.prrelid = sibling ORDER BY u.pubname);
+            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._new_partition_steps(regclass, regclass, lifecycle.new_partition, text, text) IS
@@ -150,7 +145,9 @@ BEGIN
         v_exchange := v_exchange || lifecycle._step('detach partition', 'table ' || v_source,
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
-            3, note => 'keeps its rows until lifecycle.drop_archived_partitions');
+            3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
+                FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;
     v_exchange := lifecycle._step('lock and catch up', 'passing rows of ' || v_staging,
         format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => 3) || v_exchange;

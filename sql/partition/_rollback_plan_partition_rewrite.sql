@@ -88,7 +88,8 @@ BEGIN
         || lifecycle._step('copy rows back', 'rows of ' || array_to_string(v_sources, ', '),
             format('SELECT lifecycle._refill_partitions(%L, %L, %L)', v_sources,
                 ARRAY(SELECT jsonb_array_elements_text(v_parameters -> 'conditions')), v_made))
-        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo detach partition', 'undo create partition',
+        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action = 'undo detach partition')
+        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo release partition', 'undo create partition',
             'undo grant data schema usage'));
 END
 $fn$;

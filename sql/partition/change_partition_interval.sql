@@ -35,7 +35,7 @@ DECLARE
 BEGIN
     v_levels[1] := v_levels[1] || jsonb_build_object('every', every);
     PERFORM lifecycle._require_levels(target, v_levels);
-    v_plan := ARRAY[lifecycle._policy_step(target::text, v_levels, followed.premake, followed.retention,
+    v_plan := ARRAY[lifecycle._policy_step(target::text, to_jsonb(v_levels), followed.premake, followed.retention,
         followed.time_zone, followed.name_format, own)];
     v_bridge := lifecycle._interval_bridge(target, v_key.type, every, followed.time_zone);
     IF v_bridge IS NOT NULL AND v_plan[1].statement IS NOT NULL THEN

@@ -30,7 +30,8 @@ interrupted DETACH ... CONCURRENTLY has left half detached is finished.
 Arguments: target - the partition; into_schema - where it goes, default it stays where it is; online - with DETACH ...
 CONCURRENTLY, which blocks nobody: PostgreSQL refuses it inside a function, so that it becomes a pending top-level step
 (lifecycle.pending_steps, lifecycle.run_pending), and beside a default partition, where the plain form is used; default
-what the setting detach_concurrently says; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+what the setting detach_concurrently says; dry_run - only show the plan, the default; expected_plan - plan_hash of the
+reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 no partition; 23503 rows of other tables refer to its rows; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.detach_partition(''public.metric_2020_01'', dry_run => false);';

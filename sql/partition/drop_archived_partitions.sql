@@ -14,8 +14,9 @@ DECLARE
         JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
         -- What the journal says of a table counts only from those who own it.
         JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
-        WHERE m.feature = 'partition_archive' AND m.state = 'applied' AND m.origin = lifecycle._origin()
-            AND m.applied_at < now() - older_than AND (drop_archived_partitions.target IS NULL
+        WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
+            AND m.origin = lifecycle._origin()
+            AND s.run_at < now() - older_than AND (drop_archived_partitions.target IS NULL
                 OR m.target_oid = drop_archived_partitions.target::oid)
             AND pg_has_role(current_user, c.relowner, 'USAGE')
         ORDER BY c.oid
@@ -36,7 +37,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, boolean, text, text) IS
-'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, when their grace period is over.
+'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, and those that split_partition,
+merge_partitions and drain_default_partition replaced, when their grace period is over.
 The rows are lost: there is no rollback.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they

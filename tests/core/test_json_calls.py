@@ -16,6 +16,8 @@ CREATE TABLE public.u (id bigint PRIMARY KEY);
 CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.l (k text) PARTITION BY LIST (k);
 SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'));
+CREATE TABLE public.l_day (at date) PARTITION BY RANGE (at);
+SELECT lifecycle.manage_partitions('public.l_day', '1 month');
 CREATE TABLE public.loose (at date NOT NULL);
 CREATE TABLE public.q (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
@@ -112,6 +114,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
         }
     ],
     "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
+    "change_partition_interval": [{"target": "public.l_day", "every": "1 day", "dry_run": True}],
     "drain_default_partition_step": [{"target": "public.q", "max_creations": 3}],
     "merge_partitions": [{"partitions": ["public.q_1", "public.q_2"], "dry_run": True}],
     "preview_drain_default_partition": [{"target": "public.q"}],

@@ -138,6 +138,11 @@ CHANGES = [
         "lifecycle.ensure_future_partitions(2, 'public.p'",
     ),
     (
+        "interval",
+        PARENT + "SELECT lifecycle.manage_partitions('public.p');",
+        "lifecycle.change_partition_interval('public.p', '1 week'",
+    ),
+    (
         "first partition",
         "CREATE TABLE public.p (at timestamptz NOT NULL) PARTITION BY RANGE (at);",
         "lifecycle.create_monthly_partition('public.p', 2024, 2",

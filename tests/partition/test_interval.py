@@ -12,11 +12,20 @@ DAYS = (
     " SELECT lifecycle.ensure_future_partitions()"
 )
 HOLES = "SELECT finding FROM lifecycle.validate_partitions('public.m')"
-SPANS = "1 hour", "1 day", "1 week", "1 month", "3 months", "1 year"
 
 
-@pytest.mark.parametrize("old", SPANS[1:4])
-@pytest.mark.parametrize("new", SPANS)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1 day", "1 day"),
+        ("1 day", "1 hour"),
+        ("1 day", "1 month"),
+        ("1 week", "1 month"),
+        ("1 month", "1 week"),
+        ("1 month", "1 year"),
+        ("1 day", "1 week"),
+    ],
+)
 def test_no_gap_and_no_overlap(database, old, new):
     database.execute(DAYS.replace("%s", f"'{old}'", 1).replace("%s", "3"))
     before = database.dump(schema_only=True)
@@ -33,10 +42,10 @@ def test_no_gap_and_no_overlap(database, old, new):
     assert database.dump(schema_only=True) == before
     call(database, "change_partition_interval", target="public.m", every=new)
     database.execute(
-        "SELECT lifecycle.manage_partitions('public.m', %s, premake => 60, time_zone => 'Europe/Berlin')", [new]
+        "SELECT lifecycle.manage_partitions('public.m', %s, premake => 110, time_zone => 'Europe/Berlin')", [new]
     )
-    made = database.execute("SELECT status FROM lifecycle.ensure_future_partitions()")
-    assert {s for (s,) in made} <= {"done", "skipped"}
+    made = database.execute("SELECT status, object, note FROM lifecycle.ensure_future_partitions()")
+    assert [m for m in made if m[0] not in ("done", "skipped")] == []
     assert [f for (f,) in database.execute(HOLES) if "lock" not in f] == []
     assert database.value("SELECT count(*) FROM pg_inherits") > stood + 1
 
@@ -63,12 +72,14 @@ def test_below_a_managed_table(database):
         " CREATE TABLE public.m_a PARTITION OF public.m FOR VALUES IN ('a') PARTITION BY RANGE (day);"
         " CREATE TABLE public.m_b PARTITION OF public.m FOR VALUES IN ('b') PARTITION BY RANGE (day);"
         " SELECT lifecycle.manage_partitions('public.m', levels =>"
-        " '[{\"method\": \"list\", \"column\": \"k\"}, {\"method\": \"range\", \"column\": \"day\", \"every\": \"1 month\"}]',"
+        ' \'[{"method": "list", "column": "k"}, {"method": "range", "column": "day", "every": "1 month"}]\','
         " premake => 1); SELECT lifecycle.ensure_future_partitions()"
     )
     call(database, "change_partition_interval", target="public.m_b", every="1 day")
     database.execute("SELECT lifecycle.ensure_future_partitions()")
-    assert database.execute("SELECT parent, levels FROM lifecycle.partition_policy ORDER BY parent")[1][0] == "public.m_b"
+    assert (
+        database.execute("SELECT parent, levels FROM lifecycle.partition_policy ORDER BY parent")[1][0] == "public.m_b"
+    )
     assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.m_a'::regclass") == 2
     assert database.execute("SELECT * FROM lifecycle.validate_partitions('public.m')") == []
 
