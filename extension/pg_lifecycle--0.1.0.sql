@@ -2163,7 +2163,9 @@ BEGIN
     FOR v_step IN
         SELECT s.* FROM lifecycle.migration_step AS s
         WHERE s.migration_id = _plan_rollback.migration_id AND s.inverse IS NOT NULL
-            AND (s.status = 'done' OR (s.top_level AND lifecycle._address(s.object) IS NOT NULL))
+            -- What broke off may have left something: an index that is not valid.
+            AND (s.status = 'done' OR s.top_level AND lifecycle._address(s.object) IS NOT NULL
+                AND (s.action <> 'detach partition' OR lifecycle._top_level_stands(s.action, s.object)))
         ORDER BY s.step DESC
     LOOP
         v_plan := v_plan || lifecycle._inverse_step(v_step, v_migration.origin, v_renames, migration_ids);
@@ -2835,7 +2837,7 @@ DECLARE
     v_path text;
 BEGIN
     PERFORM lifecycle._require_may_run(step.migration_id, step.applied_by, step.session_by, step.writer);
-    IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.object) THEN
+    IF lifecycle.setting('top_level_runner') <> 'dblink' OR lifecycle._top_level_stands(step.action, step.object) THEN
         RETURN false;
     END IF;
     IF v_connection = '' THEN
@@ -2872,15 +2874,18 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._top_level_is_busy(lifecycle.migration_step) IS
 'Whether the statement that was sent still runs.';
 
-CREATE FUNCTION lifecycle._top_level_stands(object text) RETURNS boolean
+CREATE FUNCTION lifecycle._top_level_stands(action text, object text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT a.address IS NOT NULL AND NOT EXISTS (
         SELECT FROM pg_index AS i WHERE i.indexrelid = (a.address).object_id AND NOT i.indisvalid
-    )
+    ) AND NOT (action = 'detach partition' AND EXISTS (
+        SELECT FROM pg_class AS c WHERE c.oid = (a.address).object_id AND c.relispartition
+    ))
     FROM (SELECT lifecycle._address(object) AS address) AS a
 $fn$;
-COMMENT ON FUNCTION lifecycle._top_level_stands(text) IS
-'Whether the object of a top-level step is there and, an index, valid.';
+COMMENT ON FUNCTION lifecycle._top_level_stands(text, text) IS
+'Whether a top-level step has done its work: its object is there; an index is valid, a table no partition any more where
+it was to be detached.';
 
 -- The error of the other session, when there was one, is its own last word.
 CREATE FUNCTION lifecycle._top_level_result(step lifecycle.migration_step) RETURNS text
@@ -2916,7 +2921,7 @@ BEGIN
     IF v_sent THEN
         v_error := lifecycle._top_level_result(step);
     END IF;
-    IF lifecycle._top_level_stands(step.object)
+    IF lifecycle._top_level_stands(step.action, step.object)
         OR (v_sent AND v_error IS NULL) THEN
         PERFORM lifecycle._settle(step.migration_id, step.step, true);
         PERFORM lifecycle._run_journaled(step.migration_id, 0);
@@ -3073,7 +3078,7 @@ BEGIN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
         IF NOT v_step.top_level THEN
             PERFORM lifecycle._run_stage(v_step);
-        ELSIF lifecycle._top_level_stands(v_step.object) THEN
+        ELSIF lifecycle._top_level_stands(v_step.action, v_step.object) THEN
             PERFORM lifecycle._settle(v_step.migration_id, v_step.step, true);
             PERFORM lifecycle._run_journaled(v_step.migration_id, 0);
         END IF;
@@ -4568,6 +4573,33 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._capture_partition_steps(regclass, text) IS
 'The steps that extend every capture of a partitioned table, or of what it is a partition of, to a partition that an
 earlier step of the same stage makes; none when nothing is captured.';
+
+-- source: sql/capture/_release_partition_steps.sql
+-- The other way round: who takes a partition away whose rows are elsewhere in the same table by then takes these steps
+-- behind DETACH, and no consumer has to start afresh.
+CREATE FUNCTION lifecycle._release_partition_steps(parent regclass, partition regclass)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(s.step ORDER BY c.queue_name, s.place), '{}')
+    FROM pg_partition_ancestors(parent) AS a
+    CROSS JOIN LATERAL lifecycle._captures(a.relid) AS c
+    CROSS JOIN LATERAL (
+        SELECT e.place, lifecycle._step('release partition', t.object,
+            format('DROP TRIGGER %I ON %s', lifecycle._capture_trigger_name(c.consumer, e.event), partition),
+            t.statement)
+        FROM unnest(lifecycle._capture_events(c.trigger_level, false)) WITH ORDINALITY AS e (event, place)
+        CROSS JOIN LATERAL lifecycle._capture_trigger_step(partition::text, c.queue_name, c.consumer, e.event,
+            c.enable_always) AS t
+        WHERE EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = partition
+            AND g.tgname = lifecycle._capture_trigger_name(c.consumer, e.event))
+        UNION ALL
+        SELECT 9, lifecycle._step('release partition', r.object, r.inverse, r.statement)
+        FROM unnest(lifecycle._capture_partition_steps(a.relid, partition::text)) AS r
+        WHERE r.action = 'register partition' AND r.statement LIKE '%' || quote_literal(c.queue_name)
+    ) AS s (place, step)
+$fn$;
+COMMENT ON FUNCTION lifecycle._release_partition_steps(regclass, regclass) IS
+'The steps that take a partition, which an earlier step of the same stage has detached, out of every capture of its
+table; none when nothing is captured.';
 
 -- source: sql/capture/capture_status.sql
 -- Counted one by one up to a bound; what the caller may not read is taken from the statistics.
@@ -7357,6 +7389,10 @@ partitions have changed places.';
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 (
+    'detach_concurrently', 'off', 'off | on',
+    'Whether old partitions are detached with CONCURRENTLY, as top-level steps, where there is no default partition.'
+),
+(
     'partition_rewrite_at_once', '8', 'MB',
     'Partitions up to this size are split, merged or drained in one transaction, under the lock.'
 ),
@@ -8407,6 +8443,47 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._place_now(oid, regclass, jsonb) IS
 'Where the present lies among the bounds of a RANGE level.';
 
+-- What is left of a period beside partitions of another span: nothing that ends before now, since older holes stay.
+CREATE FUNCTION lifecycle._free_ranges(
+    key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric
+) RETURNS SETOF lifecycle.range_ends LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH standing AS (
+        SELECT p.* FROM unnest(partitions) AS p
+        WHERE p.lower_place < ((period).upper_end).place AND p.upper_place > ((period).lower_end).place
+    ), hole AS (
+        -- From the end of one to the beginning of the next.
+        SELECT s.upper_place AS lower_place, s.upper_bound AS lower_bound,
+            lead(s.lower_place, 1, ((period).upper_end).place) OVER w AS upper_place,
+            lead(s.lower_bound) OVER w AS upper_bound
+        FROM standing AS s WINDOW w AS (ORDER BY s.lower_place)
+        UNION ALL
+        SELECT ((period).lower_end).place, NULL, min(s.lower_place),
+            (array_agg(s.lower_bound ORDER BY s.lower_place))[1]
+        FROM standing AS s
+        HAVING count(*) > 0
+    ), free AS (
+        SELECT h.lower_place, coalesce(lifecycle._range_bound(key_type, h.lower_bound, 'UTC'), (period).lower_end)
+                AS lower_end,
+            CASE WHEN h.upper_bound IS NULL THEN (period).upper_end
+                ELSE lifecycle._range_bound(key_type, h.upper_bound, 'UTC') END AS upper_end
+        FROM hole AS h
+        -- The bits behind the time of a UUID make no hole.
+        WHERE h.upper_place - h.lower_place >= CASE key_type WHEN 'uuid'::regtype THEN 0.001 ELSE 1e-27 END
+            AND h.upper_place > place
+    )
+    SELECT f.lower_end, f.upper_end FROM free AS f
+    UNION ALL
+    SELECT (period).lower_end, (period).upper_end WHERE NOT EXISTS (SELECT FROM standing)
+    UNION ALL
+    -- What stands: one step says so.
+    (SELECT lifecycle._range_bound(key_type, s.lower_bound, 'UTC'), lifecycle._range_bound(key_type, s.upper_bound,
+        'UTC')
+    FROM standing AS s WHERE NOT EXISTS (SELECT FROM free) ORDER BY s.lower_place DESC LIMIT 1)
+$fn$;
+COMMENT ON FUNCTION lifecycle._free_ranges(
+    regtype, lifecycle.range_ends, lifecycle.range_partition[], numeric
+) IS 'The parts of a period that no partition holds; where nothing is missing, the range of a partition that stands.';
+
 CREATE FUNCTION lifecycle._plan_range_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -8415,12 +8492,17 @@ DECLARE
     v_zone constant text := coalesce(options ->> 'time_zone', current_setting('TimeZone'));
     v_anchor constant numeric := (SELECT max(p.upper_place) FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p
         WHERE p.upper_place < 'Infinity');
+    v_place constant numeric := lifecycle._place_now(parent_oid, model, levels[1]);
+    v_standing constant lifecycle.range_partition[] := ARRAY(
+        SELECT p FROM lifecycle._range_partitions(ARRAY[parent_oid]) AS p WHERE NOT p.is_default);
     v_ends lifecycle.range_ends;
     v_identity text;
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
-    FOR v_ends IN SELECT * FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor,
-        lifecycle._place_now(parent_oid, model, levels[1]), (options ->> 'premake')::integer)
+    FOR v_ends IN
+        SELECT f.* FROM lifecycle._periods(v_type, levels[1] ->> 'every', v_zone, v_anchor, v_place,
+            (options ->> 'premake')::integer) AS p
+        CROSS JOIN LATERAL lifecycle._free_ranges(v_type, p, v_standing, v_place) AS f
     LOOP
         IF parent_oid IS NOT NULL THEN
             v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),
@@ -9721,6 +9803,22 @@ Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target;
 All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';
 
+-- source: sql/partition/_parent_of.sql
+CREATE FUNCTION lifecycle._parent_of(partition regclass) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhrelid = partition AND c.relispartition);
+BEGIN
+    PERFORM lifecycle._require_table(partition);
+    IF v_parent IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
+    END IF;
+    RETURN v_parent;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._parent_of(regclass) IS 'The table of a partition; raises 42809 for what is none.';
+
 -- source: sql/partition/_detach_steps.sql
 -- Found before anything is done, so that a dry run tells it too; PostgreSQL would say it in the middle.
 CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
@@ -9761,55 +9859,114 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_bounds(regclass) IS 'FOR VALUES of a partition, the same in every session.';
 
-CREATE FUNCTION lifecycle._detach_steps(parent regclass, partition regclass, into_schema name, note text)
-RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- One step: the way back is one, too.
-    SELECT ARRAY[lifecycle._step('detach partition', 'table ' || coalesce(m.moved, partition::text),
-        concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s', parent, partition),
-            CASE WHEN m.moved IS NOT NULL THEN format('ALTER TABLE %s SET SCHEMA %I', partition, into_schema) END),
-        concat_ws('; ',
-            CASE WHEN m.moved IS NOT NULL THEN format('ALTER TABLE %s SET SCHEMA %I', m.moved, n.nspname) END,
-            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, lifecycle._partition_bounds(partition))),
-        note => _detach_steps.note)]
+-- CONCURRENTLY leaves the bounds behind as a CHECK, so that ATTACH need not read the rows; then it has done its work.
+CREATE FUNCTION lifecycle._drop_left_checks(partition regclass, known name[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_check name;
+BEGIN
+    FOR v_check IN SELECT k.conname FROM pg_constraint AS k
+        WHERE k.conrelid = partition AND k.contype = 'c' AND k.conname <> ALL (known) AND k.coninhcount = 0
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', partition, v_check);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_left_checks(regclass, name[]) IS
+'Drops the CHECK constraints of a table that it did not have before it was detached.';
+
+-- PostgreSQL refuses CONCURRENTLY beside a default partition; what broke off is finished, by whatever form.
+CREATE FUNCTION lifecycle._detach_form(parent regclass, partition regclass, online boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN (SELECT i.inhdetachpending FROM pg_inherits AS i WHERE i.inhrelid = partition AND i.inhparent = parent)
+            THEN ' FINALIZE'
+        WHEN coalesce(online, lifecycle.setting('detach_concurrently') = 'on') AND NOT EXISTS (
+            SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = parent AND p.partdefid <> 0)
+            THEN ' CONCURRENTLY'
+        ELSE ''
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._detach_form(regclass, regclass, boolean) IS
+'How a partition is detached: FINALIZE, CONCURRENTLY, or the plain way (empty).';
+
+CREATE FUNCTION lifecycle._detach_steps(
+    parent regclass, partition regclass, into_schema name, note text, online boolean DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN d.form <> ' CONCURRENTLY' THEN
+        -- One step: the way back is one, too.
+        ARRAY[lifecycle._step('detach partition', 'table ' || coalesce(m.moved, partition::text),
+            concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s%s', parent, partition, d.form), m.there),
+            concat_ws('; ', m.back, d.attach),
+            note => concat_ws('; ', _detach_steps.note,
+                CASE WHEN online THEN 'not CONCURRENTLY, which PostgreSQL refuses here' END))]
+    ELSE
+        lifecycle._step('detach partition', 'table ' || partition,
+            format('ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY', parent, partition),
+            d.attach || format('; SELECT lifecycle._drop_left_checks(%L, %L)', partition, ARRAY(
+                SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = partition AND k.contype = 'c'
+                ORDER BY k.conname))
+            -- Wherever it is by then: the rollback follows its name.
+            || CASE WHEN m.moved IS NOT NULL THEN format('; ALTER TABLE %s SET SCHEMA %I', partition, n.nspname)
+                ELSE '' END,
+            top_level => true, note => _detach_steps.note)
+        || CASE WHEN m.moved IS NOT NULL THEN ARRAY[lifecycle._step('set schema', 'table ' || m.moved, m.there,
+            stage => 2)] ELSE '{}' END
+    END
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN into_schema <> n.nspname THEN format('%I.%I', into_schema, c.relname) END AS moved
+        SELECT lifecycle._detach_form(parent, partition, online) AS form,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, lifecycle._partition_bounds(partition))
+                AS attach
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT format('%I.%I', into_schema, c.relname) AS moved,
+            format('ALTER TABLE %s SET SCHEMA %I', partition, into_schema) AS there,
+            format('ALTER TABLE %I.%I SET SCHEMA %I', into_schema, c.relname, n.nspname) AS back
+        WHERE into_schema <> n.nspname
+        UNION ALL
+        SELECT NULL, NULL, NULL WHERE into_schema IS NULL OR into_schema = n.nspname
     ) AS m
     WHERE c.oid = partition
 $fn$;
-COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass, name, text) IS
+COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass, name, text, boolean) IS
 'The steps that take a partition out of its table, and into another schema where one is named.';
 
 -- source: sql/partition/detach_partition.sql
 CREATE FUNCTION lifecycle.detach_partition(
     target regclass,
     into_schema name DEFAULT NULL,
+    online boolean DEFAULT NULL,
     dry_run boolean DEFAULT true,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhrelid = target AND c.relispartition);
+    v_parent constant regclass := lifecycle._parent_of(target);
 BEGIN
-    PERFORM lifecycle._require_table(target);
-    IF v_parent IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', target);
-    END IF;
     PERFORM lifecycle._require_owner(v_parent);
-    PERFORM lifecycle._lock(ARRAY[v_parent, target], 'ACCESS EXCLUSIVE', dry_run);
+    IF lifecycle._detach_form(v_parent, target, online) <> ' CONCURRENTLY' THEN
+        PERFORM lifecycle._lock(ARRAY[v_parent, target], 'ACCESS EXCLUSIVE', dry_run);
+    ELSIF NOT dry_run THEN
+        PERFORM lifecycle._require_read_committed();
+        PERFORM lifecycle._lock_target(v_parent);
+    END IF;
     PERFORM lifecycle._require_unreferenced(v_parent, target);
     RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', v_parent,
-        lifecycle._detach_steps(v_parent, target, into_schema, NULL), dry_run, expected_plan,
+        lifecycle._detach_steps(v_parent, target, into_schema, NULL, online), dry_run, expected_plan,
         jsonb_build_object('partition', target::text, 'bounds', lifecycle._partition_bounds(target)),
         detach_partition.search_path);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.detach_partition(regclass, name, boolean, text, text) IS
-'Takes a partition out of its table; its rows stay in it. Rolled back, it is attached again with its bounds.
+COMMENT ON FUNCTION lifecycle.detach_partition(regclass, name, boolean, boolean, text, text) IS
+'Takes a partition out of its table; its rows stay in it. Rolled back, it is attached again with its bounds. What an
+interrupted DETACH ... CONCURRENTLY has left half detached is finished.
 
-Arguments: target - the partition; into_schema - where it goes, default it stays where it is; dry_run - only show the
-plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Arguments: target - the partition; into_schema - where it goes, default it stays where it is; online - with DETACH ...
+CONCURRENTLY, which blocks nobody: PostgreSQL refuses it inside a function, so that it becomes a pending top-level step
+(lifecycle.pending_steps, lifecycle.run_pending), and beside a default partition, where the plain form is used; default
+what the setting detach_concurrently says; dry_run - only show the plan, the default; expected_plan - plan_hash of the
+reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 no partition; 23503 rows of other tables refer to its rows; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.detach_partition(''public.metric_2020_01'', dry_run => false);';
@@ -9902,7 +10059,10 @@ BEGIN
     v_set.plan := ARRAY[]::lifecycle.plan_step[];
     v_set.failures := ARRAY[]::lifecycle.step_result[];
     BEGIN
-        PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+        IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY')
+        THEN
+            PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+        END IF;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;
@@ -9979,7 +10139,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, boolean, text, text) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. What foreign keys refer to stays, as a row with status failed; the others go.
+rollback attaches them again. With the setting detach_concurrently they are pending top-level steps. What foreign keys
+refer to stays, as a row with status failed; the others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema - where they go, default they stay where they
@@ -10006,8 +10167,9 @@ DECLARE
         JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
         -- What the journal says of a table counts only from those who own it.
         JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
-        WHERE m.feature = 'partition_archive' AND m.state = 'applied' AND m.origin = lifecycle._origin()
-            AND m.applied_at < now() - older_than AND (drop_archived_partitions.target IS NULL
+        WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
+            AND m.origin = lifecycle._origin()
+            AND s.run_at < now() - older_than AND (drop_archived_partitions.target IS NULL
                 OR m.target_oid = drop_archived_partitions.target::oid)
             AND pg_has_role(current_user, c.relowner, 'USAGE')
         ORDER BY c.oid
@@ -10028,7 +10190,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, boolean, text, text) IS
-'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, when their grace period is over.
+'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, and those that split_partition,
+merge_partitions and drain_default_partition replaced, when their grace period is over.
 The rows are lost: there is no rollback.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
@@ -10819,9 +10982,9 @@ BEGIN
         RETURN jsonb_build_object('status', 'copying',
             'rows', lifecycle._copy_slice(v_rewrite, v_place, batch_size, _rewrite_slice.search_path));
     END IF;
-    FOR v_place IN 1..cardinality(v_rewrite.queues) LOOP
-        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
-            v_rewrite.queues[v_place]::regclass, false, _rewrite_slice.search_path);
+    FOR v_queue IN 1..cardinality(v_rewrite.queues) LOOP
+        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_queue]::regclass, v_rewrite.staging::regclass,
+            v_rewrite.queues[v_queue]::regclass, false, _rewrite_slice.search_path);
         IF v_entries < 0 THEN
             PERFORM lifecycle._restart_rewrite(staging);
             RETURN jsonb_build_object('status', 'copying', 'rows', 0);
@@ -11008,12 +11171,7 @@ BEGIN
             ORDER BY s.place)
         || CASE WHEN target.bounds <> 'DEFAULT' OR default_check IS NOT NULL THEN lifecycle._step('drop bounds',
             'table ' || target.identity,
-            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END
-        || ARRAY(
-            SELECT lifecycle._step('add to publication', 'table ' || target.identity,
-                format('ALTER PUBLICATION %I ADD TABLE %s', u.pubname, target.identity), stage => 3)
-            FROM pg_publication_rel AS r JOIN pg_publication AS u ON u.oid = r.prpubid
-            WHERE r.prrelid = sibling ORDER BY u.pubname);
+            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._new_partition_steps(regclass, regclass, lifecycle.new_partition, text, text) IS
@@ -11053,7 +11211,9 @@ BEGIN
         v_exchange := v_exchange || lifecycle._step('detach partition', 'table ' || v_source,
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
-            3, note => 'keeps its rows until lifecycle.drop_archived_partitions');
+            3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
+                FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;
     v_exchange := lifecycle._step('lock and catch up', 'passing rows of ' || v_staging,
         format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => 3) || v_exchange;
@@ -11172,7 +11332,8 @@ BEGIN
         || lifecycle._step('copy rows back', 'rows of ' || array_to_string(v_sources, ', '),
             format('SELECT lifecycle._refill_partitions(%L, %L, %L)', v_sources,
                 ARRAY(SELECT jsonb_array_elements_text(v_parameters -> 'conditions')), v_made))
-        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo detach partition', 'undo create partition',
+        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action = 'undo detach partition')
+        || ARRAY(SELECT p FROM unnest(plan) AS p WHERE p.action IN ('undo release partition', 'undo create partition',
             'undo grant data schema usage'));
 END
 $fn$;
@@ -11343,21 +11504,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._split_groups(regclass, regclass, jsonb) IS
 'The values of the partitions into which a LIST partition is split; raises 22023 or 42P17.';
-
-CREATE FUNCTION lifecycle._parent_of(partition regclass) RETURNS regclass
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_parent constant regclass := (SELECT i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhrelid = partition AND c.relispartition);
-BEGIN
-    PERFORM lifecycle._require_table(partition);
-    IF v_parent IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
-    END IF;
-    RETURN v_parent;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._parent_of(regclass) IS 'The table of a partition; raises 42809 for what is none.';
 
 -- Journals a rewrite and begins it; a small one is finished in the same transaction.
 CREATE FUNCTION lifecycle._apply_rewrite(
@@ -11954,6 +12100,97 @@ lifecycle.drain_default_partition_step does a slice inside a transaction.
 Errors: as lifecycle.drain_default_partition_step; 55P03 the locks of the exchange were not free in
 lifecycle.lock_attempts tries; 2D000 inside a transaction block.
 Example: CALL lifecycle.drain_default_partition(''public.metric'');';
+
+-- source: sql/partition/change_partition_interval.sql
+-- New spans begin where the last partition ends. When that is no boundary of the new calendar, one partition of less
+-- than a span fills the way to it: no gap, no overlap, and from then on the calendar.
+CREATE FUNCTION lifecycle._interval_bridge(
+    parent regclass, type regtype, every text, time_zone text
+) RETURNS lifecycle.range_ends LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_last lifecycle.range_partition;
+    v_period lifecycle.range_ends;
+BEGIN
+    SELECT p.* INTO v_last FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+    WHERE NOT p.is_default ORDER BY p.upper_place DESC LIMIT 1;
+    IF v_last.upper_place IS NULL OR v_last.upper_place = 'Infinity' THEN
+        RETURN NULL;
+    END IF;
+    SELECT p.* INTO v_period FROM lifecycle._periods(type, every, _interval_bridge.time_zone, NULL,
+        v_last.upper_place, 0) AS p;
+    IF (v_period.lower_end).place = v_last.upper_place THEN
+        RETURN NULL;
+    END IF;
+    v_period.lower_end := lifecycle._range_bound(type, v_last.upper_bound, 'UTC');
+    RETURN v_period;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._interval_bridge(regclass, regtype, text, text) IS
+'From the end of the last partition to the next boundary of a calendar; NULL when they are the same.';
+
+CREATE FUNCTION lifecycle._plan_interval(
+    target regclass, every text, followed lifecycle.partition_policy, own lifecycle.partition_policy, levels jsonb[]
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(target);
+    v_levels jsonb[] := levels;
+    v_bridge lifecycle.range_ends;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    v_levels[1] := v_levels[1] || jsonb_build_object('every', every);
+    PERFORM lifecycle._require_levels(target, v_levels);
+    v_plan := ARRAY[lifecycle._policy_step(target::text, to_jsonb(v_levels), followed.premake, followed.retention,
+        followed.time_zone, followed.name_format, own)];
+    v_bridge := lifecycle._interval_bridge(target, v_key.type, every, followed.time_zone);
+    IF v_bridge IS NOT NULL AND v_plan[1].statement IS NOT NULL THEN
+        v_plan := v_plan || lifecycle._plan_partition(target, v_key, ARRAY[v_bridge.lower_end, v_bridge.upper_end],
+            NULL, followed.time_zone, false, v_levels[2:], '{}', lifecycle._policy_options(target));
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_interval(
+    regclass, text, lifecycle.partition_policy, lifecycle.partition_policy, jsonb[]
+) IS 'The plan that gives a table another span from the end of its last partition on.';
+
+CREATE FUNCTION lifecycle.change_partition_interval(
+    target regclass,
+    every text,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_followed record;
+    v_own constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
+        WHERE p.relation = target::oid);
+BEGIN
+    PERFORM lifecycle._range_key(target);
+    PERFORM lifecycle._require_owner(target);
+    SELECT p.* INTO v_followed FROM lifecycle._policy_of(target) AS p;
+    IF v_followed.root IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy', target), HINT = 'lifecycle.manage_partitions() gives it one.';
+    END IF;
+    PERFORM lifecycle._lock_attach(target, dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', target,
+        lifecycle._plan_interval(target, every, v_followed.policy, v_own, v_followed.levels), dry_run, expected_plan,
+        jsonb_build_object('policy', true, 'time_zone', (v_followed.policy).time_zone),
+        change_partition_interval.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.change_partition_interval(regclass, text, boolean, text, text) IS
+'Gives a managed table another span for its partitions, from the end of the last one on: those that stand stay as they
+are (lifecycle.split_partition and merge_partitions change them). When the last one does not end where a new span
+begins, a partition that reaches just so far is made now. A table below a managed one gets a policy of its own.
+
+Arguments: target - a managed table of RANGE, or one below it; every - the new span, with its unit, or the new width;
+dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
+statements.
+Returns: one row a step (lifecycle.step_result); skipped when the span is that already.
+Errors: 55000 no policy; 22023 no such span; 0A000, 42809 not RANGE on one column; 23514 rows of the new range in the
+default partition; 42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.change_partition_interval(''public.metric'', ''1 day'', dry_run => true);';
 
 -- source: sql/partition/check_partition_sizes.sql
 CREATE FUNCTION lifecycle.check_partition_sizes(

@@ -118,7 +118,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dblink(function_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dblink_name(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._send_top_level(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_is_busy(step lifecycle.migration_step);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_stands(object text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_stands(action text, object text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._top_level_result(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._settle_top_level(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_failures(failures text[], message text, hint text);
@@ -183,6 +183,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.sync_capture(target regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_migrations(queue_name text, with_start boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drop_capture(target regclass, consumer name, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_partition_steps(parent regclass, partition_name text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._release_partition_steps(parent regclass, partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.capture_status(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_drainable(max_rows integer);
@@ -330,6 +331,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._snapped(ends lifecycle.rang
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_partition(parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], partition_name name, time_zone text, is_month boolean, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._value_label(list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._place_now(parent oid, model regclass, level jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_ranges(key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_range_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_list_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb, list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
@@ -374,10 +376,13 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._apply_future_set(future lif
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._creations_per_call();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.ensure_future_partitions(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._parent_of(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_bounds(partition regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._detach_steps(parent regclass, partition regclass, into_schema name, note text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.detach_partition(target regclass, into_schema name, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_left_checks(partition regclass, known name[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._detach_form(parent regclass, partition regclass, online boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._detach_steps(parent regclass, partition regclass, into_schema name, note text, online boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.detach_partition(target regclass, into_schema name, online boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.attach_partition(parent regclass, detached regclass, lower_bound text, upper_bound text, time_zone text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_partitions(months integer, target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._archive_set(parent regclass, partitions oid[], into_schema name, dry_run boolean);
@@ -426,7 +431,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._range_targets(parent regcla
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._split_ranges(parent regclass, partition regclass, key lifecycle.range_key, boundaries text[], every text, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._list_targets(parent regclass, groups jsonb, names name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._split_groups(parent regclass, partition regclass, boundaries jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._parent_of(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._apply_rewrite(kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean, default_check text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.split_partition(target regclass, boundaries jsonb, every text, partition_names name[], time_zone text, at_once boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merged_range(parent regclass, partitions regclass[], partition_name name);
@@ -446,6 +450,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drainable_default(parent re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_default(parent regclass, max_creations integer, at_once boolean, dry_run boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drain_default_partition_step(target regclass, batch_size integer, max_creations integer, at_once boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.drain_default_partition(target regclass, batch_size integer, pause double precision, max_batches integer, max_creations integer, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._interval_bridge(parent regclass, type regtype, every text, time_zone text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_interval(target regclass, every text, followed lifecycle.partition_policy, own lifecycle.partition_policy, levels jsonb[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.change_partition_interval(target regclass, every text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.check_partition_sizes(target regclass, alert_bytes bigint);
 ALTER EXTENSION pg_lifecycle ADD VIEW lifecycle.v_partition_stats;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._table_dependents(target regclass);
