@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT m.parent, m.type, coalesce(make_interval(months => _old_partitions.months),
                 CASE WHEN k.retention ~ '[[:alpha:]]' THEN k.retention::interval END) AS keep,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
-        FROM lifecycle._managed_sets(target) AS m
+        FROM lifecycle._managed_sets(target, true) AS m
         CROSS JOIN LATERAL (SELECT (p.policy).retention FROM lifecycle._policies() AS p WHERE p.relation = m.root) AS k
         WHERE m.is_own AND m.type IN ('date', 'timestamp', 'timestamptz', 'uuid')
     )

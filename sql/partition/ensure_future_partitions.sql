@@ -216,6 +216,7 @@ DECLARE
     v_made bigint := 0;
 BEGIN
     RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
         v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
             'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
@@ -232,7 +233,7 @@ BEGIN
     END IF;
     -- Those that others manage are not taken up by way of their months, either.
     v_managed := ARRAY(SELECT s.parent FROM unnest(v_sets) AS s UNION ALL
-        SELECT m.parent FROM lifecycle._managed_sets() AS m WHERE NOT m.is_own);
+        SELECT m.parent FROM lifecycle._managed_sets(resting => true) AS m);
     FOR v_months IN
         SELECT f.parent, f.zone,
             array_agg(f.month_start ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NULL) AS missing,
@@ -298,6 +299,11 @@ BEGIN
             RETURN NEXT v_row;
         END LOOP;
     END LOOP;
+    IF NOT dry_run AND (v_failed > 0
+        OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE starts_with(p.note, 'left to the next call')))
+    THEN
+        PERFORM lifecycle._requeue_dimensions(target);
+    END IF;
     IF v_failed > 0 THEN
         RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
     END IF;
@@ -306,7 +312,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS
 'Makes the partitions of this period and those ahead, counted by the clock, never by the data: of every table that
 lifecycle.manage_partitions has put under a policy, with all RANGE tables below it, and of those that are partitioned by
-month. One table that cannot be served does not stop the others.
+month. Subtrees that a dimension asks for (lifecycle.follow_dimension) are made as well. One table that cannot be served
+does not stop the others.
 
 Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
 partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;

@@ -21,7 +21,36 @@ COMMENT ON TABLE lifecycle.partition_policy IS
 below it follow it, unless they have a row of their own. It is named by text and by oid; origin says which database the
 oid belongs to.';
 
+CREATE TABLE lifecycle.partition_dimension (
+    dimension_id bigint GENERATED ALWAYS AS IDENTITY,
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    dimension text NOT NULL,
+    dimension_oid oid NOT NULL,
+    consumer name NOT NULL,
+    routine name NOT NULL,
+    path_columns name[] NOT NULL,
+    has_predicate boolean NOT NULL,
+    at_once boolean NOT NULL,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    followed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    followed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_dimension_pkey PRIMARY KEY (dimension_id),
+    CONSTRAINT partition_dimension_dimension_key UNIQUE (parent_oid, dimension_oid, origin),
+    CONSTRAINT partition_dimension_path_columns_check CHECK (cardinality(path_columns) > 0)
+);
+COMMENT ON TABLE lifecycle.partition_dimension IS
+'One row a table that says which subtrees a managed table ought to have: consumer names the capture that queues its
+changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
+origin says which database the oids belong to.';
+
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_dimension',
+    'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '
+    || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
+),
+('partition_dimension_dimension_id_seq', 'USAGE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
@@ -29,6 +58,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ),
 ('partition_policy_policy_id_seq', 'USAGE');
 
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension_dimension_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
 

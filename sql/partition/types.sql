@@ -68,6 +68,20 @@ CREATE TYPE lifecycle.new_partition AS (
 COMMENT ON TYPE lifecycle.new_partition IS
 'A partition that replaces another: its qualified name, FOR VALUES, and, of a range, its ends.';
 
+CREATE TYPE lifecycle.located_dimension AS (
+    parent regclass,
+    dimension regclass,
+    routine regprocedure,
+    queue regclass,
+    path_columns name [],
+    has_predicate boolean,
+    at_once boolean,
+    levels jsonb []
+);
+COMMENT ON TYPE lifecycle.located_dimension IS
+'A row of lifecycle.partition_dimension with its objects as they are found in this database today, and the levels of the
+managed table.';
+
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,
     parent_name name,

@@ -53,6 +53,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT o.* FROM lifecycle._partition_object_drift(target) AS o
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
+        UNION ALL
+        SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
     ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
 $fn$;
@@ -61,7 +63,8 @@ COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
 comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
 triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
-finished; gaps; partitions ahead that are missing; rows in default partitions; trees that need more locks than the
+finished; gaps; partitions that are missing ahead, or that a
+dimension asks for; rows in default partitions; trees that need more locks than the
 server has.
 
 Arguments: target - one partitioned table, default all in the database.

@@ -135,6 +135,9 @@ CALLS: dict[str, list[dict[str, object]]] = {
             "as_owner": True,
         }
     ],
+    "follow_dimension": [
+        {"target": "public.l", "dimension": "public.t", "path_columns": ["name"], "predicate": "id > 1"}
+    ],
     "grant_lifecycle_admin": [{"role_name": "{role}"}],
     "grant_lifecycle_use": [{"role_name": "{role}", "dry_run": True}],
     "manage_partitions": [

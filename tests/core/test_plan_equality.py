@@ -133,6 +133,12 @@ CHANGES = [
         "lifecycle.precreate_partitions('public.l', '[\"x\"]'",
     ),
     (
+        "dimension",
+        LISTED + "SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'));"
+        "CREATE TABLE public.kind (k text PRIMARY KEY, active boolean); INSERT INTO public.kind VALUES ('a', true);",
+        "lifecycle.follow_dimension('public.l', 'public.kind', '{k}', 'active', at_once => true",
+    ),
+    (
         "managed ahead",
         PARENT + "SELECT lifecycle.manage_partitions('public.p');",
         "lifecycle.ensure_future_partitions(2, 'public.p'",
