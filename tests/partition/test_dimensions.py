@@ -130,7 +130,7 @@ def test_only_active_ones_are_made_and_kept_ahead(scene):
     assert len(tree(scene)) == 1 + 2 + 4
     scene.execute("UPDATE public.program SET active = NOT active")
     done = ensure(scene, months=3)
-    assert [s.object for s in done if s.status == "done"][0] == "table public.obs_bbbbbbbb"
+    assert next(s.object for s in done if s.status == "done") == "table public.obs_bbbbbbbb"
     assert len(tree(scene)) == 2 + 2 + 4, "what rests is not kept ahead"
     assert scene.execute("SELECT * FROM lifecycle.validate_partitions('public.obs')") == []
     scene.execute("UPDATE public.program SET active = true")
@@ -144,7 +144,8 @@ def test_what_rests_is_retired_all_the_same(scene):
     follow(scene, **SITES)
     ensure(scene)
     scene.execute(
-        "CREATE TABLE public.old PARTITION OF public.obs_aaaaaaaa_cccccccc FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');"
+        "CREATE TABLE public.old PARTITION OF public.obs_aaaaaaaa_cccccccc"
+        " FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');"
         "UPDATE public.program SET active = false"
     )
     assert [s.object for s in call(scene, "archive_old_partitions", months=12)] == ["table public.old"]
