@@ -7301,6 +7301,20 @@ CREATE TYPE lifecycle.new_partition AS (
 COMMENT ON TYPE lifecycle.new_partition IS
 'A partition that replaces another: its qualified name, FOR VALUES, and, of a range, its ends.';
 
+CREATE TYPE lifecycle.located_dimension AS (
+    parent regclass,
+    dimension regclass,
+    routine regprocedure,
+    queue regclass,
+    path_columns name [],
+    has_predicate boolean,
+    at_once boolean,
+    levels jsonb []
+);
+COMMENT ON TYPE lifecycle.located_dimension IS
+'A row of lifecycle.partition_dimension with its objects as they are found in this database today, and the levels of the
+managed table.';
+
 CREATE TYPE lifecycle.partition_size AS (
     parent_schema name,
     parent_name name,
@@ -7352,7 +7366,36 @@ COMMENT ON TABLE lifecycle.partition_policy IS
 below it follow it, unless they have a row of their own. It is named by text and by oid; origin says which database the
 oid belongs to.';
 
+CREATE TABLE lifecycle.partition_dimension (
+    dimension_id bigint GENERATED ALWAYS AS IDENTITY,
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    dimension text NOT NULL,
+    dimension_oid oid NOT NULL,
+    consumer name NOT NULL,
+    routine name NOT NULL,
+    path_columns name[] NOT NULL,
+    has_predicate boolean NOT NULL,
+    at_once boolean NOT NULL,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    followed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    followed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_dimension_pkey PRIMARY KEY (dimension_id),
+    CONSTRAINT partition_dimension_dimension_key UNIQUE (parent_oid, dimension_oid, origin),
+    CONSTRAINT partition_dimension_path_columns_check CHECK (cardinality(path_columns) > 0)
+);
+COMMENT ON TABLE lifecycle.partition_dimension IS
+'One row a table that says which subtrees a managed table ought to have: consumer names the capture that queues its
+changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
+origin says which database the oids belong to.';
+
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_dimension',
+    'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '
+    || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
+),
+('partition_dimension_dimension_id_seq', 'USAGE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
@@ -7360,6 +7403,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ),
 ('partition_policy_policy_id_seq', 'USAGE');
 
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension_dimension_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
 
@@ -8680,14 +8725,148 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._policy_of(regclass) IS
 'The policy that a table follows, its own or the nearest above it, and the levels from this table downwards.';
 
+-- source: sql/partition/_dimensions.sql
+-- A dimension is a table that says which subtrees there ought to be: a row of programs, a partition of each. What is
+-- wanted is asked of a generated function, which holds the predicate of the dimension, bound once: it runs with the
+-- rights of the dimension's owner, whoever does the maintenance.
+CREATE FUNCTION lifecycle._dimensions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_dimension
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.oid::regclass, d.oid::regclass, f.oid::regprocedure, q.queue, p.path_columns, p.has_predicate, p.at_once,
+        l.levels
+    FROM lifecycle.partition_dimension AS p
+    CROSS JOIN LATERAL (SELECT p.origin = lifecycle._origin() AS here) AS o
+    JOIN pg_class AS r ON r.relkind = 'p'
+        AND r.oid = CASE WHEN o.here THEN p.parent_oid ELSE lifecycle._named_relation(p.parent) END
+    JOIN pg_class AS d
+        ON d.oid = CASE WHEN o.here THEN p.dimension_oid ELSE lifecycle._named_relation(p.dimension) END
+    -- A row binds only where its writer owns both tables; what it names runs with the rights of its own owner.
+    JOIN pg_roles AS w ON w.rolname = p.followed_by AND pg_has_role(w.oid, r.relowner, 'USAGE')
+        AND pg_has_role(w.oid, d.relowner, 'USAGE')
+    JOIN pg_proc AS f ON f.pronamespace = to_regnamespace('lifecycle_data') AND f.proname = p.routine
+        AND f.pronargs = 0 AND f.prosecdef
+    LEFT JOIN LATERAL (
+        SELECT c.queue FROM lifecycle._captures(d.oid::regclass) AS c WHERE c.consumer = p.consumer
+    ) AS q ON true
+    CROSS JOIN LATERAL (SELECT x.levels FROM lifecycle._policy_of(r.oid::regclass) AS x) AS l
+    WHERE (_dimensions.target IS NULL OR r.oid = _dimensions.target::oid)
+        AND pg_has_role(current_user, r.relowner, 'USAGE')
+    ORDER BY cardinality(p.path_columns), r.oid, d.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimensions(regclass) IS
+'The dimensions that the caller''s managed tables follow, as they are found today, upper levels first.';
+
+-- One row a value of every LIST partition down to a depth.
+CREATE FUNCTION lifecycle._list_nodes(root regclass, depth integer)
+RETURNS TABLE (parent oid, relation oid, level integer, value text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE tree AS (
+        SELECT i.inhparent, i.inhrelid, 1 AS level FROM pg_inherits AS i WHERE i.inhparent = root
+        UNION ALL
+        SELECT i.inhparent, i.inhrelid, t.level + 1
+        FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.inhrelid
+        WHERE t.level < depth
+    )
+    SELECT t.inhparent, t.inhrelid, t.level, v.value
+    FROM tree AS t CROSS JOIN LATERAL unnest(lifecycle._list_values(t.inhrelid)) AS v (value)
+$fn$;
+COMMENT ON FUNCTION lifecycle._list_nodes(regclass, integer) IS
+'The values of the LIST partitions below a table, down to a depth.';
+
+-- Compared as values of their type, not as they are spelt.
+CREATE FUNCTION lifecycle._dimension_paths(dimension lifecycle.located_dimension)
+RETURNS TABLE (path text[], relation oid) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_depth constant integer := cardinality(dimension.path_columns);
+    v_joins text := '';
+BEGIN
+    FOR v_level IN 1..v_depth LOOP
+        v_joins := v_joins || format(' LEFT JOIN node AS n%1$s ON n%1$s.parent = %2$s AND n%1$s.level = %1$s '
+            'AND n%1$s.value::%3$s = w.path[%1$s]::%3$s', v_level,
+            CASE v_level WHEN 1 THEN '$1' ELSE format('n%s.relation', v_level - 1) END,
+            lifecycle._level_type(dimension.parent, dimension.levels[v_level]));
+    END LOOP;
+    RETURN QUERY EXECUTE format('WITH node AS MATERIALIZED (SELECT l.* FROM lifecycle._list_nodes($1, $2) AS l '
+        'WHERE l.value IS NOT NULL), wanted AS (SELECT DISTINCT f.path FROM %s AS f (path) '
+        'WHERE array_position(f.path, NULL) IS NULL) '
+        'SELECT w.path, n%s.relation FROM wanted AS w%s ORDER BY w.path', dimension.routine, v_depth, v_joins)
+    USING dimension.parent::oid, v_depth;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimension_paths(lifecycle.located_dimension) IS
+'The paths that a dimension wants, each with the partition at its end, NULL where that is missing.';
+
+-- A predicate is somebody's own SQL: it may fail, and then it is told where it can be heard.
+CREATE FUNCTION lifecycle._read_dimension(
+    dimension lifecycle.located_dimension,
+    OUT missing jsonb[], OUT standing oid[], OUT error_code text, OUT error_message text, OUT error_detail text
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    SELECT coalesce(array_agg(to_jsonb(p.path) ORDER BY p.path) FILTER (WHERE p.relation IS NULL), '{}'),
+        coalesce(array_agg(p.relation) FILTER (WHERE p.relation IS NOT NULL), '{}')
+    INTO missing, standing
+    FROM lifecycle._dimension_paths(dimension) AS p;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS error_code = RETURNED_SQLSTATE, error_message = MESSAGE_TEXT,
+        error_detail = PG_EXCEPTION_DETAIL;
+    missing := ARRAY[]::jsonb[];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._read_dimension(lifecycle.located_dimension) IS
+'The paths that a dimension asks for and that have no partition, and the partitions of the others; or why it cannot be
+read (standing is NULL then).';
+
+-- Only where a predicate may leave some out; without one nothing rests. A predicate that fails leaves nothing out: that
+-- it fails, maintenance and validate_partitions tell.
+CREATE FUNCTION lifecycle._resting_subtrees() RETURNS oid[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle.partition_dimension AS p WHERE p.has_predicate) THEN
+        RETURN ARRAY[]::oid[];
+    END IF;
+    RETURN ARRAY(
+        SELECT n.relation
+        FROM lifecycle._dimensions() AS d
+        CROSS JOIN LATERAL lifecycle._read_dimension(d) AS r
+        CROSS JOIN LATERAL lifecycle._list_nodes(d.parent, cardinality(d.path_columns)) AS n
+        WHERE d.has_predicate AND n.level = cardinality(d.path_columns)
+            AND r.standing IS NOT NULL AND n.relation <> ALL (r.standing)
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._resting_subtrees() IS
+'The subtrees that the predicate of a dimension leaves out: they are not kept ahead.';
+
+CREATE FUNCTION lifecycle._dimension_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || d.parent, f.finding, f.detail, f.remedy
+    FROM lifecycle._dimensions(target) AS d
+    CROSS JOIN LATERAL lifecycle._read_dimension(d) AS r
+    CROSS JOIN LATERAL (
+        SELECT 'warning', 'lacks partitions that its dimension asks for', format('%s of %s', m.path, d.dimension),
+            format('SELECT * FROM lifecycle.precreate_partitions(%L, %L)', d.parent, m.path)
+        FROM unnest(r.missing) AS m (path)
+        UNION ALL
+        SELECT 'error', 'its dimension cannot be read',
+            format('%s: %s: %s', d.dimension, r.error_code, r.error_message), NULL
+        WHERE r.standing IS NULL
+    ) AS f (severity, finding, detail, remedy)
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimension_drift(regclass) IS
+'What dimensions ask for and their tables lack, and dimensions that cannot be read.';
+
+-- source: sql/partition/_managed_sets.sql
 -- The catalog walk: every RANGE level of every managed tree, so that a new subtree is kept ahead without being told.
-CREATE FUNCTION lifecycle._managed_sets(target regclass DEFAULT NULL)
+CREATE FUNCTION lifecycle._managed_sets(target regclass DEFAULT NULL, resting boolean DEFAULT false)
 RETURNS TABLE (
     root oid, parent oid, type regtype, levels jsonb[], premake integer, time_zone text, name_format text,
     is_own boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE policy AS MATERIALIZED (
         SELECT p.* FROM lifecycle._policies() AS p
+    ), left_out AS MATERIALIZED (
+        SELECT r.relation FROM unnest(CASE WHEN resting THEN '{}' ELSE lifecycle._resting_subtrees() END)
+            AS r (relation)
     ), tree AS (
         SELECT p.relation AS root, p.relation, ARRAY(SELECT jsonb_array_elements((p.policy).levels)) AS levels, p.policy
         FROM policy AS p
@@ -8697,6 +8876,7 @@ RETURNS TABLE (
         JOIN pg_inherits AS i ON i.inhparent = t.relation
         JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind = 'p'
         WHERE cardinality(t.levels) > 1 AND i.inhrelid NOT IN (SELECT p.relation FROM policy AS p)
+            AND i.inhrelid NOT IN (SELECT o.relation FROM left_out AS o)
     )
     SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).time_zone,
         (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
@@ -8707,8 +8887,8 @@ RETURNS TABLE (
         AND a.attnum = k.partattrs[0]
     WHERE t.levels[1] ->> 'method' = 'range' AND (target IS NULL OR target::oid IN (t.root, t.relation))
 $fn$;
-COMMENT ON FUNCTION lifecycle._managed_sets(regclass) IS
-'The tables that are to be kept ahead by policies: of all managed trees, or of one.';
+COMMENT ON FUNCTION lifecycle._managed_sets(regclass, boolean) IS
+'The tables that are to be kept ahead by policies: of all managed trees, or of one; with those that rest (resting).';
 
 -- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
 -- ahead are among them. All are read only of those tables that do not seem covered by these.
@@ -9479,6 +9659,203 @@ Returns: one row a step (lifecycle.step_result).
 Errors: 22023 partition_rows; 42501 not the owner; 2BP01 other changes rest on a partition; 55000 the plan changed.
 Example: SELECT status, object, note FROM lifecycle.rollback_partition_policy(''public.metric'', dry_run => false);';
 
+-- source: sql/partition/follow_dimension.sql
+CREATE FUNCTION lifecycle._dimension_function(
+    parent regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, routine text
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- BEGIN ATOMIC binds every name of the predicate now, under the path of whoever wrote it.
+    SELECT format('CREATE FUNCTION %s() RETURNS SETOF pg_catalog.text[] LANGUAGE sql STABLE SECURITY DEFINER '
+        || 'SET search_path = pg_catalog, pg_temp SET datestyle = %L SET timezone = %L '
+        || 'BEGIN ATOMIC SELECT ARRAY[%s] FROM %s AS d%s; END', routine, 'ISO, YMD', 'UTC',
+        string_agg(format('d.%I::%s::pg_catalog.text', c.name, lifecycle._level_type(parent, levels[c.place::integer])),
+            ', ' ORDER BY c.place), dimension, ' WHERE (' || predicate || E'\n)')
+    FROM unnest(path_columns) WITH ORDINALITY AS c (name, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimension_function(regclass, regclass, jsonb[], name[], text, text) IS
+'The statement that makes the function which says what a dimension wants.';
+
+-- What cannot be made now stays queued: a row of the dimension is worth more than its partitions.
+CREATE FUNCTION lifecycle._follow_at_once(routine name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_attempts constant text := lifecycle.setting('lock_attempts');
+    v_path record;
+    v_sqlstate text;
+    v_message text;
+BEGIN
+    FOR v_path IN
+        SELECT d.parent, p.path FROM lifecycle._dimensions() AS d
+        CROSS JOIN LATERAL lifecycle._dimension_paths(d) AS p
+        WHERE d.routine = to_regprocedure(format('lifecycle_data.%I()', _follow_at_once.routine))
+            AND p.relation IS NULL
+    LOOP
+        BEGIN
+            -- The writer holds locks of its own: it does not wait for others.
+            PERFORM set_config('lifecycle.lock_attempts', '1', true);
+            PERFORM lifecycle.precreate_partitions(v_path.parent, to_jsonb(v_path.path));
+            PERFORM set_config('lifecycle.lock_attempts', v_attempts, true);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT;
+            RAISE WARNING USING ERRCODE = v_sqlstate,
+                MESSAGE = format('the partitions of %s for %s are left to the next maintenance run: %s: %s',
+                    v_path.parent, v_path.path, v_sqlstate, v_message);
+        END;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_at_once(name) IS
+'Makes what a dimension wants and lacks, in the transaction that wrote the dimension; a failure is a warning.';
+
+CREATE FUNCTION lifecycle._at_once_steps(dimension regclass, routine text, owner name)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[
+        lifecycle._step('create trigger function', format('function %s_at_once()', routine),
+            format('CREATE FUNCTION %s_at_once() RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER '
+                || 'SET search_path = pg_catalog, pg_temp AS %L', routine, format($body$
+-- Generated by pg_lifecycle: makes the partitions that a new row asks for.
+-- SECURITY DEFINER because those who write the dimension do not own the partitioned table.
+BEGIN
+    -- Without the extension the row is written all the same.
+    IF pg_catalog.to_regprocedure('lifecycle._follow_at_once(pg_catalog.name)') IS NOT NULL THEN
+        PERFORM lifecycle._follow_at_once(%L);
+    END IF;
+    RETURN NULL;
+END
+$body$, (parse_ident(routine))[2]))
+            || format('; REVOKE ALL ON FUNCTION %s_at_once() FROM PUBLIC', routine)
+            || CASE WHEN owner <> current_user THEN format('; ALTER FUNCTION %s_at_once() OWNER TO %I', routine, owner)
+                ELSE '' END,
+            format('DROP FUNCTION %s_at_once() CASCADE', routine),
+            note => 'undone together with the trigger that calls it'),
+        lifecycle._step('create trigger', format('dimension trigger on %s', dimension),
+            format('CREATE TRIGGER %I AFTER INSERT OR UPDATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s_at_once()',
+                lifecycle._name(ARRAY[(parse_ident(routine))[2]], 'at_once'), dimension, routine))
+    ]
+$fn$;
+COMMENT ON FUNCTION lifecycle._at_once_steps(regclass, text, name) IS
+'The steps that make partitions in the transaction which writes the dimension.';
+
+CREATE FUNCTION lifecycle._plan_dimension(
+    target regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, at_once boolean
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_consumer constant name := lifecycle._name(ARRAY['partitions of', (SELECT c.relname::text FROM pg_class AS c
+        WHERE c.oid = target)], left(md5(target::text), 6));
+    v_name constant name := lifecycle._name(ARRAY[(SELECT c.relname::text FROM pg_class AS c
+        WHERE c.oid = dimension), left(md5(concat_ws(' ', target::text, dimension::text)), 6)], 'wants');
+    v_routine constant text := format('lifecycle_data.%I', v_name);
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = dimension);
+    v_root_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+BEGIN
+    IF EXISTS (SELECT FROM lifecycle._dimensions(target) AS d WHERE d.dimension = _plan_dimension.dimension) THEN
+        RETURN ARRAY[lifecycle._step('add dimension', format('dimension %s of %s', dimension, target), NULL,
+            note => 'is followed already')];
+    END IF;
+    RETURN lifecycle._data_schema_steps()
+        || lifecycle._plan_capture(dimension, v_consumer, path_columns, 'statement', true)
+        || CASE WHEN v_root_owner <> v_owner THEN lifecycle._owner_usage_steps(v_root_owner) END
+        || lifecycle._step('create function', format('function %s()', v_routine),
+            lifecycle._dimension_function(target, dimension, levels, path_columns, predicate, v_routine)
+            || format('; REVOKE ALL ON FUNCTION %s() FROM PUBLIC', v_routine)
+            || CASE WHEN v_owner <> current_user THEN format('; ALTER FUNCTION %s() OWNER TO %I', v_routine, v_owner)
+                ELSE '' END
+            || CASE WHEN v_root_owner <> v_owner
+                THEN format('; GRANT EXECUTE ON FUNCTION %s() TO %I', v_routine, v_root_owner) ELSE '' END,
+            format('DROP FUNCTION %s()', v_routine), note => 'says which partitions the dimension wants')
+        || CASE WHEN at_once THEN lifecycle._at_once_steps(dimension, v_routine, v_root_owner) END
+        || lifecycle._step('add dimension', format('dimension %s of %s', dimension, target),
+            format('INSERT INTO lifecycle.partition_dimension (parent, parent_oid, dimension, dimension_oid, consumer, '
+                || 'routine, path_columns, has_predicate, at_once) VALUES (%1$L, %1$L::pg_catalog.regclass, %2$L, '
+                || '%2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L)', target, dimension, v_consumer, v_name,
+                path_columns, predicate IS NOT NULL, at_once)
+            -- What the dimension holds already is wanted as well.
+            || format('; INSERT INTO %s (%I) VALUES (true)', lifecycle._queue_name(dimension, v_consumer),
+                (lifecycle._own_columns(path_columns))[2]),
+            format('DELETE FROM lifecycle.partition_dimension WHERE parent OPERATOR(pg_catalog.=) %L '
+                || 'AND dimension OPERATOR(pg_catalog.=) %L', target, dimension));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_dimension(regclass, regclass, jsonb[], name[], text, boolean) IS
+'The steps that make a partitioned table follow a dimension.';
+
+CREATE FUNCTION lifecycle._require_dimension(
+    target regclass, dimension regclass, levels jsonb[], path_columns name[], at_once boolean
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = target);
+BEGIN
+    IF levels IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy', target),
+            HINT = 'Describe its levels first: lifecycle.manage_partitions(..., levels => ...).';
+    ELSIF coalesce(cardinality(path_columns), 0) = 0
+        OR EXISTS (SELECT FROM unnest(path_columns) WITH ORDINALITY AS c (name, place)
+            WHERE levels[c.place::integer] ->> 'method' IS DISTINCT FROM 'list')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot say which partitions %s needs', coalesce(path_columns::text, 'NULL'), target),
+            DETAIL = format('The levels are %s.', to_jsonb(levels)),
+            HINT = 'Name one column of the dimension for each LIST level from the top, as far as it goes.';
+    ELSIF at_once AND NOT has_function_privilege(v_owner,
+        'lifecycle.precreate_partitions(regclass, jsonb, boolean, text, text)', 'EXECUTE')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('role %I, the owner of %s, may not make partitions', pg_get_userbyid(v_owner), target),
+            HINT = format('SELECT * FROM lifecycle.grant_lifecycle_admin(%L)', pg_get_userbyid(v_owner));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_dimension(regclass, regclass, jsonb[], name[], boolean) IS
+'Raises 55000, 22023, 42703 or 42501 when a table cannot follow a dimension.';
+
+CREATE FUNCTION lifecycle.follow_dimension(
+    target regclass,
+    dimension regclass,
+    path_columns name[],
+    predicate text DEFAULT NULL,
+    at_once boolean DEFAULT false,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels jsonb[];
+BEGIN
+    PERFORM lifecycle._require_table(target, '{p}');
+    PERFORM lifecycle._require_table(dimension);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_owner(dimension);
+    v_levels := (SELECT p.levels FROM lifecycle._policy_of(target) AS p);
+    PERFORM lifecycle._require_dimension(target, dimension, v_levels, path_columns, at_once);
+    IF NOT dry_run THEN
+        PERFORM lifecycle._lock_target(target);
+    END IF;
+    PERFORM lifecycle._lock(dimension || lifecycle._partitions(dimension)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', target,
+        lifecycle._plan_dimension(target, dimension, v_levels, path_columns, predicate, at_once), dry_run,
+        expected_plan, jsonb_build_object('dimension', dimension::text), follow_dimension.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.follow_dimension(
+    regclass, regclass, name[], text, boolean, boolean, text, text
+) IS
+'Makes a table of several levels follow a table that says which subtrees there ought to be: a new program, or a new site
+of a program, gets all its partitions. What the dimension holds already is made up for. Rolled back like every change.
+
+Arguments: target - a managed table whose upper levels are LIST; dimension - the table of programs, or of sites;
+path_columns - its columns that hold the values of the levels, from the top: {program_id}, or {program_id,site_id};
+predicate - which rows count, in terms of columns of the dimension (alias d); what it leaves out is neither made nor
+kept ahead any longer, its partitions stay; default all; at_once - false: new rows are queued, and the next
+lifecycle.ensure_future_partitions takes them up; true: they are made in the transaction that writes the row, which then
+locks the partitioned table and what its foreign keys refer to, and so may meet a deadlock with sessions that lock them
+in another order; what cannot be made at once is left to the queue, with a warning; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 target has no policy; 22023 path_columns; 42703 no such column; 42601, 42703 the predicate; 0A000 the
+dimension cannot be captured; 42501 not the owner of both, or with at_once no administrator; 55P03 lock.
+Example: SELECT * FROM lifecycle.follow_dimension(''public.observation'', ''public.site'', ''{program_id,site_id}'',
+    predicate => ''d.active'');';
+
 -- source: sql/partition/ensure_future_partitions.sql
 -- One query for all sets without a policy: which of the coming months has which partitions. A set counts as monthly
 -- when its two newest partitions are months, to within the distance of time zones: one made in another zone must fail,
@@ -9698,6 +10075,7 @@ DECLARE
     v_made bigint := 0;
 BEGIN
     RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
         v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
             'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
@@ -9714,7 +10092,7 @@ BEGIN
     END IF;
     -- Those that others manage are not taken up by way of their months, either.
     v_managed := ARRAY(SELECT s.parent FROM unnest(v_sets) AS s UNION ALL
-        SELECT m.parent FROM lifecycle._managed_sets() AS m WHERE NOT m.is_own);
+        SELECT m.parent FROM lifecycle._managed_sets(resting => true) AS m);
     FOR v_months IN
         SELECT f.parent, f.zone,
             array_agg(f.month_start ORDER BY f.month_start) FILTER (WHERE f.covered_by IS NULL) AS missing,
@@ -9780,6 +10158,11 @@ BEGIN
             RETURN NEXT v_row;
         END LOOP;
     END LOOP;
+    IF NOT dry_run AND (v_failed > 0
+        OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE starts_with(p.note, 'left to the next call')))
+    THEN
+        PERFORM lifecycle._requeue_dimensions(target);
+    END IF;
     IF v_failed > 0 THEN
         RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
     END IF;
@@ -9788,7 +10171,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS
 'Makes the partitions of this period and those ahead, counted by the clock, never by the data: of every table that
 lifecycle.manage_partitions has put under a policy, with all RANGE tables below it, and of those that are partitioned by
-month. One table that cannot be served does not stop the others.
+month. Subtrees that a dimension asks for (lifecycle.follow_dimension) are made as well. One table that cannot be served
+does not stop the others.
 
 Arguments: months - how many months ahead, 0 to 120; default what the policy says, 6 months without one; target - one
 partitioned table, default all that have a policy or whose two newest partitions are months, and belong to the caller;
@@ -9818,6 +10202,146 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._parent_of(regclass) IS 'The table of a partition; raises 42809 for what is none.';
+
+-- source: sql/partition/_plan_dimensions.sql
+CREATE FUNCTION lifecycle._is_due_dimension(dimension lifecycle.located_dimension) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_due boolean := true;
+BEGIN
+    -- A predicate may come true by the clock alone.
+    IF NOT dimension.has_predicate AND dimension.queue IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', dimension.queue) INTO v_due;
+    END IF;
+    RETURN v_due;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_due_dimension(lifecycle.located_dimension) IS
+'Whether a dimension may ask for something new.';
+
+-- The queue says that something changed, the dimension what. First the drain, then the reading: what is written in
+-- between has an entry of its own.
+CREATE FUNCTION lifecycle._drain_dimension(queue regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_enough constant integer := 10000;
+    v_drained lifecycle.drained;
+BEGIN
+    WHILE queue IS NOT NULL LOOP
+        v_drained := lifecycle._drain(queue, v_enough);
+        EXIT WHEN v_drained.all_rows OR v_drained.entries < v_enough;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_dimension(regclass) IS 'Empties the queue of a dimension.';
+
+CREATE FUNCTION lifecycle._plan_path_set(
+    dimension lifecycle.located_dimension, path jsonb, standing text[], dry_run boolean
+) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_values constant text[] := ARRAY(SELECT jsonb_array_elements_text(_plan_path_set.path));
+    v_options constant jsonb := lifecycle._policy_options(dimension.parent)
+        || jsonb_build_object('leaf', lifecycle._newest_leaf(dimension.parent));
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set := ROW(dimension.parent, v_options ->> 'time_zone', ARRAY[]::lifecycle.plan_step[],
+        ARRAY[]::lifecycle.step_result[]);
+    BEGIN
+        PERFORM lifecycle._lock_path(dimension.parent, dimension.levels, v_values, dry_run);
+        -- The upper tables of a path may come with an earlier one.
+        v_set.plan := ARRAY(
+            SELECT ROW(p.step, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level, p.note)
+                ::lifecycle.plan_step
+            FROM unnest(lifecycle._plan_level(dimension.parent, dimension.parent::text, dimension.parent,
+                dimension.levels, v_values, v_options)) WITH ORDINALITY
+                AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+            WHERE p.statement IS NOT NULL AND p.statement <> ALL (standing)
+            ORDER BY p.place);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(dimension.parent, v_sqlstate, v_message, v_detail)];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_path_set(lifecycle.located_dimension, jsonb, text[], boolean) IS
+'Locks and plans the subtree of one path, without the statements that stand in earlier plans.';
+
+CREATE FUNCTION lifecycle._failed_set(parent regclass, object regclass, sqlstate text, message text, detail text)
+RETURNS lifecycle.set_plan LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(parent, NULL, '{}', ARRAY[lifecycle._failed_step(object, sqlstate, message, detail)])::lifecycle.set_plan
+$fn$;
+COMMENT ON FUNCTION lifecycle._failed_set(regclass, regclass, text, text, text) IS
+'The plan of a set that could not be planned.';
+
+CREATE FUNCTION lifecycle._plan_dimensions(target regclass, max_creations integer, dry_run boolean)
+RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_dimension lifecycle.located_dimension;
+    v_read record;
+    v_path jsonb;
+    v_set lifecycle.set_plan;
+    v_made text[] := ARRAY[]::text[];
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    FOR v_dimension IN SELECT d.* FROM lifecycle._dimensions(target) AS d LOOP
+        CONTINUE WHEN NOT lifecycle._is_due_dimension(v_dimension);
+        BEGIN
+            IF NOT dry_run THEN
+                PERFORM lifecycle._drain_dimension(v_dimension.queue);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+            RETURN NEXT lifecycle._failed_set(v_dimension.parent, v_dimension.dimension, v_sqlstate, v_message,
+                v_detail);
+            CONTINUE;
+        END;
+        SELECT r.* INTO v_read FROM lifecycle._read_dimension(v_dimension) AS r;
+        IF v_read.standing IS NULL THEN
+            RETURN NEXT lifecycle._failed_set(v_dimension.parent, v_dimension.dimension, v_read.error_code,
+                v_read.error_message, v_read.error_detail);
+        END IF;
+        FOREACH v_path IN ARRAY v_read.missing LOOP
+            v_set := ROW(v_dimension.parent, NULL, ARRAY[lifecycle._step('create partition',
+                format('table %s for %s', v_dimension.parent, v_path), NULL, note => 'left to the next call')],
+                ARRAY[]::lifecycle.step_result[]);
+            IF (SELECT count(*) FROM unnest(v_made) AS m WHERE m LIKE 'CREATE%TABLE%') < max_creations THEN
+                v_set := lifecycle._plan_path_set(v_dimension, v_path, v_made, dry_run);
+                v_made := v_made || ARRAY(SELECT p.statement FROM unnest(v_set.plan) AS p);
+            END IF;
+            RETURN NEXT v_set;
+        END LOOP;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_dimensions(regclass, integer, boolean) IS
+'The plan of each subtree that a dimension asks for and that is missing.';
+
+-- What could not be made, or was too much for one call, is asked for again.
+CREATE FUNCTION lifecycle._requeue_dimensions(target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_queue record;
+BEGIN
+    FOR v_queue IN
+        SELECT d.queue, a.attname FROM lifecycle._dimensions(target) AS d
+        JOIN pg_attribute AS a ON a.attrelid = d.queue AND a.attnum = 2
+        CROSS JOIN LATERAL lifecycle._read_dimension(d) AS r
+        WHERE r.standing IS NULL OR cardinality(r.missing) > 0
+    LOOP
+        EXECUTE format('INSERT INTO %s (%I) VALUES (true)', v_queue.queue, v_queue.attname);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._requeue_dimensions(regclass) IS
+'Queues again what dimensions ask for and is still missing.';
 
 -- source: sql/partition/_detach_steps.sql
 -- Found before anything is done, so that a dry run tells it too; PostgreSQL would say it in the middle.
@@ -10034,7 +10558,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT m.parent, m.type, coalesce(make_interval(months => _old_partitions.months),
                 CASE WHEN k.retention ~ '[[:alpha:]]' THEN k.retention::interval END) AS keep,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
-        FROM lifecycle._managed_sets(target) AS m
+        FROM lifecycle._managed_sets(target, true) AS m
         CROSS JOIN LATERAL (SELECT (p.policy).retention FROM lifecycle._policies() AS p WHERE p.relation = m.root) AS k
         WHERE m.is_own AND m.type IN ('date', 'timestamp', 'timestamptz', 'uuid')
     )
@@ -10718,6 +11242,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT o.* FROM lifecycle._partition_object_drift(target) AS o
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
+        UNION ALL
+        SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
     ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
 $fn$;
@@ -10726,7 +11252,8 @@ COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
 comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
 triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
-finished; gaps; partitions ahead that are missing; rows in default partitions; trees that need more locks than the
+finished; gaps; partitions that are missing ahead, or that a
+dimension asks for; rows in default partitions; trees that need more locks than the
 server has.
 
 Arguments: target - one partitioned table, default all in the database.
