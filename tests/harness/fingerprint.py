@@ -187,5 +187,7 @@ FROM described AS e JOIN pg_description AS d ON (d.classoid, d.objoid, d.objsubi
 
 def table_facts(database: Database, *schemas: str, ignore: str = "_(old|partitioned)$") -> set[tuple[str, str, str]]:
     """The facts about the tables of some schemas: (kind, object, definition)."""
+    database.execute("SET search_path = pg_catalog")
     found = database.execute(TABLE_FACTS, {"schemas": list(schemas), "ignore": ignore})  # type: ignore[arg-type]
+    database.execute("RESET search_path")
     return {(str(kind), str(name), str(definition)) for kind, name, definition in found}
