@@ -495,6 +495,18 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_leaves(tar
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_activity(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_conversion_modes(key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.pre_migration_check(target regclass, levels jsonb, key_mode text, foreign_key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_step(target regclass, action text, statement text, inverse text, stage integer, note text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_bounds(source regclass, level jsonb, time_zone text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unique_columns(index oid, more name[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_keys(target regclass, levels jsonb[], at_once boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_dress(target regclass, levels jsonb[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_bindings(target regclass, old_table text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_index_names(target regclass, levels jsonb[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_new_name(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_swap(target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_attach_existing(target regclass, levels jsonb[], old_name name, time_zone text, at_once boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_existing(target regclass, levels jsonb[], key_mode text, foreign_key_mode text, old_name name, at_once boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.refresh_item;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.refresh_result;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.view_freshness;
