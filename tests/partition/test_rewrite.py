@@ -138,8 +138,16 @@ def test_attach_reads_no_rows(database):
     assert [m for m in said if m.startswith("verifying table")] == []
 
 
-def test_changes_while_it_is_copied(database, session):
+@pytest.mark.parametrize("replayed", [True, False])
+def test_changes_while_it_is_copied(database, session, replayed):
+    """Without the replay of the keys, which the second run leaves out, the rows would differ."""
     database.execute(YEAR + ";" + STAGED)
+    if not replayed:
+        database.execute(
+            "CREATE OR REPLACE FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass,"
+            " is_last boolean, search_path text) RETURNS bigint LANGUAGE sql AS"
+            " 'SELECT (lifecycle._drain(queue)).entries'"
+        )
     call(database, "split_partition", target="public.m_2025", every="1 month")
     writer = session(database)
     step = "SELECT lifecycle.rewrite_partitions_step('public.m', 100)"
@@ -161,7 +169,7 @@ def test_changes_while_it_is_copied(database, session):
             )
             rows = writer.run(ROWS)
     assert status == "done"
-    assert database.execute(ROWS) == rows
+    assert (database.execute(ROWS) == rows) is replayed
     assert len(leaves(database)) == 13
 
 
