@@ -7,7 +7,8 @@ DECLARE
     v_every interval;
 BEGIN
     IF key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN
-        width := every::numeric;
+        -- Digits only: what is no number is refused like what is no span.
+        width := CASE WHEN every ~ '^[0-9]+([.][0-9]+)?$' THEN every::numeric END;
         IF width > 0 AND width < 'Infinity' THEN
             RETURN;
         END IF;

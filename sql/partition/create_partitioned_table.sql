@@ -99,6 +99,7 @@ BEGIN
     PERFORM lifecycle._require_table(source);
     PERFORM lifecycle._require_owner(source);
     PERFORM lifecycle._require_levels(source, v_levels);
+    PERFORM lifecycle._require_retention(source, v_levels, retention);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
     IF v_standing IS NULL THEN
         v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);

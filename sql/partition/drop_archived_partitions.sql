@@ -1,13 +1,7 @@
-CREATE FUNCTION lifecycle.drop_archived_partitions(
-    target regclass DEFAULT NULL,
-    older_than interval DEFAULT '7 days',
-    dry_run boolean DEFAULT true,
-    expected_plan text DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_tables constant regclass[] := ARRAY(
-        SELECT c.oid::regclass
+CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT c.oid::regclass
         FROM lifecycle.migration AS m
         JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
             AND s.action = 'detach partition' AND s.status = 'done'
@@ -16,34 +10,99 @@ DECLARE
         JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
         WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
             AND m.origin = lifecycle._origin()
-            AND s.run_at < now() - older_than AND (drop_archived_partitions.target IS NULL
-                OR m.target_oid = drop_archived_partitions.target::oid)
+            AND s.run_at < now() - older_than
+            AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
             AND pg_has_role(current_user, c.relowner, 'USAGE')
-        ORDER BY c.oid
-    );
-    v_plan lifecycle.plan_step[];
+        ORDER BY 1
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._archived_partitions(regclass, interval) IS
+'What was detached through this extension, by an owner, longer ago than that, and is the caller''s to drop.';
+
+CREATE FUNCTION lifecycle._require_hook(before_drop regprocedure) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF before_drop IS NOT NULL AND NOT EXISTS (SELECT FROM pg_proc AS p
+        WHERE p.oid = before_drop AND p.prokind = 'f' AND p.pronargs = 1
+            AND p.proargtypes[0] = 'regclass'::regtype)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot be called before a partition is dropped', before_drop),
+            HINT = 'It must be a function of one argument of type regclass.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_hook(regprocedure) IS
+'Raises 22023 unless it is a function that takes a table.';
+
+CREATE FUNCTION lifecycle._drop_set(tables regclass[], before_drop regprocedure, dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set := ROW(tables[1], NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+    BEGIN
+        PERFORM lifecycle._lock(tables, 'ACCESS EXCLUSIVE', dry_run);
+        v_set.plan := ARRAY(
+            SELECT s.step
+            FROM unnest(tables) WITH ORDINALITY AS t (relation, place)
+            CROSS JOIN LATERAL (VALUES
+                (1, lifecycle._step('call before drop', 'table ' || t.relation,
+                    format('SELECT %s(%L::pg_catalog.regclass)', before_drop::regproc, t.relation))),
+                (2, lifecycle._step('drop archived partition', 'table ' || t.relation,
+                    format('DROP TABLE %s', t.relation),
+                    note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t.relation)))))
+            ) AS s (place, step)
+            WHERE s.place = 2 OR before_drop IS NOT NULL
+            ORDER BY t.place, s.place);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message, v_detail,
+            'drop archived partition')];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_set(regclass[], regprocedure, boolean) IS
+'Locks detached partitions and plans that they are dropped.';
+
+-- One of a thousand may be locked, or a view may rest on it: then it alone stays.
+CREATE FUNCTION lifecycle.drop_archived_partitions(
+    target regclass DEFAULT NULL,
+    older_than interval DEFAULT '7 days',
+    before_drop regprocedure DEFAULT NULL,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_tables constant regclass[] := lifecycle._archived_partitions(target, older_than);
 BEGIN
     IF older_than IS NULL OR older_than < interval '0' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
     END IF;
-    IF cardinality(v_tables) > 0 THEN
-        PERFORM lifecycle._lock(v_tables, 'ACCESS EXCLUSIVE', dry_run);
-    END IF;
-    v_plan := ARRAY(SELECT lifecycle._step('drop archived partition', 'table ' || t, format('DROP TABLE %s', t),
-            note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t))))
-        FROM unnest(v_tables) AS t);
-    RETURN QUERY SELECT * FROM lifecycle._apply('partition_drop', coalesce(target, v_tables[1]), v_plan, dry_run,
-        expected_plan, jsonb_build_object('older_than', older_than::text), drop_archived_partitions.search_path);
+    PERFORM lifecycle._require_hook(before_drop);
+    RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
+        SELECT lifecycle._drop_set(ARRAY[t.relation], before_drop, dry_run)
+        FROM unnest(v_tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    ), dry_run, expected_plan, drop_archived_partitions.search_path, 'partition_drop');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, regprocedure, boolean, text, text) IS
 'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, and those that split_partition,
 merge_partitions and drain_default_partition replaced, when their grace period is over.
-The rows are lost: there is no rollback.
+The rows are lost: there is no rollback. One that cannot be dropped does not stop the others.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
-were detached, default 7 days; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
-dry run; search_path - not used by the statements.
-Returns: one row a step (lifecycle.step_result).
-Errors: 22023 older_than; 2BP01 something depends on a table; 55P03 lock; 55000 the plan is not the reviewed one.
+were detached, default 7 days; before_drop - a function of one argument of type regclass that is called with each table
+just before it is dropped, with the caller''s rights, in the same transaction: when it raises an error, that table
+stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for
+before_drop.
+Returns: one row a step (lifecycle.step_result); what could not be done, as 2BP01 something depends on a table, 55P03
+lock or what before_drop raised, is a row with status failed.
+Errors: 22023 older_than, before_drop; 42883 no such function; 55000 the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.drop_archived_partitions(older_than => ''30 days'');';

@@ -66,12 +66,14 @@ COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
 'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
 partitions that cover them.';
 
-CREATE FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text)
-RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(NULL, NULL, 1, 'create partition', 'table ' || parent, NULL, 'failed', NULL,
+CREATE FUNCTION lifecycle._failed_step(
+    parent regclass, sqlstate text, message text, detail text, action text DEFAULT 'create partition'
+) RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(NULL, NULL, 1, action, 'table ' || parent, NULL, 'failed', NULL,
         concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
 $fn$;
-COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text) IS 'The row of what could not be done, and why.';
+COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text, text) IS
+'The row of what could not be done, and why.';
 
 -- All that reach far enough at once: the usual case costs one query.
 CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
@@ -187,7 +189,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;
-        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail);
+        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail, future.plan[1].action);
     END;
 END
 $fn$;

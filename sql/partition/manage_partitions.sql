@@ -122,7 +122,6 @@ DECLARE
     v_zone text := manage_partitions.time_zone;
     v_levels jsonb[] := lifecycle._levels(levels);
     v_key lifecycle.range_key;
-    v_last jsonb;
 BEGIN
     PERFORM lifecycle._require_table(parent, '{p}');
     PERFORM lifecycle._require_owner(parent);
@@ -139,10 +138,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('premake must be between 0 and 1000, not %s', coalesce(premake::text, 'NULL'));
     END IF;
-    IF retention IS NOT NULL THEN
-        SELECT l INTO v_last FROM unnest(v_levels) AS l WHERE l ->> 'method' = 'range' LIMIT 1;
-        PERFORM lifecycle._period(lifecycle._level_type(parent, v_last), retention);
-    END IF;
+    PERFORM lifecycle._require_retention(parent, v_levels, retention);
     IF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
         PERFORM lifecycle._lock_target(parent);
@@ -161,7 +157,8 @@ below it, also for those that come later.
 
 Arguments: parent - the partitioned table; every - the span of a partition (''1 hour'', ''1 week'', ''3 months''), or
 its width for numbers; default that of the newest partition; premake - how many partitions ahead, default 6; retention -
-for how long partitions are kept, with a unit; default for ever; time_zone - in which days and months begin, for
+how long partitions are kept: a span with a unit, of numbers how far below the highest one, or how many (''12
+partitions''); default for ever; time_zone - in which days and months begin, for
 timestamptz and uuid keys; default the one in which the bounds are midnights; name_format - of new names behind that of
 the parent, as to_char has it (''_YYYY_MM''); default the style of the siblings; levels - all levels from this table
 downwards, as lifecycle.by_list || by_range || by_hash

@@ -24,6 +24,7 @@ CREATE TABLE public.q_1 PARTITION OF public.q FOR VALUES FROM ('2020-01-01') TO 
 CREATE TABLE public.q_2 PARTITION OF public.q FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
 CREATE TABLE public.q_rest PARTITION OF public.q DEFAULT;
 CREATE TABLE public.h (k text) PARTITION BY HASH (k);
+CREATE FUNCTION public.export(regclass) RETURNS void LANGUAGE sql AS '';
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.create_materialized_view('public.mm', 'SELECT id FROM public.u', '{id}');
 SELECT lifecycle.enable_soft_delete('public.t');
@@ -68,6 +69,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "check_mv_freshness": [{}, {"max_age": "2 days"}],
     "check_soft_delete": [{}, T],
     "check_partition_sizes": [{}, {"target": "public.p", "alert_bytes": 5}],
+    "cleanup_empty_partitions": [{}, {"days": 30, "dry_run": True}],
     "cleanup_refresh_history": [{}, {"keep": "7 days"}],
     "confirm_step": [{"migration_id": "{migration}", "step": 2}],
     "create_incremental_view": [
@@ -122,7 +124,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "rewrite_partitions_step": [{"target": "public.q"}],
     "split_partition": [{"target": "public.q_1", "boundaries": ["2020-01-10"], "dry_run": True}],
     "detach_partition": [{"target": "public.q_1"}],
-    "drop_archived_partitions": [{"older_than": "7 days"}],
+    "drop_archived_partitions": [{"older_than": "7 days"}, {"before_drop": "public.export(regclass)"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
     "enable_soft_delete": [{"target": "public.u", "column_name": "gone"}],
     "end_migration": [{}],

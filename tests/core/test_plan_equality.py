@@ -139,6 +139,13 @@ CHANGES = [
         "lifecycle.follow_dimension('public.l', 'public.kind', '{k}', 'active', at_once => true",
     ),
     (
+        "empty partitions",
+        PARENT + "CREATE TABLE public.p_2024_02 PARTITION OF public.p FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')"
+        " WITH (fillfactor = 70); GRANT SELECT ON public.p_2024_02 TO {alice};"
+        "COMMENT ON TABLE public.p_2024_02 IS 'a parent'; SELECT lifecycle.manage_partitions('public.p');",
+        "lifecycle.cleanup_empty_partitions(30",
+    ),
+    (
         "managed ahead",
         PARENT + "SELECT lifecycle.manage_partitions('public.p');",
         "lifecycle.ensure_future_partitions(2, 'public.p'",

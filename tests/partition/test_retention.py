@@ -156,3 +156,117 @@ def test_statistics_of_all(metrics):
         "SELECT partition_name, row_estimate, last_analyze IS NOT NULL FROM lifecycle.v_partition_stats ORDER BY 1"
     )
     assert [row[:2] for row in found] == [("m_1", 1), ("m_5", 1)]
+
+
+HOOK = """
+CREATE TABLE public.exported (name text, n bigint);
+CREATE FUNCTION public.export(target regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_rows bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s', target) INTO v_rows;
+    INSERT INTO exported VALUES (target::text, v_rows);
+    IF target::text LIKE '%m_5' THEN
+        RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full';
+    END IF;
+END
+$$;
+"""
+
+
+def test_a_hook_before_drop_whose_failure_keeps_the_partition(metrics):
+    old(metrics, 14, 6, 5, 1)
+    archive(metrics)
+    metrics.execute(HOOK)
+    asked = {"older_than": "0", "before_drop": "public.export(regclass)"}
+    shown = call(metrics, "drop_archived_partitions", **asked)
+    assert statuses(shown) == ["planned"] * 6
+    done = call(metrics, "drop_archived_partitions", **asked, dry_run=False, expected_plan=shown[0].plan_hash)
+    assert statuses(done).count("failed") == 1
+    assert "53100: step 1, call before drop of table public.m_5: the disk is full" in next(
+        s.note for s in done if s.status == "failed"
+    )
+    assert metrics.execute("SELECT * FROM public.exported ORDER BY 1") == [("m_14", 1), ("m_6", 1)]
+    there = "SELECT to_regclass('public.m_14'), to_regclass('public.m_6'), to_regclass('public.m_5')::text"
+    assert metrics.execute(there) == [(None, None, "m_5")]
+    metrics.execute("CREATE VIEW public.rests AS SELECT * FROM public.m_5")
+    (kept,) = call(metrics, "drop_archived_partitions", older_than="0", dry_run=False)
+    assert (kept.status, kept.note[:5]) == ("failed", "2BP01")
+    with refused("22023", "cannot be called before a partition is dropped"):
+        call(metrics, "drop_archived_partitions", before_drop="pg_catalog.abs(integer)")
+
+
+def test_into_a_tablespace_and_back(metrics):
+    metrics.execute("SET allow_in_place_tablespaces = true")
+    metrics.execute("CREATE TABLESPACE \"Old & slow\" LOCATION ''")
+    try:
+        metrics.execute("CREATE SCHEMA cold")
+        old(metrics, 14, 1)
+        before = metrics.dump(schema_only=True)
+        done = archive(metrics, into_tablespace="Old & slow", into_schema="cold")
+        assert statuses(done) == ["done"] * 3
+        placed = "SELECT tablespace FROM pg_tables WHERE tablename = 'm_14' UNION ALL"
+        placed += " SELECT tablespace FROM pg_indexes WHERE tablename = 'm_14'"
+        assert metrics.execute(placed) == [("Old & slow",)] * 2
+        rollback(metrics, done[0].migration_id)
+        assert metrics.dump(schema_only=True) == before
+        with refused("42704", "tablespace warm does not exist"):
+            archive(metrics, into_tablespace="warm")
+    finally:
+        metrics.execute("DROP TABLE public.m; DROP TABLE IF EXISTS cold.m_14")
+        metrics.execute('DROP TABLESPACE "Old & slow"')
+
+
+@pytest.mark.parametrize(
+    ("retention", "gone"),
+    [
+        ("2500", ["m_0", "m_1000"]),
+        ("3 partitions", ["m_0", "m_1000"]),
+        ("1 partition", ["m_0", "m_1000", "m_2000", "m_3000"]),
+    ],
+)
+def test_numbers_by_distance_or_by_count(database, retention, gone):
+    """The present of numbers is the highest one there; what lies ahead is not counted."""
+    database.execute(
+        "CREATE TABLE public.m (id bigint NOT NULL) PARTITION BY RANGE (id);"
+        "SELECT lifecycle.create_partition('public.m', n::text, (n + 1000)::text)"
+        " FROM generate_series(0, 6000, 1000) AS n; INSERT INTO public.m VALUES (1), (4600)"
+    )
+    call(database, "manage_partitions", parent="public.m", every="1000", retention=retention)
+    assert [s.object for s in archive(database)] == [f"table public.{name}" for name in gone]
+    assert archive(database, months=1) == []
+    for wrong in ("0 partitions", "2 parts", "-5"):
+        with refused("22023"):
+            call(database, "manage_partitions", parent="public.m", every="1000", retention=wrong)
+
+
+def test_the_last_ones_of_time(metrics):
+    old(metrics, 14, 5, 3, 1, 0)
+    call(metrics, "manage_partitions", parent="public.m", every="1 month", retention="2 partitions")
+    archive(metrics)
+    assert names(metrics) == ["m_0", "m_1"]
+
+
+def test_empty_ones_are_dropped(metrics, roles):
+    reader = roles("reader")
+    old(metrics, 14, 5, 4, 1)
+    metrics.execute(
+        f"DELETE FROM public.m WHERE id IN (14, 4, 1); GRANT SELECT ON public.m, public.m_14 TO {reader};"
+        "ALTER TABLE public.m_14 SET (fillfactor = 70)"
+    )
+    before = metrics.dump(schema_only=True)
+    assert statuses(call(metrics, "cleanup_empty_partitions", days=200, dry_run=True)) == ["planned"]
+    done = call(metrics, "cleanup_empty_partitions", days=30)
+    assert [(s.object, s.status) for s in done] == [("table public.m_14", "done"), ("table public.m_4", "done")]
+    assert names(metrics) == ["m_1", "m_5"]
+    assert call(metrics, "cleanup_empty_partitions") == []
+    rollback(metrics, done[0].migration_id)
+    assert metrics.dump(schema_only=True) == before
+    with refused("22023", "days must be between 0 and 100000"):
+        call(metrics, "cleanup_empty_partitions", days=-1)
+    with metrics.connect(autocommit=False) as writer:
+        writer.execute("INSERT INTO public.m SELECT at, 14 FROM (SELECT now()::date - 430 AS at) AS x WHERE false")
+        writer.execute("LOCK TABLE public.m_14 IN ROW EXCLUSIVE MODE")
+        metrics.execute("SET lifecycle.lock_attempts = 1")
+        assert statuses(call(metrics, "cleanup_empty_partitions")) == ["failed"]
+    assert "m_14" in names(metrics)

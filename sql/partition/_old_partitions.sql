@@ -1,0 +1,54 @@
+-- '24 months', '90 days', '1000000' (a width, of numbers), '12 partitions'.
+CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], retention text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
+        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention)
+        FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_retention(regclass, jsonb[], text) IS
+'Raises 22023 for a retention that is neither a span of the key of the ranges nor a number of partitions.';
+
+-- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
+-- upper bound are never chosen. Numbers have no clock: their present is the highest one there.
+CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
+RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH managed AS MATERIALIZED (
+        SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
+            CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone,
+            CASE WHEN _old_partitions.months IS NULL THEN (p.policy).retention END AS retention
+        FROM lifecycle._managed_sets(target, true) AS m
+        JOIN lifecycle._policies() AS p ON p.relation = m.root
+        WHERE m.is_own AND ((p.policy).retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
+    ), present AS MATERIALIZED (
+        SELECT m.*, substring(m.retention FROM '^(\d+) partitions?$')::integer AS newest,
+            CASE WHEN m.is_number THEN lifecycle._place_now(m.parent, m.parent, m.levels[1])
+                ELSE extract(epoch FROM now()) END AS place
+        FROM managed AS m
+    ), cut AS MATERIALIZED (
+        SELECT p.*, CASE
+            WHEN p.newest IS NOT NULL OR p.is_number AND p.retention IS NULL THEN NULL
+            WHEN p.is_number THEN p.place - p.retention::numeric
+            ELSE extract(epoch FROM (now() AT TIME ZONE p.zone
+                - coalesce(p.retention::interval, make_interval(months => _old_partitions.months))) AT TIME ZONE p.zone)
+        END AS old_place
+        FROM present AS p
+    ), standing AS (
+        SELECT c.*, r.partition, r.upper_bound, r.upper_place,
+            -- What lies ahead does not count among those that are kept.
+            count(*) FILTER (WHERE r.lower_place <= c.place) OVER (
+                PARTITION BY c.parent ORDER BY r.upper_place DESC ROWS UNBOUNDED PRECEDING) AS age
+        FROM cut AS c
+        JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM cut AS g)) AS r ON r.parent = c.parent
+        WHERE NOT r.is_default
+    )
+    SELECT s.parent, s.partition, s.upper_bound
+    FROM standing AS s
+    WHERE s.upper_place < 'Infinity' AND CASE WHEN s.newest IS NULL THEN s.upper_place <= s.old_place
+        ELSE s.upper_place <= s.place AND s.age > s.newest END
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
+'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
