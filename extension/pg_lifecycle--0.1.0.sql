@@ -7585,7 +7585,8 @@ DECLARE
     v_every interval;
 BEGIN
     IF key_type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN
-        width := every::numeric;
+        -- Digits only: what is no number is refused like what is no span.
+        width := CASE WHEN every ~ '^[0-9]+([.][0-9]+)?$' THEN every::numeric END;
         IF width > 0 AND width < 'Infinity' THEN
             RETURN;
         END IF;
@@ -9346,6 +9347,7 @@ BEGIN
     PERFORM lifecycle._require_table(source);
     PERFORM lifecycle._require_owner(source);
     PERFORM lifecycle._require_levels(source, v_levels);
+    PERFORM lifecycle._require_retention(source, v_levels, retention);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
     IF v_standing IS NULL THEN
         v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);
@@ -9388,6 +9390,62 @@ note says so.
 Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
     ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
+
+-- source: sql/partition/_old_partitions.sql
+-- '24 months', '90 days', '1000000' (a width, of numbers), '12 partitions'.
+CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], retention text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
+        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention)
+        FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_retention(regclass, jsonb[], text) IS
+'Raises 22023 for a retention that is neither a span of the key of the ranges nor a number of partitions.';
+
+-- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
+-- upper bound are never chosen. Numbers have no clock: their present is the highest one there.
+CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
+RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH managed AS MATERIALIZED (
+        SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
+            CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone,
+            CASE WHEN _old_partitions.months IS NULL THEN (p.policy).retention END AS retention
+        FROM lifecycle._managed_sets(target, true) AS m
+        JOIN lifecycle._policies() AS p ON p.relation = m.root
+        WHERE m.is_own AND ((p.policy).retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
+    ), present AS MATERIALIZED (
+        SELECT m.*, substring(m.retention FROM '^(\d+) partitions?$')::integer AS newest,
+            CASE WHEN m.is_number THEN lifecycle._place_now(m.parent, m.parent, m.levels[1])
+                ELSE extract(epoch FROM now()) END AS place
+        FROM managed AS m
+    ), cut AS MATERIALIZED (
+        SELECT p.*, CASE
+            WHEN p.newest IS NOT NULL OR p.is_number AND p.retention IS NULL THEN NULL
+            WHEN p.is_number THEN p.place - p.retention::numeric
+            ELSE extract(epoch FROM (now() AT TIME ZONE p.zone
+                - coalesce(p.retention::interval, make_interval(months => _old_partitions.months))) AT TIME ZONE p.zone)
+        END AS old_place
+        FROM present AS p
+    ), standing AS (
+        SELECT c.*, r.partition, r.upper_bound, r.upper_place,
+            -- What lies ahead does not count among those that are kept.
+            count(*) FILTER (WHERE r.lower_place <= c.place) OVER (
+                PARTITION BY c.parent ORDER BY r.upper_place DESC ROWS UNBOUNDED PRECEDING) AS age
+        FROM cut AS c
+        JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM cut AS g)) AS r ON r.parent = c.parent
+        WHERE NOT r.is_default
+    )
+    SELECT s.parent, s.partition, s.upper_bound
+    FROM standing AS s
+    WHERE s.upper_place < 'Infinity' AND CASE WHEN s.newest IS NULL THEN s.upper_place <= s.old_place
+        ELSE s.upper_place <= s.place AND s.age > s.newest END
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
+'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
 
 -- source: sql/partition/manage_partitions.sql
 -- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
@@ -9514,7 +9572,6 @@ DECLARE
     v_zone text := manage_partitions.time_zone;
     v_levels jsonb[] := lifecycle._levels(levels);
     v_key lifecycle.range_key;
-    v_last jsonb;
 BEGIN
     PERFORM lifecycle._require_table(parent, '{p}');
     PERFORM lifecycle._require_owner(parent);
@@ -9531,10 +9588,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('premake must be between 0 and 1000, not %s', coalesce(premake::text, 'NULL'));
     END IF;
-    IF retention IS NOT NULL THEN
-        SELECT l INTO v_last FROM unnest(v_levels) AS l WHERE l ->> 'method' = 'range' LIMIT 1;
-        PERFORM lifecycle._period(lifecycle._level_type(parent, v_last), retention);
-    END IF;
+    PERFORM lifecycle._require_retention(parent, v_levels, retention);
     IF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
         PERFORM lifecycle._lock_target(parent);
@@ -9553,7 +9607,8 @@ below it, also for those that come later.
 
 Arguments: parent - the partitioned table; every - the span of a partition (''1 hour'', ''1 week'', ''3 months''), or
 its width for numbers; default that of the newest partition; premake - how many partitions ahead, default 6; retention -
-for how long partitions are kept, with a unit; default for ever; time_zone - in which days and months begin, for
+how long partitions are kept: a span with a unit, of numbers how far below the highest one, or how many (''12
+partitions''); default for ever; time_zone - in which days and months begin, for
 timestamptz and uuid keys; default the one in which the bounds are midnights; name_format - of new names behind that of
 the parent, as to_char has it (''_YYYY_MM''); default the style of the siblings; levels - all levels from this table
 downwards, as lifecycle.by_list || by_range || by_hash
@@ -9925,12 +9980,14 @@ COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
 'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
 partitions that cover them.';
 
-CREATE FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text)
-RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(NULL, NULL, 1, 'create partition', 'table ' || parent, NULL, 'failed', NULL,
+CREATE FUNCTION lifecycle._failed_step(
+    parent regclass, sqlstate text, message text, detail text, action text DEFAULT 'create partition'
+) RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(NULL, NULL, 1, action, 'table ' || parent, NULL, 'failed', NULL,
         concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
 $fn$;
-COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text) IS 'The row of what could not be done, and why.';
+COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text, text) IS
+'The row of what could not be done, and why.';
 
 -- All that reach far enough at once: the usual case costs one query.
 CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
@@ -10046,7 +10103,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;
-        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail);
+        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail, future.plan[1].action);
     END;
 END
 $fn$;
@@ -10548,32 +10605,84 @@ columns differ; 42809, 0A000 the parent; 42501 not the owner of both; 55P03 lock
 Example: SELECT * FROM lifecycle.attach_partition(''public.metric'', ''public.metric_2020_01'', ''2020-01-01'',
     ''2020-02-01'');';
 
--- source: sql/partition/archive_old_partitions.sql
--- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
--- upper bound are never chosen.
-CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
-RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH managed AS MATERIALIZED (
-        SELECT m.parent, m.type, coalesce(make_interval(months => _old_partitions.months),
-                CASE WHEN k.retention ~ '[[:alpha:]]' THEN k.retention::interval END) AS keep,
-            CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone
-        FROM lifecycle._managed_sets(target, true) AS m
-        CROSS JOIN LATERAL (SELECT (p.policy).retention FROM lifecycle._policies() AS p WHERE p.relation = m.root) AS k
-        WHERE m.is_own AND m.type IN ('date', 'timestamp', 'timestamptz', 'uuid')
-    )
-    SELECT m.parent, p.partition, p.upper_bound
-    FROM managed AS m
-    JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM managed AS g)) AS p ON p.parent = m.parent
-    WHERE p.upper_place <= extract(epoch FROM (now() AT TIME ZONE m.zone - m.keep) AT TIME ZONE m.zone)
+-- source: sql/partition/_apply_sets.sql
+CREATE FUNCTION lifecycle._require_policy(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy', target), HINT = 'lifecycle.manage_partitions() gives it one.';
+    END IF;
+END
 $fn$;
-COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
-'The partitions of managed tables of time that end before so many months ago, or before what their policy keeps.';
+COMMENT ON FUNCTION lifecycle._require_policy(regclass) IS 'Raises 55000 for a table that follows no policy.';
 
-CREATE FUNCTION lifecycle._archive_set(parent regclass, partitions oid[], into_schema name, dry_run boolean)
-RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- Reviewed was the whole; each set then stands or falls for itself.
+CREATE FUNCTION lifecycle._apply_sets(
+    sets lifecycle.set_plan[], dry_run boolean, expected_plan text, search_path text, feature text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan constant lifecycle.plan_step[] := lifecycle._sets_plan(sets);
+    v_hash constant text := lifecycle._plan_hash(v_plan);
+    v_set lifecycle.set_plan;
+    v_row lifecycle.step_result;
+    v_failed integer := 0;
+BEGIN
+    IF NOT dry_run THEN
+        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
+    END IF;
+    FOREACH v_set IN ARRAY sets LOOP
+        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
+            _apply_sets.search_path, _apply_sets.feature)
+        LOOP
+            v_failed := v_failed + (v_row.status = 'failed')::integer;
+            RETURN NEXT v_row;
+        END LOOP;
+    END LOOP;
+    IF v_failed > 0 THEN
+        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._apply_sets(lifecycle.set_plan[], boolean, text, text, text) IS
+'Shows or runs the plans of several sets; what fails becomes a row and a warning.';
+
+-- source: sql/partition/archive_old_partitions.sql
+-- After DETACH, when nobody reads it any more. Indexes do not follow their table.
+CREATE FUNCTION lifecycle._tablespace_steps(
+    partition regclass, into_schema name, into_tablespace name, stage integer
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH member AS (
+        SELECT t.relid AS relation, t.relid AS of_table FROM pg_partition_tree(partition) AS t
+        UNION ALL
+        SELECT i.indexrelid, i.indrelid FROM pg_partition_tree(partition) AS t
+        JOIN pg_index AS i ON i.indrelid = t.relid
+    ), found AS (
+        SELECT c.oid, CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS kind, s.spcname,
+            format('%I.%I', CASE WHEN m.of_table = partition THEN coalesce(into_schema, n.nspname) ELSE n.nspname END,
+                c.relname) AS identity
+        FROM member AS m
+        JOIN pg_class AS c ON c.oid = m.relation AND c.relkind IN ('r', 'i')
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_database AS d ON d.datname = current_database()
+        JOIN pg_tablespace AS s ON s.oid = coalesce(nullif(c.reltablespace, 0), d.dattablespace)
+        WHERE s.spcname <> into_tablespace
+    )
+    SELECT coalesce(array_agg(lifecycle._step('set tablespace', lower(f.kind) || ' ' || f.identity,
+        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, into_tablespace),
+        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, f.spcname), stage)
+        ORDER BY f.kind DESC, f.oid), '{}')
+    FROM found AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, name, name, integer) IS
+'The steps that move a detached partition with its indexes into another tablespace.';
+
+CREATE FUNCTION lifecycle._archive_set(
+    parent regclass, partitions oid[], into_schema name, into_tablespace name, dry_run boolean
+) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_partition regclass;
+    v_detach lifecycle.plan_step[];
     v_set lifecycle.set_plan;
     v_sqlstate text;
     v_message text;
@@ -10590,41 +10699,40 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;
-        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail)];
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail,
+            'detach partition')];
         RETURN v_set;
     END;
     FOREACH v_partition IN ARRAY partitions::regclass[] LOOP
         BEGIN
             PERFORM lifecycle._require_unreferenced(parent, v_partition);
-            v_set.plan := v_set.plan || lifecycle._detach_steps(parent, v_partition, into_schema,
+            v_detach := lifecycle._detach_steps(parent, v_partition, into_schema,
                 lifecycle._partition_bounds(v_partition));
+            v_set.plan := v_set.plan || v_detach || lifecycle._tablespace_steps(v_partition, into_schema,
+                into_tablespace, CASE WHEN v_detach[1].top_level THEN 2 ELSE 1 END);
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
                 v_detail = PG_EXCEPTION_DETAIL;
             v_set.failures := v_set.failures
-                || lifecycle._failed_step(v_partition, v_sqlstate, v_message, v_detail);
+                || lifecycle._failed_step(v_partition, v_sqlstate, v_message, v_detail,
+                    'detach partition');
         END;
     END LOOP;
     RETURN v_set;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._archive_set(regclass, oid[], name, boolean) IS
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, oid[], name, name, boolean) IS
 'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.archive_old_partitions(
     months integer DEFAULT NULL,
     target regclass DEFAULT NULL,
     into_schema name DEFAULT NULL,
+    into_tablespace name DEFAULT NULL,
     dry_run boolean DEFAULT true,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_sets lifecycle.set_plan[];
-    v_set lifecycle.set_plan;
-    v_hash text;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
 BEGIN
     IF months < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -10632,59 +10740,136 @@ BEGIN
     ELSIF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('schema %I does not exist', into_schema);
-    ELSIF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s has no policy', target), HINT = 'lifecycle.manage_partitions() gives it one.';
+    ELSIF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('tablespace %I does not exist', into_tablespace);
     END IF;
-    v_sets := ARRAY(
-        SELECT lifecycle._archive_set(o.parent, o.partitions, into_schema, dry_run)
+    PERFORM lifecycle._require_policy(target);
+    RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
+        SELECT lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run)
         FROM (
             SELECT p.parent, array_agg(p.partition ORDER BY p.upper_bound, p.partition) AS partitions
             FROM lifecycle._old_partitions(months, target) AS p GROUP BY p.parent ORDER BY p.parent
-        ) AS o
-    );
-    v_hash := lifecycle._plan_hash(lifecycle._sets_plan(v_sets));
-    IF NOT dry_run THEN
-        PERFORM lifecycle._assert_plan(lifecycle._sets_plan(v_sets), expected_plan);
-    END IF;
-    FOREACH v_set IN ARRAY v_sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
-            archive_old_partitions.search_path, 'partition_archive')
-        LOOP
-            v_failed := v_failed + (v_row.status = 'failed')::integer;
-            RETURN NEXT v_row;
-        END LOOP;
-    END LOOP;
-    IF v_failed > 0 THEN
-        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
-    END IF;
+        ) AS o), dry_run, expected_plan, archive_old_partitions.search_path, 'partition_archive');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
 rollback attaches them again. With the setting detach_concurrently they are pending top-level steps. What foreign keys
 refer to stays, as a row with status failed; the others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
-alone; target - one managed table, default all of the caller; into_schema - where they go, default they stay where they
-are; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not
-used by the statements.
+alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
+stay where they are; a tablespace means that the table and its indexes are copied; dry_run - only show the plan, the
+default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months below 1; 3F000 no such schema; 55000 target has no policy, or the plan is not the reviewed one.
+Errors: 22023 months below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is
+not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';
 
--- source: sql/partition/drop_archived_partitions.sql
-CREATE FUNCTION lifecycle.drop_archived_partitions(
+-- source: sql/partition/cleanup_empty_partitions.sql
+CREATE FUNCTION lifecycle._is_empty(partition regclass) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_empty boolean := pg_relation_size(partition) = 0;
+BEGIN
+    -- Rows that row security hides are rows: then only a file without pages is empty.
+    IF NOT v_empty AND NOT row_security_active(partition) THEN
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', partition) INTO v_empty;
+    END IF;
+    RETURN v_empty;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_empty(regclass) IS 'Whether a table holds no rows.';
+
+-- One step: what is dropped has no address any more that an inverse of its own could be looked up by. Taken back, it is
+-- made anew as every partition is, with itself for a model.
+CREATE FUNCTION lifecycle._drop_partition_step(parent regclass, partition regclass) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('drop empty partition', 'table ' || partition,
+        format('ALTER TABLE %s DETACH PARTITION %s; DROP TABLE %s', parent, partition, partition),
+        (SELECT string_agg(p.statement, '; ' ORDER BY p.place)
+         FROM unnest(lifecycle._partition_steps(partition, partition, partition::text,
+                lifecycle._partition_bounds(partition), NULL, parent::text)) WITH ORDINALITY
+            AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+         WHERE p.statement IS NOT NULL),
+        note => lifecycle._partition_bounds(partition))
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_partition_step(regclass, regclass) IS
+'The step that drops an empty partition; its inverse makes it anew.';
+
+CREATE FUNCTION lifecycle._cleanup_set(parent regclass, partitions oid[], dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set := ROW(parent, NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+    BEGIN
+        PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+        -- Only what is empty under the lock stays empty.
+        v_set.plan := ARRAY(SELECT lifecycle._drop_partition_step(parent, p.partition)
+            FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+            WHERE lifecycle._is_empty(p.partition) ORDER BY p.place);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail,
+            'drop empty partition')];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._cleanup_set(regclass, oid[], boolean) IS
+'Locks a table and plans that those of these partitions that are empty are dropped.';
+
+CREATE FUNCTION lifecycle.cleanup_empty_partitions(
+    days integer DEFAULT 30,
     target regclass DEFAULT NULL,
-    older_than interval DEFAULT '7 days',
-    dry_run boolean DEFAULT true,
+    dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_tables constant regclass[] := ARRAY(
-        SELECT c.oid::regclass
+BEGIN
+    IF days IS NULL OR days NOT BETWEEN 0 AND 100000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('days must be between 0 and 100000, not %s', coalesce(days::text, 'NULL'));
+    END IF;
+    PERFORM lifecycle._require_policy(target);
+    RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
+        SELECT lifecycle._cleanup_set(o.parent, o.partitions, dry_run)
+        FROM (
+            SELECT m.parent, array_agg(p.partition ORDER BY p.upper_place, p.partition) AS partitions
+            FROM lifecycle._managed_sets(target, true) AS m
+            JOIN lifecycle._range_partitions(ARRAY(SELECT s.parent FROM lifecycle._managed_sets(target, true) AS s))
+                AS p ON p.parent = m.parent AND p.relkind = 'r'
+            WHERE m.is_own AND m.type IN ('date', 'timestamp', 'timestamptz', 'uuid')
+                AND p.upper_place <= extract(epoch FROM now() - make_interval(days => cleanup_empty_partitions.days))
+                AND lifecycle._is_empty(p.partition)
+            GROUP BY m.parent ORDER BY m.parent
+        ) AS o), dry_run, expected_plan, cleanup_empty_partitions.search_path, 'partition_cleanup');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.cleanup_empty_partitions(integer, regclass, boolean, text, text) IS
+'Drops the partitions of managed tables of time that hold no rows and end longer ago than so many days. Rolled back,
+they are made anew. Routine housekeeping: it executes by default.
+
+Arguments: days - for how long since their upper bound, default 30; target - one managed table, default all of the
+caller; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
+statements.
+Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
+Errors: 22023 days; 55000 target has no policy, or the plan is not the reviewed one.
+Example: SELECT object, status FROM lifecycle.cleanup_empty_partitions(30);';
+
+-- source: sql/partition/drop_archived_partitions.sql
+CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT c.oid::regclass
         FROM lifecycle.migration AS m
         JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
             AND s.action = 'detach partition' AND s.status = 'done'
@@ -10693,36 +10878,101 @@ DECLARE
         JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
         WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
             AND m.origin = lifecycle._origin()
-            AND s.run_at < now() - older_than AND (drop_archived_partitions.target IS NULL
-                OR m.target_oid = drop_archived_partitions.target::oid)
+            AND s.run_at < now() - older_than
+            AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
             AND pg_has_role(current_user, c.relowner, 'USAGE')
-        ORDER BY c.oid
-    );
-    v_plan lifecycle.plan_step[];
+        ORDER BY 1
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._archived_partitions(regclass, interval) IS
+'What was detached through this extension, by an owner, longer ago than that, and is the caller''s to drop.';
+
+CREATE FUNCTION lifecycle._require_hook(before_drop regprocedure) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF before_drop IS NOT NULL AND NOT EXISTS (SELECT FROM pg_proc AS p
+        WHERE p.oid = before_drop AND p.prokind = 'f' AND p.pronargs = 1
+            AND p.proargtypes[0] = 'regclass'::regtype)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot be called before a partition is dropped', before_drop),
+            HINT = 'It must be a function of one argument of type regclass.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_hook(regprocedure) IS
+'Raises 22023 unless it is a function that takes a table.';
+
+CREATE FUNCTION lifecycle._drop_set(tables regclass[], before_drop regprocedure, dry_run boolean)
+RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.set_plan;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    v_set := ROW(tables[1], NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+    BEGIN
+        PERFORM lifecycle._lock(tables, 'ACCESS EXCLUSIVE', dry_run);
+        v_set.plan := ARRAY(
+            SELECT s.step
+            FROM unnest(tables) WITH ORDINALITY AS t (relation, place)
+            CROSS JOIN LATERAL (VALUES
+                (1, lifecycle._step('call before drop', 'table ' || t.relation,
+                    format('SELECT %s(%L::pg_catalog.regclass)', before_drop::regproc, t.relation))),
+                (2, lifecycle._step('drop archived partition', 'table ' || t.relation,
+                    format('DROP TABLE %s', t.relation),
+                    note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t.relation)))))
+            ) AS s (place, step)
+            WHERE s.place = 2 OR before_drop IS NOT NULL
+            ORDER BY t.place, s.place);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_set.failures := ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message, v_detail,
+            'drop archived partition')];
+    END;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_set(regclass[], regprocedure, boolean) IS
+'Locks detached partitions and plans that they are dropped.';
+
+-- One of a thousand may be locked, or a view may rest on it: then it alone stays.
+CREATE FUNCTION lifecycle.drop_archived_partitions(
+    target regclass DEFAULT NULL,
+    older_than interval DEFAULT '7 days',
+    before_drop regprocedure DEFAULT NULL,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_tables constant regclass[] := lifecycle._archived_partitions(target, older_than);
 BEGIN
     IF older_than IS NULL OR older_than < interval '0' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
     END IF;
-    IF cardinality(v_tables) > 0 THEN
-        PERFORM lifecycle._lock(v_tables, 'ACCESS EXCLUSIVE', dry_run);
-    END IF;
-    v_plan := ARRAY(SELECT lifecycle._step('drop archived partition', 'table ' || t, format('DROP TABLE %s', t),
-            note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t))))
-        FROM unnest(v_tables) AS t);
-    RETURN QUERY SELECT * FROM lifecycle._apply('partition_drop', coalesce(target, v_tables[1]), v_plan, dry_run,
-        expected_plan, jsonb_build_object('older_than', older_than::text), drop_archived_partitions.search_path);
+    PERFORM lifecycle._require_hook(before_drop);
+    RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
+        SELECT lifecycle._drop_set(ARRAY[t.relation], before_drop, dry_run)
+        FROM unnest(v_tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    ), dry_run, expected_plan, drop_archived_partitions.search_path, 'partition_drop');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.drop_archived_partitions(regclass, interval, regprocedure, boolean, text, text) IS
 'Drops the tables that lifecycle.archive_old_partitions or detach_partition detached, and those that split_partition,
 merge_partitions and drain_default_partition replaced, when their grace period is over.
-The rows are lost: there is no rollback.
+The rows are lost: there is no rollback. One that cannot be dropped does not stop the others.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
-were detached, default 7 days; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
-dry run; search_path - not used by the statements.
-Returns: one row a step (lifecycle.step_result).
-Errors: 22023 older_than; 2BP01 something depends on a table; 55P03 lock; 55000 the plan is not the reviewed one.
+were detached, default 7 days; before_drop - a function of one argument of type regclass that is called with each table
+just before it is dropped, with the caller''s rights, in the same transaction: when it raises an error, that table
+stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for
+before_drop.
+Returns: one row a step (lifecycle.step_result); what could not be done, as 2BP01 something depends on a table, 55P03
+lock or what before_drop raised, is a row with status failed.
+Errors: 22023 older_than, before_drop; 42883 no such function; 55000 the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.drop_archived_partitions(older_than => ''30 days'');';
 
 -- source: sql/partition/analyze_all_partitions.sql
