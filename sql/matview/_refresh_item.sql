@@ -22,34 +22,43 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_refresh_run() IS
 'Takes the lock of a run to the end of the transaction and returns NULL, or says at once who holds it.';
 
+-- stale: what was to be refreshed in this run and was not; fresh: what was; lock_wait: how long a lock is waited for.
 CREATE FUNCTION lifecycle._refresh_item(
-    item lifecycle.refresh_item, stale oid[], concurrent boolean, search_path text
+    item lifecycle.refresh_item, stale oid[], fresh oid[], concurrent boolean, lock_wait text,
+    search_path text
 ) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_item lifecycle.refresh_item := item;
+    v_is_fed constant boolean := item.depends_on && fresh;
     v_result lifecycle.refresh_result;
-    v_stale text;
 BEGIN
-    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view AND c.relkind = 'm';
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    SELECT string_agg(s::regclass::text, ', ' ORDER BY s::regclass::text) INTO v_stale
-    FROM unnest(stale) AS s WHERE s = ANY (item.depends_on);
-    IF v_stale IS NULL THEN
-        v_result := lifecycle._refresh_view(item.view, concurrent, _refresh_item.search_path);
-    ELSE
-        v_result.refresh_time_ms := 0;
-        v_result.status := 'skipped';
-        v_result.note := 'reads what was not refreshed: ' || v_stale;
+    IF item.need = 'none' OR item.need = 'fed' AND NOT v_is_fed AND NOT item.depends_on && stale THEN
+        SELECT n.nspname, c.relname, 0, CASE WHEN item.why = 'nothing has changed' THEN 'unchanged' ELSE 'not due' END,
+            item.why
+        INTO v_result.view_schema, v_result.view_name, v_result.refresh_time_ms, v_result.status, v_result.note
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view;
+        UPDATE lifecycle.materialized_view_refresh AS r SET checked_at = clock_timestamp()
+        WHERE r.refresh_id = item.refresh_id AND v_result.status = 'unchanged';
+    ELSIF item.depends_on && stale THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
             status, note)
-        VALUES (v_result.view_schema, v_result.view_name, item.view, clock_timestamp(), 0, v_result.status,
-            v_result.note);
+        SELECT n.nspname, c.relname, c.oid, clock_timestamp(), 0, 'skipped', 'reads what was not refreshed: '
+            || (SELECT string_agg(s::regclass::text, ', ' ORDER BY s::regclass::text) FROM unnest(stale) AS s
+                WHERE s = ANY (item.depends_on))
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view
+        RETURNING view_schema, view_name, 0, status, note
+        INTO v_result.view_schema, v_result.view_name, v_result.refresh_time_ms, v_result.status, v_result.note;
+    ELSIF item.kind = 'incremental view' THEN
+        v_result := lifecycle._refresh_incremental_item(item.view);
+    ELSE
+        IF v_is_fed THEN
+            SELECT m.mark INTO v_item.mark FROM lifecycle._view_marks(ARRAY[item.view]) AS m;
+        END IF;
+        v_result := lifecycle._refresh_view(v_item, concurrent, lock_wait, _refresh_item.search_path);
     END IF;
     v_result.note := nullif(concat_ws('; ', v_result.note, item.note), '');
-    RETURN v_result;
+    RETURN CASE WHEN v_result.view_name IS NOT NULL THEN v_result END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], boolean, text) IS
-'Refreshes a view unless it reads one that stayed stale; NULL when it is gone by now.';
+COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], oid[], boolean, text, text) IS
+'Refreshes a view when it is due, unless it reads one that stayed stale; NULL when it is gone by now.';

@@ -251,6 +251,7 @@ BEGIN
             mode, status, row_estimate, size_bytes, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
             v_result.status, v_result.rows, v_result.bytes, v_result.note);
+        PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
 END

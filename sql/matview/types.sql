@@ -1,12 +1,58 @@
 -- What the refresh functions pass to each other and return.
+CREATE TYPE lifecycle.view_mark AS (
+    stats_epoch text,
+    bases text,
+    base_writes bigint,
+    note text
+);
+COMMENT ON TYPE lifecycle.view_mark IS
+'What the tables of a materialized view looked like. stats_epoch: since when the counters count; bases: a digest of its
+tables, partitions and files, and of the views and functions in between; base_writes: rows written to them since then;
+note: why nothing can be said.';
+
 CREATE TYPE lifecycle.refresh_item AS (
     view oid,
+    kind text,
     depends_on oid [],
+    need text,
+    why text,
+    refresh_id bigint,
+    mark lifecycle.view_mark,
     note text
 );
 COMMENT ON TYPE lifecycle.refresh_item IS
-'A materialized view in refresh order, with the materialized views that it reads, directly or through plain views and
-functions.';
+'A view in refresh order. kind: materialized view or incremental view; depends_on: those that it reads, directly or
+through plain views and functions; need: due, fed (only when one that it reads is refreshed in this run) or none, and
+why; refresh_id: the last refresh that succeeded.';
+
+CREATE TYPE lifecycle.refresh_state AS (
+    view oid,
+    kind text,
+    is_populated boolean,
+    last_refreshed_at timestamptz,
+    refresh_id bigint,
+    refresh_time_ms numeric,
+    mode text,
+    refreshed_by name,
+    last_status text,
+    last_tried_at timestamptz,
+    last_sqlstate text,
+    last_error text,
+    checked_at timestamptz,
+    data_as_of timestamptz,
+    changes bigint,
+    change_note text,
+    refreshed_by_hand boolean,
+    every interval,
+    min_changes bigint,
+    max_age interval,
+    due_at timestamptz,
+    need text,
+    why text
+);
+COMMENT ON TYPE lifecycle.refresh_state IS
+'What is known about a materialized or incremental view, as lifecycle.mv_refresh_status tells it. need and why: as in
+lifecycle.refresh_item, by its policy.';
 
 CREATE TYPE lifecycle.refresh_result AS (
     view_schema name,
@@ -22,8 +68,8 @@ CREATE TYPE lifecycle.refresh_result AS (
 );
 COMMENT ON TYPE lifecycle.refresh_result IS
 'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
-sqlstate and error), skipped (what it reads was not refreshed) or busy (another run, or another refresh of the view, is
-under way); rows as the planner reckons; bytes with indexes.';
+sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early) or busy
+(another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,

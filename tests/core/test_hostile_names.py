@@ -146,6 +146,10 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
                 ],
             ),
             (
+                "manage_materialized_view(%s::regclass, '1 hour', notify_channel => %s)",
+                [f"{ident(connection, schema)}.{ident(connection, 'i' + view[:15])}", other],
+            ),
+            (
                 "create_partition(%s::regclass, '2024-01-01', '2024-01-05', %s)",
                 [partitioned, view + "2" if len(view.encode()) < 62 else "part"],
             ),

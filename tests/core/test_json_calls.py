@@ -27,6 +27,7 @@ CREATE TABLE public.h (k text) PARTITION BY HASH (k);
 CREATE FUNCTION public.export(regclass) RETURNS void LANGUAGE sql AS '';
 CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.create_materialized_view('public.mm', 'SELECT id FROM public.u', '{id}');
+SELECT lifecycle.manage_materialized_view('public.m', '1 hour');
 SELECT lifecycle.enable_soft_delete('public.t');
 SELECT lifecycle.soft_delete('public.t', '3');
 SELECT lifecycle.start_capture('public.u', 'reader');
@@ -142,6 +143,10 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "grant_lifecycle_admin": [{"role_name": "{role}"}],
     "grant_lifecycle_use": [{"role_name": "{role}", "dry_run": True}],
+    "manage_materialized_view": [
+        {"target": "public.m", "every": "5 minutes"},
+        {"target": "public.v", "every": "10 s", "min_changes": 5, "max_age": "1 day", "notify_channel": "c"},
+    ],
     "manage_partitions": [
         {"parent": "public.p", "every": "1 month", "premake": 2},
         {
@@ -156,10 +161,11 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "purge_deleted_step": [{**T, "older_than": "90 days", "batch_size": 10}],
     "pre_migration_check": [{**T, "levels": [{"method": "range", "column": "id", "every": "100"}]}],
     "prepare_uninstall": [{}, {"options": {"deleted_rows": "keep"}, "dry_run": True}],
-    "refresh_all_materialized_views": [{}, {"schemas": ["public"]}],
+    "refresh_all_materialized_views": [{}, {"schemas": ["public"], "only_changed": True, "only_due": True}],
+    "refresh_load": [{}, {"period": "1 hour"}],
     "rebuild_incremental_view": [{"target": "public.v"}],
     "refresh_incremental_view": [{"target": "public.v", "max_rows": 10}],
-    "refresh_materialized_view": [{"target": "public.m"}],
+    "refresh_materialized_view": [{"target": "public.m"}, {"target": "public.v", "cascade": "both"}],
     "replace_materialized_view": [{"target": "public.m", "query": "SELECT 1 AS one, 2 AS two", "dry_run": True}],
     "restore": [
         {"deletion_id": "{deletion}"},
@@ -178,9 +184,11 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {"migration_name": "m", "cascade": True},
     ],
     "rollback_partition_policy": [{"target": "public.l"}],
+    "rollback_view_policy": [{"target": "public.m"}],
     "rollback_soft_delete": [{**T, "deleted_rows": "restore"}],
     "rollback_to": [{"migration_name": "m"}],
     "run_pending_stage": [{}, {"migration_id": 1}],
+    "should_refresh_views": [{}, {"threshold": 100}],
     "set_setting": [{"setting_name": "lock_timeout", "setting_value": "300"}],
     "setting": [{"setting_name": "lock_timeout"}],
     "soft_delete": [

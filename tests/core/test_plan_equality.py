@@ -201,6 +201,7 @@ ELSEWHERE = {
     "merge_partitions": "cannot be told a second time, as split_partition; tests/partition/test_rewrite.py",
     "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",
     "drop_archived_partitions": "has no way back; tests/partition/test_retention.py",
+    "manage_materialized_view": "changes rows of the policy table only; tests/matview/test_policies.py",
     "manage_partitions": "changes rows of the policy table only; tests/partition/test_managed.py",
     "sync_capture": "repairs what somebody else has changed; tests/capture",
 }
