@@ -19,7 +19,7 @@ BEGIN
     ELSIF (standing.every, standing.min_changes) = (every, min_changes)
         AND standing.max_age IS NOT DISTINCT FROM max_age
         AND standing.notify_channel IS NOT DISTINCT FROM notify_channel
-        AND standing.origin = lifecycle._origin()
+        AND standing.origin = lifecycle._origin() AND standing.view_oid = to_regclass(view_name)::oid
     THEN
         RETURN lifecycle._step('add policy', v_object, NULL, note => 'stands already');
     END IF;
