@@ -68,9 +68,7 @@ def test_only_what_has_changed(base):
     assert base.value("SELECT c FROM public.above") == 52
     assert run(base, "only_changed => true") == {"m": "unchanged", "above": "unchanged"}
     base.execute("DELETE FROM public.fact WHERE id > 99")
-    assert changes(base) == (2, None), (
-        "what this session has not reported yet counts too"
-    )
+    assert changes(base) == (2, None), "what this session has not reported yet counts too"
     base.execute("CALL lifecycle.refresh_materialized_views(only_changed => true)")
     assert base.value("SELECT c FROM public.above") == 50
     assert run(base, "only_changed => true") == {"m": "unchanged", "above": "unchanged"}
@@ -120,16 +118,10 @@ def test_what_no_counter_counts(database, change, word):
         " public.part FOR VALUES IN (1); INSERT INTO public.part VALUES (1)"
     )
     if "ALTER n" in change:
-        database.execute(
-            "DROP VIEW public.between; CREATE VIEW public.between AS SELECT 1 AS id, 2 AS n"
-        )
+        database.execute("DROP VIEW public.between; CREATE VIEW public.between AS SELECT 1 AS id, 2 AS n")
         change = "ALTER TABLE public.wide ALTER n TYPE text USING n::text"
-        database.execute(
-            "CREATE TABLE public.wide (n int, x int); INSERT INTO public.wide VALUES (1, 1)"
-        )
-        database.execute(
-            "CREATE MATERIALIZED VIEW public.m AS SELECT x FROM public.wide"
-        )
+        database.execute("CREATE TABLE public.wide (n int, x int); INSERT INTO public.wide VALUES (1, 1)")
+        database.execute("CREATE MATERIALIZED VIEW public.m AS SELECT x FROM public.wide")
     else:
         database.execute(
             "CREATE MATERIALIZED VIEW public.m AS SELECT count(*) AS a, sum(public.f(n)) AS b, (SELECT count(*) FROM"
@@ -168,9 +160,7 @@ def test_what_nobody_can_tell(database, roles, query, word):
     found, note = changes(database)
     assert found is None
     assert word in note
-    assert run(database, "only_changed => true", "m") == "refreshed", (
-        "what nobody can tell is refreshed"
-    )
+    assert run(database, "only_changed => true", "m") == "refreshed", "what nobody can tell is refreshed"
 
 
 def test_old_data_says_nothing(base):
@@ -187,14 +177,8 @@ def test_old_data_says_nothing(base):
 
 
 def test_due(base):
-    assert [
-        s.status
-        for s in manage(base, every="10 minutes", min_changes=3, max_age="1 day")
-    ] == ["done"]
-    assert [
-        s.status
-        for s in manage(base, every="10 minutes", min_changes=3, max_age="1 day")
-    ] == ["skipped"]
+    assert [s.status for s in manage(base, every="10 minutes", min_changes=3, max_age="1 day")] == ["done"]
+    assert [s.status for s in manage(base, every="10 minutes", min_changes=3, max_age="1 day")] == ["skipped"]
     assert run(base, "only_due => true") == {"m": "not due", "above": "not due"}
     write(base, "INSERT INTO public.fact VALUES (100, 1), (101, 1)")
     base.execute(OLDER.format("9 minutes 31 seconds"))
@@ -251,9 +235,7 @@ def test_who_is_told(base):
         assert run(base, "only_changed => true", "m") == "unchanged"
         base.execute("SELECT pg_notify('it''s \"told\"', 'next')")
         (notification,) = listener.notifies(timeout=30, stop_after=1)
-        assert notification.payload == "next", (
-            "nobody is told of a refresh that was not needed"
-        )
+        assert notification.payload == "next", "nobody is told of a refresh that was not needed"
 
 
 def test_rollback_and_wrong_arguments(base):
@@ -264,12 +246,7 @@ def test_rollback_and_wrong_arguments(base):
     manage(base, every="2 hours")
     shown = call(base, "rollback_view_policy", target="public.m")
     assert [s.status for s in shown] == ["planned", "planned"]
-    assert (
-        base.value(
-            "SELECT every::text FROM lifecycle.mv_refresh_status WHERE view_name = 'm'"
-        )
-        == "02:00:00"
-    )
+    assert base.value("SELECT every::text FROM lifecycle.mv_refresh_status WHERE view_name = 'm'") == "02:00:00"
     call(
         base,
         "rollback_view_policy",
@@ -308,35 +285,20 @@ def test_whose_views(base, roles):
             " ('public.m', 'public.m'::regclass, '1 day', 0)"
         )
     manage(base.connect(owner))
-    assert (
-        base.connect(mallory)
-        .execute("DELETE FROM lifecycle.materialized_view_policy")
-        .rowcount
-        == 0
-    )
+    assert base.connect(mallory).execute("DELETE FROM lifecycle.materialized_view_policy").rowcount == 0
     checked = "UPDATE lifecycle.materialized_view_refresh SET checked_at = now()"
     assert base.connect(mallory).execute(checked).rowcount == 0
-    assert (
-        base.value(
-            "SELECT every::text FROM lifecycle.mv_refresh_status WHERE view_name = 'm'"
-        )
-        == "01:00:00"
-    )
+    assert base.value("SELECT every::text FROM lifecycle.mv_refresh_status WHERE view_name = 'm'") == "01:00:00"
     base.execute(f"ALTER MATERIALIZED VIEW public.m OWNER TO {mallory}")
-    assert (
-        base.value(
-            "SELECT every FROM lifecycle.mv_refresh_status WHERE view_name = 'm'"
-        )
-        is None
-    ), "nobody's view is managed by others"
+    assert base.value("SELECT every FROM lifecycle.mv_refresh_status WHERE view_name = 'm'") is None, (
+        "nobody's view is managed by others"
+    )
 
 
 def test_should_refresh_views(base):
     asked = "SELECT lifecycle.should_refresh_views({})"
     assert base.value(asked.format("")) is False
-    write(
-        base, "INSERT INTO public.fact SELECT g, 0 FROM generate_series(100, 149) AS g"
-    )
+    write(base, "INSERT INTO public.fact SELECT g, 0 FROM generate_series(100, 149) AS g")
     assert base.value(asked.format("")) is True
     assert base.value(asked.format("100")) is False
     base.execute("CREATE MATERIALIZED VIEW public.new AS SELECT 1")
@@ -355,9 +317,7 @@ def test_a_refresh_by_hand_is_noticed(base, concurrently):
     assert base.value(by_hand) is False
     write(base, f"REFRESH MATERIALIZED VIEW {concurrently} public.m")
     assert base.value(by_hand) is True
-    assert "by hand since" in base.value(
-        "SELECT detail FROM lifecycle.check_mv_freshness() WHERE view_name = 'm'"
-    )
+    assert "by hand since" in base.value("SELECT detail FROM lifecycle.check_mv_freshness() WHERE view_name = 'm'")
     run(base)
     assert base.value(by_hand) is False
 
@@ -374,9 +334,7 @@ def test_cascade(base):
     base.execute(
         "CREATE MATERIALIZED VIEW public.top AS SELECT c FROM public.above; INSERT INTO public.fact VALUES (100)"
     )
-    asked = (
-        "SELECT view_name FROM lifecycle.refresh_materialized_view(%s, cascade => %s)"
-    )
+    asked = "SELECT view_name FROM lifecycle.refresh_materialized_view(%s, cascade => %s)"
     for name, cascade, expected in [
         ("above", "none", ["above"]),
         ("above", "up", ["m", "above"]),
@@ -384,9 +342,7 @@ def test_cascade(base):
         ("above", "both", ["m", "above", "top"]),
         ("m", "both", ["m", "above", "top"]),
     ]:
-        assert [
-            name for (name,) in rows(base, asked, [f"public.{name}", cascade])
-        ] == expected
+        assert [name for (name,) in rows(base, asked, [f"public.{name}", cascade])] == expected
     assert base.value("SELECT c FROM public.top") == 51
     with refused("22023", "cascade cannot be 'sideways'"):
         rows(base, asked, ["public.m", "sideways"])
@@ -436,17 +392,13 @@ def test_an_incremental_view_beside_the_others(base):
     base.execute("INSERT INTO public.fact VALUES (101, 3)")
     cascade = "SELECT view_name, mode FROM lifecycle.refresh_materialized_view('public.ranked', cascade => 'up')"
     assert rows(base, cascade) == [("inc", "incremental"), ("ranked", "plain")]
-    base.execute(
-        "ALTER TABLE public.inc RENAME c TO d; INSERT INTO public.fact VALUES (102, 3)"
-    )
+    base.execute("ALTER TABLE public.inc RENAME c TO d; INSERT INTO public.fact VALUES (102, 3)")
     assert run(base)["inc"] == "failed"
     assert run(base)["ranked"] == "skipped"
     assert rows(
         base,
         "SELECT last_status, last_sqlstate FROM lifecycle.mv_refresh_status WHERE view_name IN ('inc', 'ranked')",
     ) == [("failed", "55000"), ("skipped", None)]
-    assert base.value("SELECT entries FROM lifecycle.capture_status()") == 1, (
-        "and has taken nothing"
-    )
+    assert base.value("SELECT entries FROM lifecycle.capture_status()") == 1, "and has taken nothing"
     base.execute("ALTER TABLE public.inc RENAME d TO c")
     assert run(base)["ranked"] == "refreshed"
