@@ -14080,14 +14080,60 @@ COMMENT ON FUNCTION lifecycle._attach_existing(
 
 -- source: sql/matview/types.sql
 -- What the refresh functions pass to each other and return.
+CREATE TYPE lifecycle.view_mark AS (
+    stats_epoch text,
+    bases text,
+    base_writes bigint,
+    note text
+);
+COMMENT ON TYPE lifecycle.view_mark IS
+'What the tables of a materialized view looked like. stats_epoch: since when the counters count; bases: a digest of its
+tables, partitions and files, and of the views and functions in between; base_writes: rows written to them since then;
+note: why nothing can be said.';
+
 CREATE TYPE lifecycle.refresh_item AS (
     view oid,
+    kind text,
     depends_on oid [],
+    need text,
+    why text,
+    refresh_id bigint,
+    mark lifecycle.view_mark,
     note text
 );
 COMMENT ON TYPE lifecycle.refresh_item IS
-'A materialized view in refresh order, with the materialized views that it reads, directly or through plain views and
-functions.';
+'A view in refresh order. kind: materialized view or incremental view; depends_on: those that it reads, directly or
+through plain views and functions; need: due, fed (only when one that it reads is refreshed in this run) or none, and
+why; refresh_id: the last refresh that succeeded.';
+
+CREATE TYPE lifecycle.refresh_state AS (
+    view oid,
+    kind text,
+    is_populated boolean,
+    last_refreshed_at timestamptz,
+    refresh_id bigint,
+    refresh_time_ms numeric,
+    mode text,
+    refreshed_by name,
+    last_status text,
+    last_tried_at timestamptz,
+    last_sqlstate text,
+    last_error text,
+    checked_at timestamptz,
+    data_as_of timestamptz,
+    changes bigint,
+    change_note text,
+    refreshed_by_hand boolean,
+    every interval,
+    min_changes bigint,
+    max_age interval,
+    due_at timestamptz,
+    need text,
+    why text
+);
+COMMENT ON TYPE lifecycle.refresh_state IS
+'What is known about a materialized or incremental view, as lifecycle.mv_refresh_status tells it. need and why: as in
+lifecycle.refresh_item, by its policy.';
 
 CREATE TYPE lifecycle.refresh_result AS (
     view_schema name,
@@ -14103,8 +14149,8 @@ CREATE TYPE lifecycle.refresh_result AS (
 );
 COMMENT ON TYPE lifecycle.refresh_result IS
 'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
-sqlstate and error), skipped (what it reads was not refreshed) or busy (another run, or another refresh of the view, is
-under way); rows as the planner reckons; bytes with indexes.';
+sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early) or busy
+(another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,
@@ -14203,6 +14249,12 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     sqlstate text,
     error text,
     note text,
+    checked_at timestamptz,
+    stats_epoch text,
+    bases text,
+    base_writes bigint,
+    view_writes bigint,
+    file_node oid,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     refreshed_by name NOT NULL DEFAULT current_user,
     session_by name NOT NULL DEFAULT session_user,
@@ -14212,20 +14264,25 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     CONSTRAINT materialized_view_refresh_sqlstate_check CHECK ((status = 'failed') = (sqlstate IS NOT NULL))
 );
 CREATE INDEX materialized_view_refresh_view_idx ON lifecycle.materialized_view_refresh (view_oid, started_at);
+CREATE INDEX materialized_view_refresh_name_idx ON lifecycle.materialized_view_refresh (view_name, started_at);
 
 COMMENT ON TABLE lifecycle.materialized_view_refresh IS
 'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
-oid belongs to. Read it through lifecycle.mv_refresh_status.';
+oid belongs to. checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
+lifecycle.view_mark before the refresh; view_writes, file_node: rows written to the view itself, and its file, behind
+it, by which a refresh by hand is noticed. Read it through lifecycle.mv_refresh_status.';
 
 ALTER TABLE lifecycle.materialized_view_refresh ENABLE ROW LEVEL SECURITY;
 CREATE POLICY refresh_read ON lifecycle.materialized_view_refresh FOR SELECT USING (true);
 CREATE POLICY refresh_write ON lifecycle.materialized_view_refresh FOR INSERT
 WITH CHECK (refreshed_by = current_user AND session_by = session_user AND lifecycle._may_refresh(view_oid));
+CREATE POLICY refresh_check ON lifecycle.materialized_view_refresh FOR UPDATE
+USING (lifecycle._may_refresh(view_oid)) WITH CHECK (lifecycle._may_refresh(view_oid));
 
 GRANT INSERT (
     view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, sqlstate,
-    error, note
-) ON lifecycle.materialized_view_refresh TO PUBLIC;
+    error, note, stats_epoch, bases, base_writes, view_writes, file_node
+), UPDATE (checked_at) ON lifecycle.materialized_view_refresh TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh_refresh_id_seq', '');
@@ -14237,7 +14294,28 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('refresh_materialized_view', 'use'),
 ('check_mv_freshness', 'use'),
 ('_may_refresh', 'use'),
+('should_refresh_views', 'use'),
+('refresh_load', 'use'),
+('_view_uses', 'use'),
+('_view_marks', 'use'),
+('_rows_written', 'use'),
+('_refresh_levels', 'use'),
+('_refresh_need', 'use'),
+('_refreshed_views', 'use'),
 ('_view_dependencies', 'use'),
+('_last_refresh', 'use'),
+('_view_policies', 'use'),
+('_waiting_changes', 'use'),
+('_refresh_state', 'use'),
+('_view_changes', 'use'),
+('_notify_refresh', 'use'),
+('_refresh_incremental_item', 'use'),
+('_refresh_cascade', 'use'),
+('_require_refreshable', 'use'),
+('_incremental_views', 'use'),
+('_view_sources', 'use'),
+('_query_uses', 'use'),
+('_query_findings', 'use'),
 ('_refresh_order', 'use'),
 ('_refresh_mode', 'use'),
 ('_run_refresh', 'use'),
@@ -14325,370 +14403,65 @@ ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.incremental_view', '');
 
--- source: sql/matview/_refresh_order.sql
--- Who reads whom: from the rule of each view through plain views and functions to the next materialized view. The body
--- of a function is known to pg_depend only where it was written with BEGIN ATOMIC.
-CREATE FUNCTION lifecycle._view_dependencies() RETURNS TABLE (view oid, depends_on oid)
+-- source: sql/matview/policy_tables.sql
+-- How often, and after how many changes. What stands, the catalogs say; a row whose view is gone binds nobody.
+CREATE TABLE lifecycle.materialized_view_policy (
+    policy_id bigint GENERATED ALWAYS AS IDENTITY,
+    view_name text NOT NULL,
+    view_oid oid NOT NULL,
+    every interval NOT NULL,
+    min_changes bigint NOT NULL,
+    max_age interval,
+    notify_channel name,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    managed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    managed_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT materialized_view_policy_pkey PRIMARY KEY (policy_id),
+    CONSTRAINT materialized_view_policy_view_key UNIQUE (view_oid, origin),
+    CONSTRAINT materialized_view_policy_every_check CHECK (every > interval '0'),
+    CONSTRAINT materialized_view_policy_min_changes_check CHECK (min_changes >= 0),
+    CONSTRAINT materialized_view_policy_max_age_check CHECK (max_age >= every)
+);
+COMMENT ON TABLE lifecycle.materialized_view_policy IS
+'One row a managed view, materialized or incremental: how often it may be refreshed, after how many changes, after how
+long at the latest, and who is told. It is named by text and by oid; origin says which database the oid belongs to.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'materialized_view_policy',
+    'INSERT (view_name, view_oid, every, min_changes, max_age, notify_channel), '
+    || 'UPDATE (view_name, view_oid, every, min_changes, max_age, notify_channel, origin), DELETE'
+),
+('materialized_view_policy_policy_id_seq', 'USAGE');
+
+ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
+CREATE POLICY policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
+CREATE POLICY policy_write ON lifecycle.materialized_view_policy FOR INSERT
+WITH CHECK (managed_by = current_user AND lifecycle._may_maintain(view_oid, view_name, origin));
+CREATE POLICY policy_change ON lifecycle.materialized_view_policy FOR UPDATE
+USING (lifecycle._may_maintain(view_oid, view_name, origin))
+WITH CHECK (lifecycle._may_maintain(view_oid, view_name, origin));
+CREATE POLICY policy_remove ON lifecycle.materialized_view_policy FOR DELETE
+USING (lifecycle._may_maintain(view_oid, view_name, origin));
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy_policy_id_seq', '');
+
+-- source: sql/matview/_view_policies.sql
+-- A renamed view is found by oid, a restored or replaced one by name. A row binds only where its writer has the rights of
+-- the owner.
+CREATE FUNCTION lifecycle._view_policies() RETURNS TABLE (view oid, policy lifecycle.materialized_view_policy)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH RECURSIVE reached (view, class_id, object_id) AS (
-        SELECT c.oid, 'pg_class'::regclass::oid, c.oid FROM pg_class AS c WHERE c.relkind = 'm'
-        UNION
-        SELECT r.view, d.refclassid, d.refobjid
-        FROM reached AS r
-        CROSS JOIN LATERAL (
-            -- what the rule of a view uses
-            SELECT u.refclassid, u.refobjid
-            FROM pg_rewrite AS w
-            JOIN pg_depend AS u ON u.classid = 'pg_rewrite'::regclass AND u.objid = w.oid
-            WHERE r.class_id = 'pg_class'::regclass AND w.ev_class = r.object_id AND u.refobjid <> w.ev_class
-                -- beyond another materialized view lie its own dependencies
-                AND (r.object_id = r.view OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = r.object_id) = 'v')
-            UNION ALL
-            -- what a function uses
-            SELECT u.refclassid, u.refobjid
-            FROM pg_depend AS u
-            WHERE r.class_id = 'pg_proc'::regclass AND u.classid = r.class_id AND u.objid = r.object_id
-        ) AS d
-        WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
-    )
-    SELECT r.view, r.object_id
-    FROM reached AS r
-    JOIN pg_class AS c ON c.oid = r.object_id AND c.relkind = 'm'
-    WHERE r.class_id = 'pg_class'::regclass AND r.object_id <> r.view
+    SELECT c.oid, p
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+    CROSS JOIN lifecycle.materialized_view_policy AS p
+    JOIN pg_class AS c
+        ON c.oid = CASE WHEN p.origin = o.origin AND EXISTS (SELECT FROM pg_class AS own WHERE own.oid = p.view_oid)
+            THEN p.view_oid ELSE lifecycle._named_relation(p.view_name) END
+        AND c.relkind IN ('m', 'r')
+    JOIN pg_roles AS r ON r.rolname = p.managed_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
 $fn$;
-COMMENT ON FUNCTION lifecycle._view_dependencies() IS
-'Which materialized view reads which others, directly or through plain views and functions.';
-
--- Level by level, so that a view comes after all that it reads. What is left when a level is empty goes round in a
--- circle (a plain view or a function was replaced later on): those come last, with a note.
-CREATE FUNCTION lifecycle._refresh_order(schemas name[]) RETURNS lifecycle.refresh_item[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_views jsonb;
-    v_left oid[];
-    v_next oid[];
-    v_ordered lifecycle.refresh_item[] := ARRAY[]::lifecycle.refresh_item[];
-    v_circle boolean := false;
-BEGIN
-    SELECT coalesce(jsonb_object_agg(c.oid, coalesce(d.depends_on, '{}')), '{}'), coalesce(array_agg(c.oid), '{}')
-    INTO v_views, v_left
-    FROM pg_class AS c
-    LEFT JOIN (SELECT y.view, array_agg(y.depends_on) AS depends_on FROM lifecycle._view_dependencies() AS y
-        GROUP BY y.view) AS d ON d.view = c.oid
-    WHERE c.relkind = 'm';
-    WHILE cardinality(v_left) > 0 LOOP
-        v_next := ARRAY(SELECT l FROM unnest(v_left) AS l
-            WHERE NOT EXISTS (SELECT FROM jsonb_array_elements_text(v_views -> l::text) AS e
-                WHERE e::oid = ANY (v_left)));
-        IF cardinality(v_next) = 0 THEN
-            v_next := v_left;
-            v_circle := true;
-        END IF;
-        v_ordered := v_ordered || ARRAY(
-            SELECT ROW(n, ARRAY(SELECT e::oid FROM jsonb_array_elements_text(v_views -> n::text) AS e),
-                CASE WHEN v_circle THEN 'reads itself through other views: no order is right' END
-            )::lifecycle.refresh_item
-            FROM unnest(v_next) AS n
-            JOIN pg_class AS c ON c.oid = n
-            ORDER BY c.relnamespace::regnamespace::text, c.relname
-        );
-        v_left := ARRAY(SELECT l FROM unnest(v_left) AS l WHERE l <> ALL (v_next));
-    END LOOP;
-    RETURN ARRAY(
-        SELECT ROW(o.view, o.depends_on, o.note)::lifecycle.refresh_item
-        FROM unnest(v_ordered) WITH ORDINALITY AS o (view, depends_on, note, place)
-        JOIN pg_class AS c ON c.oid = o.view
-        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE (schemas IS NULL OR n.nspname = ANY (schemas)) AND lifecycle._may_refresh(o.view)
-        ORDER BY o.place
-    );
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_order(name[]) IS
-'The materialized views of these schemas (NULL: all) that the caller may refresh, each after those that it reads.';
-
--- source: sql/matview/_refresh_view.sql
-CREATE FUNCTION lifecycle._refresh_mode(view oid, concurrent boolean, OUT mode text, OUT note text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT
-        CASE WHEN concurrent OR (concurrent IS NULL AND w.reason IS NULL) THEN 'concurrent' ELSE 'plain' END,
-        CASE WHEN concurrent IS NULL THEN w.reason END
-    FROM (
-        SELECT CASE
-            WHEN NOT c.relispopulated THEN 'plain: it held no data yet'
-            WHEN NOT EXISTS (
-                -- what PostgreSQL accepts: unique, complete, on columns only
-                SELECT FROM pg_index AS i
-                JOIN pg_class AS x ON x.oid = i.indexrelid
-                JOIN pg_am AS a ON a.oid = x.relam
-                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND a.amname = 'btree'
-                    AND i.indpred IS NULL AND 0 <> ALL (i.indkey)
-            ) THEN 'plain: it has no unique index on columns alone and without WHERE'
-        END AS reason
-        FROM pg_class AS c WHERE c.oid = view
-    ) AS w
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_mode(oid, boolean) IS
-'Whether a refresh is concurrent or plain, and when nobody chose, why not concurrent.';
-
--- One view, with the patience of the core for its lock. Several views share a transaction in
--- refresh_all_materialized_views, so a lock is tried for again even with others in hand: it is waited for a
--- millisecond only, which makes nobody a deadlock.
-CREATE FUNCTION lifecycle._run_refresh(
-    view oid, mode text, search_path text, OUT code text, OUT error text
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_timeout constant text := current_setting('lock_timeout');
-    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
-BEGIN
-    FOR v_attempt IN 1..v_attempts LOOP
-        BEGIN
-            PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
-            PERFORM lifecycle._execute(
-                format('REFRESH MATERIALIZED VIEW %s%s', CASE mode WHEN 'concurrent' THEN 'CONCURRENTLY ' ELSE '' END,
-                    view::regclass),
-                _run_refresh.search_path
-            );
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-            PERFORM set_config('lock_timeout', v_timeout, true);
-            code := NULL;
-            error := NULL;
-            RETURN;
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
-        END;
-        EXIT WHEN code NOT IN ('55P03', '40P01');
-        IF v_attempt < v_attempts THEN
-            PERFORM lifecycle._pause();
-        ELSE
-            error := concat_ws('; ', error, format('%s tries', v_attempts), lifecycle._lock_holders(ARRAY[view]));
-        END IF;
-    END LOOP;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._run_refresh(oid, text, text) IS
-'Refreshes one materialized view; returns SQLSTATE and message of what went wrong, NULLs when nothing did.';
-
-CREATE FUNCTION lifecycle._refresh_view(view oid, concurrent boolean, search_path text)
-RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_started constant timestamptz := clock_timestamp();
-    v_result lifecycle.refresh_result;
-    v_mode record;
-    v_failure record;
-BEGIN
-    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view;
-    SELECT m.mode, m.note INTO v_mode FROM lifecycle._refresh_mode(view, concurrent) AS m;
-    SELECT r.code, r.error INTO v_failure
-    FROM lifecycle._run_refresh(view, v_mode.mode, _refresh_view.search_path) AS r;
-    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
-    v_result.mode := v_mode.mode;
-    v_result.note := v_mode.note;
-    v_result.status := CASE WHEN v_failure.code IS NULL THEN 'refreshed' ELSE 'failed' END;
-    v_result.sqlstate := v_failure.code;
-    v_result.error := v_failure.error;
-    -- As the planner reckons: the density of the last ANALYZE times the present size.
-    SELECT CASE WHEN c.relpages > 0 AND c.reltuples >= 0
-            THEN round(c.reltuples::numeric / c.relpages * (pg_relation_size(c.oid)
-                / current_setting('block_size')::integer))
-            ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
-        pg_total_relation_size(c.oid)
-    INTO v_result.rows, v_result.bytes
-    FROM pg_class AS c WHERE c.oid = view;
-    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
-        mode, status, row_estimate, size_bytes, sqlstate, error, note)
-    VALUES (v_result.view_schema, v_result.view_name, view, v_started, v_result.refresh_time_ms, v_result.mode,
-        v_result.status, v_result.rows, v_result.bytes, v_result.sqlstate, v_result.error, v_result.note);
-    RETURN v_result;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_view(oid, boolean, text) IS
-'Refreshes one materialized view, writes its history and returns what became of it.';
-
--- source: sql/matview/_refresh_item.sql
--- One run at a time in a database: a second one would only wait for the locks of the first, view by view.
-CREATE FUNCTION lifecycle._lock_refresh_run() RETURNS lifecycle.refresh_result
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_class constant integer := 27751;
-    v_result lifecycle.refresh_result;
-    v_holder integer;
-BEGIN
-    IF pg_try_advisory_xact_lock(v_class, 0) THEN
-        RETURN NULL;
-    END IF;
-    SELECT l.pid INTO v_holder FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = v_class::oid AND l.objsubid = 2
-        AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-    LIMIT 1;
-    v_result.status := 'busy';
-    v_result.note := concat_ws(' ', 'another run is under way in process', coalesce(v_holder::text, '?'));
-    RAISE NOTICE 'nothing was refreshed: %', v_result.note;
-    RETURN v_result;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._lock_refresh_run() IS
-'Takes the lock of a run to the end of the transaction and returns NULL, or says at once who holds it.';
-
-CREATE FUNCTION lifecycle._refresh_item(
-    item lifecycle.refresh_item, stale oid[], concurrent boolean, search_path text
-) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_result lifecycle.refresh_result;
-    v_stale text;
-BEGIN
-    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view AND c.relkind = 'm';
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    SELECT string_agg(s::regclass::text, ', ' ORDER BY s::regclass::text) INTO v_stale
-    FROM unnest(stale) AS s WHERE s = ANY (item.depends_on);
-    IF v_stale IS NULL THEN
-        v_result := lifecycle._refresh_view(item.view, concurrent, _refresh_item.search_path);
-    ELSE
-        v_result.refresh_time_ms := 0;
-        v_result.status := 'skipped';
-        v_result.note := 'reads what was not refreshed: ' || v_stale;
-        INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
-            status, note)
-        VALUES (v_result.view_schema, v_result.view_name, item.view, clock_timestamp(), 0, v_result.status,
-            v_result.note);
-    END IF;
-    v_result.note := nullif(concat_ws('; ', v_result.note, item.note), '');
-    RETURN v_result;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], boolean, text) IS
-'Refreshes a view unless it reads one that stayed stale; NULL when it is gone by now.';
-
--- source: sql/matview/refresh_all_materialized_views.sql
-CREATE FUNCTION lifecycle.refresh_all_materialized_views(
-    schemas name[] DEFAULT NULL,
-    concurrent boolean DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_item lifecycle.refresh_item;
-    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
-    v_stale oid[] := ARRAY[]::oid[];
-    v_failed integer := 0;
-BEGIN
-    IF v_result.status IS NOT NULL THEN
-        RETURN NEXT v_result;
-        RETURN;
-    END IF;
-    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas) LOOP
-        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, refresh_all_materialized_views.search_path);
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        CONTINUE WHEN v_result.status IS NULL;
-        IF v_result.status <> 'refreshed' THEN
-            v_stale := v_stale || v_item.view;
-            v_failed := v_failed + (v_result.status = 'failed')::integer;
-        END IF;
-        RETURN NEXT v_result;
-    END LOOP;
-    -- A caller may not read the rows.
-    IF v_failed > 0 THEN
-        RAISE WARNING '% materialized views failed, % were skipped because of them', v_failed,
-            cardinality(v_stale) - v_failed;
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, text) IS
-'Refreshes every materialized view that the caller may refresh (its own; since PostgreSQL 17 also by the MAINTAIN
-privilege), each after those that it reads. A view that fails stops no other; what reads it is skipped. All in one
-transaction, whose locks last to its end; CALL lifecycle.refresh_materialized_views() commits after each.
-
-Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
-PostgreSQL allows it (readers go on meanwhile); search_path - what the views'' functions see, by default the caller''s
-path (PostgreSQL 17 and later pins it itself).
-Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
-milliseconds; mode concurrent or plain; status refreshed, failed, skipped or busy (one row without a view: another run
-is under way); rows as the planner reckons; bytes with indexes; sqlstate and error of a failure; note, for example why
-it was not concurrent.
-Errors: none for a view: those are rows, and a warning is raised.
-Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
-
--- source: sql/matview/refresh_materialized_views.sql
--- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
--- each transaction; a run that finds it taken leaves the rest to the one that took it.
-CREATE PROCEDURE lifecycle.refresh_materialized_views(
-    schemas name[] DEFAULT NULL,
-    concurrent boolean DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) LANGUAGE plpgsql AS $fn$
-DECLARE
-    v_items lifecycle.refresh_item[] := lifecycle._refresh_order(schemas);
-    v_item lifecycle.refresh_item;
-    v_result lifecycle.refresh_result;
-    v_stale pg_catalog.oid[] := ARRAY[]::pg_catalog.oid[];
-    v_failures pg_catalog.text[] := ARRAY[]::pg_catalog.text[];
-BEGIN
-    FOREACH v_item IN ARRAY v_items LOOP
-        v_result := lifecycle._lock_refresh_run();
-        EXIT WHEN v_result.status IS NOT NULL;
-        v_result := lifecycle._refresh_item(v_item, v_stale, concurrent, search_path);
-        COMMIT;
-        IF v_result.status OPERATOR(pg_catalog.<>) 'refreshed' THEN
-            v_stale := pg_catalog.array_append(v_stale, v_item.view);
-            v_failures := pg_catalog.array_append(v_failures, pg_catalog.format('%I.%I %s: %s', v_result.view_schema,
-                v_result.view_name, v_result.status, pg_catalog.concat_ws(' ', v_result.sqlstate, v_result.error,
-                v_result.note)));
-        END IF;
-    END LOOP;
-    PERFORM lifecycle._raise_failures(v_failures, '%s materialized views were not refreshed',
-        'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.');
-END
-$fn$;
-COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, text) IS
-'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
-refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
-function can be called.
-
-Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all, default where
-PostgreSQL allows it; search_path - what the views'' functions see, by default the caller''s path.
-Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
-Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
-Example: CALL lifecycle.refresh_materialized_views();';
-
--- source: sql/matview/refresh_materialized_view.sql
-CREATE FUNCTION lifecycle.refresh_materialized_view(
-    target regclass,
-    concurrent boolean DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
-) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_result lifecycle.refresh_result;
-BEGIN
-    PERFORM lifecycle._require_table(target, '{m}');
-    IF NOT lifecycle._may_refresh(target) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('role %I may not refresh %s', current_user, target),
-            HINT = format('Only its owner, %I, may; since PostgreSQL 17 also who has the MAINTAIN privilege on it.',
-                (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target));
-    END IF;
-    v_result := lifecycle._refresh_view(target, concurrent, refresh_materialized_view.search_path);
-    IF v_result.status = 'failed' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = v_result.sqlstate,
-            MESSAGE = format('%s was not refreshed: %s', target, v_result.error),
-            DETAIL = format('Mode: %s.', concat_ws(', ', v_result.mode, v_result.note));
-    END IF;
-    RETURN NEXT v_result;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle.refresh_materialized_view(regclass, boolean, text) IS
-'Refreshes one materialized view and nothing that it reads.
-
-Arguments: target - the materialized view; concurrent - true or false, default where PostgreSQL allows it; search_path -
-what its functions see, by default the caller''s path.
-Returns: one row (lifecycle.refresh_result).
-Errors: 42809 not a materialized view; 42501 not the owner; 55P03 lock; what the query raises, with its SQLSTATE. A
-failure takes its row in the history back with it.
-Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'');';
+COMMENT ON FUNCTION lifecycle._view_policies() IS 'The refresh policies whose view stands, with its oid.';
 
 -- source: sql/matview/_incremental_views.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
@@ -14768,6 +14541,39 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_incremental(regclass) IS
 'The incremental view that the caller may refresh; raises 42704, 42501 or 55000 when it cannot be.';
+
+-- source: sql/matview/_view_uses.sql
+-- What a view uses: from its rule through plain views and functions to the next table or materialized view. The body of
+-- a function is known to pg_depend only where it was written with BEGIN ATOMIC. starts: where to begin, which for an
+-- incremental view is the view with its query.
+CREATE FUNCTION lifecycle._view_uses(views oid[], starts oid[])
+RETURNS TABLE (view oid, class_id oid, object_id oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE reached (view, start, class_id, object_id) AS (
+        SELECT v.view, v.start, 'pg_class'::regclass::oid, v.start FROM unnest(views, starts) AS v (view, start)
+        UNION
+        SELECT r.view, r.start, d.refclassid, d.refobjid
+        FROM reached AS r
+        CROSS JOIN LATERAL (
+            -- what the rule of a view uses
+            SELECT u.refclassid, u.refobjid
+            FROM pg_rewrite AS w
+            JOIN pg_depend AS u ON u.classid = 'pg_rewrite'::regclass AND u.objid = w.oid
+            WHERE r.class_id = 'pg_class'::regclass AND w.ev_class = r.object_id AND u.refobjid <> w.ev_class
+                -- beyond another materialized view lie its own dependencies
+                AND (r.object_id = r.start OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = r.object_id) = 'v')
+            UNION ALL
+            -- what a function uses
+            SELECT u.refclassid, u.refobjid
+            FROM pg_depend AS u
+            WHERE r.class_id = 'pg_proc'::regclass AND u.classid = r.class_id AND u.objid = r.object_id
+        ) AS d
+        WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
+    )
+    SELECT r.view, r.class_id, r.object_id FROM reached AS r WHERE r.object_id NOT IN (r.view, r.start)
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_uses(oid[], oid[]) IS
+'The relations and functions that these views use, directly or through plain views and functions.';
 
 -- source: sql/matview/_query_shape.sql
 -- What a view uses, through other views and through functions whose body PostgreSQL knows (BEGIN ATOMIC).
@@ -14939,6 +14745,946 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text, boolean) IS
 'What the catalog and, where it is keyed, the planner say about a query; raises what CREATE VIEW raises.';
+
+-- source: sql/matview/_view_marks.sql
+-- What the statistics know, and what this session has not yet reported.
+CREATE FUNCTION lifecycle._rows_written(relation oid) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN pg_stat_get_tuples_inserted(relation) + pg_stat_get_tuples_updated(relation)
+        + pg_stat_get_tuples_deleted(relation) + pg_stat_get_xact_tuples_inserted(relation)
+        + pg_stat_get_xact_tuples_updated(relation) + pg_stat_get_xact_tuples_deleted(relation);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rows_written(oid) IS
+'How many rows were inserted into, updated in and deleted from a table since its statistics began.';
+
+-- PostgreSQL counts the rows written to each table. The counters survive a clean restart; a crash, a restore or a reset
+-- starts them anew, and then the epoch differs. What they do not count, TRUNCATE and rewrites, changes the file of the
+-- table; ATTACH, DETACH and DROP change the set of tables; another definition of a view or a function in between is
+-- another row version. What another session has written reaches the counters a second or so after its commit; what
+-- this session has written is asked for itself.
+CREATE FUNCTION lifecycle._view_marks(views oid[]) RETURNS TABLE (view oid, mark lifecycle.view_mark)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM pg_stat_clear_snapshot();
+    RETURN QUERY
+    WITH RECURSIVE used AS MATERIALIZED (
+        SELECT u.* FROM lifecycle._view_uses(views, views) AS u
+    ), tree (view, relation) AS (
+        SELECT u.view, u.object_id FROM used AS u WHERE u.class_id = 'pg_class'::regclass
+        UNION
+        SELECT t.view, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation
+    ), base AS (
+        SELECT t.view, md5(string_agg(format('%s %s', c.oid, c.relfilenode), ',' ORDER BY c.oid)) AS files,
+            sum(lifecycle._rows_written(c.oid))::bigint AS writes,
+            min(format('%s is a foreign table', c.oid::regclass)) FILTER (WHERE c.relkind = 'f') AS is_foreign,
+            min(format('row security of %s decides what it sees', c.oid::regclass)) FILTER (
+                WHERE c.relrowsecurity AND (c.relforcerowsecurity OR NOT pg_has_role(o.oid, c.relowner, 'USAGE'))
+                    AND NOT (o.rolsuper OR o.rolbypassrls)) AS secured
+        FROM tree AS t
+        JOIN pg_class AS c ON c.oid = t.relation AND c.relkind IN ('r', 'm', 'p', 'f')
+        JOIN pg_class AS v ON v.oid = t.view
+        JOIN pg_roles AS o ON o.oid = v.relowner
+        GROUP BY t.view
+    ), code AS (
+        SELECT u.view, string_agg(format('%s %s', u.object_id, coalesce(w.xmin, p.xmin)), ',' ORDER BY u.object_id)
+            AS versions
+        FROM used AS u
+        LEFT JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
+            AND w.rulename = '_RETURN'
+            AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = u.object_id) = 'v'
+        LEFT JOIN pg_proc AS p ON u.class_id = 'pg_proc'::regclass AND p.oid = u.object_id
+        WHERE w.oid IS NOT NULL OR p.oid IS NOT NULL
+        GROUP BY u.view
+    ), epoch AS (
+        SELECT concat_ws(' ', extract(epoch FROM a.stats_reset), extract(epoch FROM pg_stat_get_db_stat_reset_time(
+            (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))) AS stats_epoch,
+            CASE WHEN NOT current_setting('track_counts')::boolean THEN 'track_counts is off: nothing is counted'
+                WHEN current_setting('transaction_isolation') NOT LIKE 'read %' THEN 'the transaction sees old data'
+            END AS note
+        FROM pg_stat_get_archiver() AS a
+    )
+    SELECT v.view, ROW(e.stats_epoch, md5(concat_ws(' ', b.files, c.versions)), coalesce(b.writes, 0),
+        coalesce(e.note, b.is_foreign, b.secured))::lifecycle.view_mark
+    FROM unnest(views) AS v (view)
+    CROSS JOIN epoch AS e
+    LEFT JOIN base AS b ON b.view = v.view
+    LEFT JOIN code AS c ON c.view = v.view;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_marks(oid[]) IS
+'What the tables of these materialized views look like now, to be compared with what they looked like at a refresh.';
+
+CREATE FUNCTION lifecycle._view_changes(
+    view oid, done lifecycle.materialized_view_refresh, mark lifecycle.view_mark, origin text,
+    OUT changes bigint, OUT note text
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    note := CASE
+        WHEN done.refresh_id IS NULL THEN 'it was not refreshed by pg_lifecycle yet'
+        WHEN done.origin <> _view_changes.origin THEN 'it was restored into this database'
+        WHEN mark.note IS NOT NULL THEN mark.note
+        WHEN done.bases IS NULL THEN 'nothing was counted at its last refresh'
+        WHEN done.stats_epoch <> mark.stats_epoch THEN 'the statistics were reset, by a crash or by hand'
+        WHEN done.bases <> mark.bases THEN 'a table it reads was truncated, rewritten, attached, detached or replaced, '
+            || 'or a view or function in between was'
+        WHEN done.base_writes > mark.base_writes THEN 'the last changes are still being counted'
+    END;
+    IF note IS NULL THEN
+        changes := mark.base_writes - done.base_writes;
+        IF changes = 0 THEN
+            note := concat_ws('; ',
+                (SELECT string_agg(f.detail, '; ') FROM unnest(lifecycle._query_findings(view)) AS f),
+                -- Catalogs are no dependencies, and change without being counted.
+                (SELECT min('it reads ' || m[1]::oid::regclass)
+                 FROM (SELECT u.object_id FROM lifecycle._query_uses(view) AS u
+                     WHERE u.class_id = 'pg_class'::regclass UNION SELECT view) AS r
+                 JOIN pg_rewrite AS w ON w.ev_class = r.object_id
+                 CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':relid (\d+)', 'g') AS m
+                 WHERE m[1]::bigint BETWEEN 1 AND 16383));
+            note := nullif(note, '');
+            changes := CASE WHEN note IS NULL THEN 0 END;
+        END IF;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_changes(
+    oid, lifecycle.materialized_view_refresh, lifecycle.view_mark, text
+) IS
+'How many rows were written to the tables of a materialized view since its last refresh; NULL and a note where nobody
+can tell.';
+
+-- source: sql/matview/_refresh_state.sql
+-- In the database that wrote a row the oid counts, which follows a rename; in a restored one the name.
+CREATE FUNCTION lifecycle._last_refresh(view oid, origin text, succeeded boolean)
+RETURNS lifecycle.materialized_view_refresh LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row lifecycle.materialized_view_refresh;
+BEGIN
+    SELECT r.* INTO v_row FROM lifecycle.materialized_view_refresh AS r
+    WHERE r.view_oid = view AND r.origin = _last_refresh.origin AND (r.status = 'refreshed' OR NOT succeeded)
+    ORDER BY r.started_at DESC
+    LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT r.* INTO v_row FROM lifecycle.materialized_view_refresh AS r
+        JOIN pg_class AS c ON c.oid = view AND c.relname = r.view_name
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = r.view_schema
+        WHERE r.origin <> _last_refresh.origin AND (r.status = 'refreshed' OR NOT succeeded)
+        ORDER BY r.started_at DESC
+        LIMIT 1;
+    END IF;
+    RETURN v_row;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._last_refresh(oid, text, boolean) IS
+'The last refresh of a view in its history, or the last one that succeeded.';
+
+CREATE FUNCTION lifecycle._waiting_changes() RETURNS TABLE (view oid, changes bigint)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT v.target::oid, sum(z.entries)::bigint
+    FROM lifecycle._incremental_views() AS v
+    CROSS JOIN LATERAL unnest(v.sources) AS s
+    JOIN lifecycle._captures() AS c ON c.queue_name = s.queue AND c.queue IS NOT NULL
+    CROSS JOIN LATERAL lifecycle._capture_size(c.queue) AS z
+    GROUP BY v.target::oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._waiting_changes() IS 'How many entries wait in the queues of each incremental view.';
+
+-- A tick comes a little late or early: a tenth of the interval, at most half a minute, does not count. Else a view that
+-- is to be refreshed every five minutes by a tick a minute would be refreshed every six.
+CREATE FUNCTION lifecycle._refresh_need(
+    policy lifecycle.materialized_view_policy, data_as_of timestamptz, failed_at timestamptz, changes bigint,
+    OUT due_at timestamptz, OUT need text, OUT why text
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_early constant interval := least(policy.every / 10, interval '30 seconds');
+    v_since constant timestamptz := greatest(data_as_of, failed_at);
+BEGIN
+    IF policy.policy_id IS NULL THEN
+        need := 'none';
+        why := 'it is not managed';
+        RETURN;
+    END IF;
+    due_at := v_since + policy.every;
+    IF due_at - v_early > clock_timestamp() THEN
+        need := 'none';
+        why := format('it is refreshed every %s', policy.every);
+    ELSIF data_as_of IS NULL OR changes IS NULL OR changes >= policy.min_changes
+        OR data_as_of + policy.max_age - v_early < clock_timestamp()
+    THEN
+        need := 'due';
+    ELSE
+        need := 'fed';
+        why := CASE changes WHEN 0 THEN 'nothing has changed'
+            ELSE format('%s changes, it waits for %s', changes, policy.min_changes) END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_need(
+    lifecycle.materialized_view_policy, timestamptz, timestamptz, bigint
+) IS 'What a policy says about a view now, and when its time comes or came.';
+
+CREATE FUNCTION lifecycle._refresh_state() RETURNS SETOF lifecycle.refresh_state
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH mark AS MATERIALIZED (
+        SELECT m.* FROM lifecycle._view_marks(ARRAY(SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'm')) AS m
+    ), incremental AS MATERIALIZED (
+        SELECT v.* FROM lifecycle.incremental_view AS v
+    ), item AS MATERIALIZED (
+        SELECT c.oid AS view, c.relkind, c.relispopulated, c.relfilenode, o.origin, i.rebuilt_at, i.checked_at,
+            i.data_as_of, i.rebuild_reason,
+            lifecycle._last_refresh(c.oid, o.origin, true) AS done,
+            lifecycle._last_refresh(c.oid, o.origin, false) AS latest
+        FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+        CROSS JOIN pg_class AS c
+        LEFT JOIN incremental AS i
+            ON c.oid = CASE WHEN i.origin = o.origin THEN i.target_oid ELSE lifecycle._named_relation(i.target) END
+        WHERE c.relkind = 'm' OR i.target IS NOT NULL
+    )
+    SELECT i.view, k.kind, CASE i.relkind WHEN 'm' THEN i.relispopulated ELSE i.rebuilt_at IS NOT NULL END,
+        t.data_as_of, (i.done).refresh_id, (i.done).refresh_time_ms, (i.done).mode, (i.done).refreshed_by,
+        CASE WHEN k.is_over THEN 'unchanged' ELSE (i.latest).status END,
+        greatest((i.latest).started_at, CASE WHEN k.is_over THEN i.checked_at END),
+        CASE WHEN NOT k.is_over THEN (i.latest).sqlstate END,
+        CASE WHEN NOT k.is_over
+            THEN coalesce((i.latest).error, CASE (i.latest).status WHEN 'skipped' THEN (i.latest).note END) END,
+        CASE i.relkind WHEN 'm' THEN greatest((i.latest).started_at, (i.done).checked_at) ELSE i.checked_at END,
+        t.data_as_of, h.changes, h.note,
+        i.relkind = 'm' AND coalesce((i.done).origin = i.origin AND (i.done).stats_epoch = (m.mark).stats_epoch
+            AND (i.done).view_writes < lifecycle._rows_written(i.view)
+            OR (i.done).origin = i.origin AND (i.done).stats_epoch <> (m.mark).stats_epoch
+            AND (i.done).file_node <> i.relfilenode, false),
+        (p.policy).every, (p.policy).min_changes, (p.policy).max_age, n.due_at, n.need, n.why
+    FROM item AS i
+    CROSS JOIN LATERAL (SELECT CASE i.relkind WHEN 'm' THEN 'materialized view' ELSE 'incremental view' END AS kind,
+        CASE (i.latest).status WHEN 'failed' THEN (i.latest).started_at END AS failed_at,
+        -- An incremental refresh that found nothing leaves no history: it puts an end to an earlier failure.
+        coalesce(i.relkind <> 'm' AND (i.latest).status <> 'refreshed' AND i.checked_at > (i.latest).started_at, false)
+            AS is_over
+    ) AS k
+    LEFT JOIN mark AS m ON m.view = i.view
+    LEFT JOIN lifecycle._waiting_changes() AS w ON w.view = i.view
+    LEFT JOIN lifecycle._view_policies() AS p ON p.view = i.view
+    CROSS JOIN LATERAL (SELECT CASE i.relkind WHEN 'm' THEN CASE WHEN i.relispopulated THEN (i.done).started_at END
+        ELSE i.data_as_of END AS data_as_of) AS t
+    CROSS JOIN LATERAL (
+        SELECT x.changes, x.note FROM lifecycle._view_changes(i.view, i.done, m.mark, i.origin) AS x
+        WHERE i.relkind = 'm'
+        UNION ALL
+        SELECT CASE WHEN i.rebuild_reason IS NULL THEN w.changes END, i.rebuild_reason WHERE i.relkind <> 'm'
+    ) AS h
+    CROSS JOIN LATERAL lifecycle._refresh_need(p.policy, t.data_as_of, k.failed_at, h.changes) AS n
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_state() IS
+'What is known about each materialized and incremental view, and what its policy asks for now.';
+
+-- source: sql/matview/_refresh_order.sql
+CREATE FUNCTION lifecycle._refreshed_views() RETURNS TABLE (view oid, kind text, start oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.oid, 'materialized view', c.oid FROM pg_class AS c WHERE c.relkind = 'm'
+    UNION ALL
+    SELECT v.target::oid, 'incremental view', v.query_view::oid
+    FROM lifecycle._incremental_views() AS v WHERE v.target IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._refreshed_views() IS
+'All views that are refreshed, with what holds their query: the view itself, or the one of an incremental view.';
+
+CREATE FUNCTION lifecycle._view_dependencies() RETURNS TABLE (view oid, depends_on oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH item AS MATERIALIZED (SELECT r.* FROM lifecycle._refreshed_views() AS r)
+    SELECT u.view, u.object_id
+    FROM lifecycle._view_uses(ARRAY(SELECT i.view FROM item AS i ORDER BY i.view),
+        ARRAY(SELECT i.start FROM item AS i ORDER BY i.view)) AS u
+    JOIN item AS i ON i.view = u.object_id
+    WHERE u.class_id = 'pg_class'::regclass
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_dependencies() IS
+'Which materialized or incremental view reads which others, directly or through plain views and functions.';
+
+-- Level by level, so that a view comes after all that it reads. What is left when a level is empty goes round in a
+-- circle (a plain view or a function was replaced later on): those come last, with a note.
+CREATE FUNCTION lifecycle._refresh_levels() RETURNS SETOF lifecycle.refresh_item
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_views jsonb;
+    v_left oid[];
+    v_next oid[];
+    v_note text;
+BEGIN
+    SELECT coalesce(jsonb_object_agg(r.view, coalesce(d.depends_on, '{}')), '{}'), coalesce(array_agg(r.view), '{}')
+    INTO v_views, v_left
+    FROM lifecycle._refreshed_views() AS r
+    LEFT JOIN (SELECT y.view, array_agg(y.depends_on) AS depends_on FROM lifecycle._view_dependencies() AS y
+        GROUP BY y.view) AS d ON d.view = r.view;
+    WHILE cardinality(v_left) > 0 LOOP
+        v_next := ARRAY(SELECT l FROM unnest(v_left) AS l
+            WHERE NOT EXISTS (SELECT FROM jsonb_array_elements_text(v_views -> l::text) AS e
+                WHERE e::oid = ANY (v_left)));
+        IF cardinality(v_next) = 0 THEN
+            v_next := v_left;
+            v_note := 'reads itself through other views: no order is right';
+        END IF;
+        RETURN QUERY
+        SELECT n, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'incremental view' END,
+            ARRAY(SELECT e::oid FROM jsonb_array_elements_text(v_views -> n::text) AS e), 'due', NULL, NULL::bigint,
+            NULL::lifecycle.view_mark, v_note
+        FROM unnest(v_next) AS n
+        JOIN pg_class AS c ON c.oid = n
+        JOIN pg_namespace AS s ON s.oid = c.relnamespace
+        ORDER BY s.nspname, c.relname;
+        v_left := ARRAY(SELECT l FROM unnest(v_left) AS l WHERE l <> ALL (v_next));
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_levels() IS
+'All materialized and incremental views, each after those that it reads.';
+
+CREATE FUNCTION lifecycle._refresh_order(
+    schemas name[], only_changed boolean DEFAULT false, only_due boolean DEFAULT false
+) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_items lifecycle.refresh_item[];
+    v_views oid[];
+BEGIN
+    SELECT array_agg(o.item ORDER BY o.place), array_agg((o.item).view) FILTER (WHERE (o.item).kind LIKE 'm%')
+    INTO v_items, v_views
+    FROM (SELECT l AS item, row_number() OVER () AS place FROM lifecycle._refresh_levels() AS l) AS o
+    JOIN pg_class AS c ON c.oid = (o.item).view
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE (schemas IS NULL OR n.nspname = ANY (schemas))
+        AND CASE WHEN c.relkind = 'm' THEN lifecycle._may_refresh(c.oid)
+            ELSE pg_has_role(current_user, c.relowner, 'USAGE') END;
+    IF only_changed OR only_due THEN
+        RETURN ARRAY(
+            SELECT ROW(i.view, i.kind, i.depends_on, CASE WHEN only_due THEN s.need
+                    WHEN s.changes = 0 AND s.data_as_of IS NOT NULL THEN 'fed' ELSE 'due' END,
+                CASE WHEN only_due THEN s.why WHEN s.changes = 0 THEN 'nothing has changed' ELSE s.change_note END,
+                s.refresh_id, m.mark, i.note)::lifecycle.refresh_item
+            FROM unnest(v_items) WITH ORDINALITY AS i (view, kind, depends_on, need, why, refresh_id, mark, note, place)
+            LEFT JOIN lifecycle._refresh_state() AS s ON s.view = i.view
+            LEFT JOIN lifecycle._view_marks(v_views) AS m ON m.view = i.view
+            ORDER BY i.place
+        );
+    END IF;
+    RETURN ARRAY(
+        SELECT ROW(i.view, i.kind, i.depends_on, i.need, i.why, i.refresh_id, m.mark, i.note)::lifecycle.refresh_item
+        FROM unnest(v_items) WITH ORDINALITY AS i (view, kind, depends_on, need, why, refresh_id, mark, note, place)
+        LEFT JOIN lifecycle._view_marks(v_views) AS m ON m.view = i.view
+        ORDER BY i.place
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_order(name[], boolean, boolean) IS
+'The views of these schemas (NULL: all) that the caller may refresh, each after those that it reads, with what there is
+to do.';
+
+-- source: sql/matview/_refresh_view.sql
+CREATE FUNCTION lifecycle._refresh_mode(view oid, concurrent boolean, OUT mode text, OUT note text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF concurrent IS NULL THEN
+        SELECT CASE
+            WHEN NOT c.relispopulated THEN 'plain: it held no data yet'
+            WHEN NOT EXISTS (
+                -- what PostgreSQL accepts: unique, complete, on columns only
+                SELECT FROM pg_index AS i
+                JOIN pg_class AS x ON x.oid = i.indexrelid
+                JOIN pg_am AS a ON a.oid = x.relam
+                WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND a.amname = 'btree'
+                    AND i.indpred IS NULL AND 0 <> ALL (i.indkey)
+            ) THEN 'plain: it has no unique index on columns alone and without WHERE'
+        END INTO note
+        FROM pg_class AS c WHERE c.oid = view;
+    END IF;
+    mode := CASE WHEN coalesce(concurrent, note IS NULL) THEN 'concurrent' ELSE 'plain' END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_mode(oid, boolean) IS
+'Whether a refresh is concurrent or plain, and when nobody chose, why not concurrent.';
+
+-- One view, with the patience of the core for its lock. Several views share a transaction in
+-- refresh_all_materialized_views, so a lock is tried for again even with others in hand: it is waited for a
+-- millisecond only (lock_wait), which makes nobody a deadlock.
+CREATE FUNCTION lifecycle._run_refresh(
+    view oid, mode text, lock_wait text, search_path text, OUT code text, OUT error text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_attempt integer := 0;
+BEGIN
+    LOOP
+        v_attempt := v_attempt + 1;
+        BEGIN
+            PERFORM set_config('lock_timeout', lock_wait, true);
+            PERFORM lifecycle._execute(
+                format('REFRESH MATERIALIZED VIEW %s%s', CASE mode WHEN 'concurrent' THEN 'CONCURRENTLY ' ELSE '' END,
+                    view::regclass),
+                _run_refresh.search_path
+            );
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM set_config('lock_timeout', v_timeout, true);
+            code := NULL;
+            error := NULL;
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+        END;
+        EXIT WHEN code NOT IN ('55P03', '40P01');
+        IF v_attempt >= lifecycle.setting('lock_attempts')::integer THEN
+            error := concat_ws('; ', error, format('%s tries', v_attempt), lifecycle._lock_holders(ARRAY[view]));
+            EXIT;
+        END IF;
+        PERFORM lifecycle._pause();
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_refresh(oid, text, text, text) IS
+'Refreshes one materialized view; returns SQLSTATE and message of what went wrong, NULLs when nothing did.';
+
+-- Who asked for it is told, at the commit.
+CREATE FUNCTION lifecycle._notify_refresh(view oid, result lifecycle.refresh_result) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF result.status = 'refreshed' AND EXISTS (SELECT FROM lifecycle.materialized_view_policy AS p
+        WHERE p.notify_channel IS NOT NULL)
+    THEN
+        PERFORM pg_notify((p.policy).notify_channel, jsonb_build_object('schema', result.view_schema,
+            'view', result.view_name, 'mode', result.mode, 'refresh_time_ms', result.refresh_time_ms)::text)
+        FROM lifecycle._view_policies() AS p
+        WHERE p.view = _notify_refresh.view AND (p.policy).notify_channel IS NOT NULL;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._notify_refresh(oid, lifecycle.refresh_result) IS
+'Sends the notification that the policy of a view asks for, when it was refreshed.';
+
+CREATE FUNCTION lifecycle._refresh_view(
+    item lifecycle.refresh_item, concurrent boolean, lock_wait text, search_path text
+) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_mark constant lifecycle.view_mark := item.mark;
+    v_counted constant boolean := v_mark.note IS NULL;
+    v_result lifecycle.refresh_result;
+    v_mode record;
+    v_failure record;
+BEGIN
+    v_mode := lifecycle._refresh_mode(item.view, concurrent);
+    v_failure := lifecycle._run_refresh(item.view, v_mode.mode, lock_wait, _refresh_view.search_path);
+    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
+    v_result.mode := v_mode.mode;
+    v_result.note := v_mode.note;
+    v_result.status := CASE WHEN v_failure.code IS NULL THEN 'refreshed' ELSE 'failed' END;
+    v_result.sqlstate := v_failure.code;
+    v_result.error := v_failure.error;
+    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+        mode, status, row_estimate, size_bytes, sqlstate, error, note, stats_epoch, bases, base_writes, view_writes,
+        file_node)
+    SELECT n.nspname, c.relname, c.oid, v_started, v_result.refresh_time_ms, v_result.mode, v_result.status,
+        -- As the planner reckons: the density of the last ANALYZE times the present size.
+        CASE WHEN c.relpages > 0 AND c.reltuples >= 0
+            THEN round(c.reltuples::numeric / c.relpages * (pg_relation_size(c.oid)
+                / current_setting('block_size')::integer))
+            ELSE coalesce(nullif(c.reltuples, -1), nullif(pg_stat_get_live_tuples(c.oid), 0)) END::bigint,
+        pg_total_relation_size(c.oid), v_result.sqlstate, v_result.error, v_result.note,
+        CASE WHEN v_counted THEN v_mark.stats_epoch END, CASE WHEN v_counted THEN v_mark.bases END,
+        CASE WHEN v_counted THEN v_mark.base_writes END, lifecycle._rows_written(c.oid), c.relfilenode
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = item.view AND c.relkind = 'm'
+    RETURNING view_schema, view_name, row_estimate, size_bytes
+    INTO v_result.view_schema, v_result.view_name, v_result.rows, v_result.bytes;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM lifecycle._notify_refresh(item.view, v_result);
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_view(lifecycle.refresh_item, boolean, text, text) IS
+'Refreshes one materialized view, writes its history and returns what became of it; NULL when it is gone.';
+
+-- Beside others a failure is a row in the history; the savepoint takes back what it had begun, drained queues too.
+CREATE FUNCTION lifecycle._refresh_incremental_item(target oid) RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_result lifecycle.refresh_result;
+BEGIN
+    BEGIN
+        SELECT r.* INTO v_result FROM lifecycle.refresh_incremental_view(target::regclass) AS r;
+        RETURN v_result;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_result.sqlstate = RETURNED_SQLSTATE, v_result.error = MESSAGE_TEXT;
+    END;
+    v_result.status := 'failed';
+    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
+    INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+        status, sqlstate, error)
+    SELECT n.nspname, c.relname, c.oid, v_started, v_result.refresh_time_ms, v_result.status, v_result.sqlstate,
+        v_result.error
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target
+    RETURNING view_schema, view_name INTO v_result.view_schema, v_result.view_name;
+    RETURN CASE WHEN v_result.view_name IS NOT NULL THEN v_result END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_incremental_item(oid) IS
+'Refreshes an incremental view; a failure is written down and returned, not raised. NULL when it is gone.';
+
+-- source: sql/matview/_refresh_item.sql
+-- One run at a time in a database: a second one would only wait for the locks of the first, view by view.
+CREATE FUNCTION lifecycle._lock_refresh_run() RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant integer := 27751;
+    v_result lifecycle.refresh_result;
+    v_holder integer;
+BEGIN
+    IF pg_try_advisory_xact_lock(v_class, 0) THEN
+        RETURN NULL;
+    END IF;
+    SELECT l.pid INTO v_holder FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = v_class::oid AND l.objsubid = 2
+        AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    LIMIT 1;
+    v_result.status := 'busy';
+    v_result.note := concat_ws(' ', 'another run is under way in process', coalesce(v_holder::text, '?'));
+    RAISE NOTICE 'nothing was refreshed: %', v_result.note;
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_refresh_run() IS
+'Takes the lock of a run to the end of the transaction and returns NULL, or says at once who holds it.';
+
+-- stale: what was to be refreshed in this run and was not; fresh: what was; lock_wait: how long a lock is waited for.
+CREATE FUNCTION lifecycle._refresh_item(
+    item lifecycle.refresh_item, stale oid[], fresh oid[], concurrent boolean, lock_wait text,
+    search_path text
+) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item := item;
+    v_is_fed constant boolean := item.depends_on && fresh;
+    v_result lifecycle.refresh_result;
+BEGIN
+    IF item.need = 'none' OR item.need = 'fed' AND NOT v_is_fed AND NOT item.depends_on && stale THEN
+        SELECT n.nspname, c.relname, 0, CASE WHEN item.why = 'nothing has changed' THEN 'unchanged' ELSE 'not due' END,
+            item.why
+        INTO v_result.view_schema, v_result.view_name, v_result.refresh_time_ms, v_result.status, v_result.note
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view;
+        UPDATE lifecycle.materialized_view_refresh AS r SET checked_at = clock_timestamp()
+        WHERE r.refresh_id = item.refresh_id AND v_result.status = 'unchanged';
+    ELSIF item.depends_on && stale THEN
+        INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
+            status, note)
+        SELECT n.nspname, c.relname, c.oid, clock_timestamp(), 0, 'skipped', 'reads what was not refreshed: '
+            || (SELECT string_agg(s::regclass::text, ', ' ORDER BY s::regclass::text) FROM unnest(stale) AS s
+                WHERE s = ANY (item.depends_on))
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = item.view
+        RETURNING view_schema, view_name, 0, status, note
+        INTO v_result.view_schema, v_result.view_name, v_result.refresh_time_ms, v_result.status, v_result.note;
+    ELSIF item.kind = 'incremental view' THEN
+        v_result := lifecycle._refresh_incremental_item(item.view);
+    ELSE
+        IF v_is_fed THEN
+            SELECT m.mark INTO v_item.mark FROM lifecycle._view_marks(ARRAY[item.view]) AS m;
+        END IF;
+        v_result := lifecycle._refresh_view(v_item, concurrent, lock_wait, _refresh_item.search_path);
+    END IF;
+    v_result.note := nullif(concat_ws('; ', v_result.note, item.note), '');
+    RETURN CASE WHEN v_result.view_name IS NOT NULL THEN v_result END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], oid[], boolean, text, text) IS
+'Refreshes a view when it is due, unless it reads one that stayed stale; NULL when it is gone by now.';
+
+-- source: sql/matview/refresh_all_materialized_views.sql
+CREATE FUNCTION lifecycle.refresh_all_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    only_changed boolean DEFAULT false,
+    only_due boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
+    v_stale oid[] := ARRAY[]::oid[];
+    v_fresh oid[] := ARRAY[]::oid[];
+    v_wait text := lifecycle._lock_wait();
+    v_failed integer := 0;
+BEGIN
+    IF v_result.status IS NOT NULL THEN
+        RETURN NEXT v_result;
+        RETURN;
+    END IF;
+    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
+        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait,
+            refresh_all_materialized_views.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        CONTINUE WHEN v_result.status IS NULL;
+        IF v_result.status IN ('failed', 'skipped') THEN
+            v_stale := v_stale || v_item.view;
+            v_failed := v_failed + (v_result.status = 'failed')::integer;
+        ELSIF v_result.status = 'refreshed' THEN
+            v_fresh := v_fresh || v_item.view;
+            -- Now there is a lock in hand.
+            v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
+        END IF;
+        RETURN NEXT v_result;
+    END LOOP;
+    -- A caller may not read the rows.
+    IF v_failed > 0 THEN
+        RAISE WARNING '% views failed, % were skipped because of them', v_failed, cardinality(v_stale) - v_failed;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, boolean, boolean, text) IS
+'Refreshes every materialized view that the caller may refresh (its own; since PostgreSQL 17 also by the MAINTAIN
+privilege), and its incremental views, each after those that it reads. A view that fails stops no other; what reads it
+is skipped. All in one transaction, whose locks last to its end; CALL lifecycle.refresh_materialized_views() commits
+after each.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all materialized
+views, default where PostgreSQL allows it (readers go on meanwhile); only_changed - leave out what reads only tables
+that were not written since its last refresh; only_due - only what lifecycle.manage_materialized_view asks for now;
+search_path - what the views'' functions see, by default the caller''s path (PostgreSQL 17 and later pins it itself).
+Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema, view_name; refresh_time_ms in
+milliseconds; mode concurrent, plain, incremental or rebuild; status refreshed, unchanged, not due, failed, skipped or
+busy (a row without a view: another run is under way); rows as the planner reckons; bytes with indexes; sqlstate and
+error of a failure; note, for example why it was not concurrent.
+Errors: none for a view: those are rows, and a warning is raised.
+Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
+
+-- source: sql/matview/refresh_materialized_views.sql
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
+-- each transaction; a run that finds it taken leaves the rest to the one that took it.
+CREATE PROCEDURE lifecycle.refresh_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    only_changed boolean DEFAULT false,
+    only_due boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_items lifecycle.refresh_item[] := lifecycle._refresh_order(schemas, only_changed, only_due);
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result;
+    v_stale pg_catalog.oid[] := ARRAY[]::pg_catalog.oid[];
+    v_fresh pg_catalog.oid[] := ARRAY[]::pg_catalog.oid[];
+    v_failures pg_catalog.text[] := ARRAY[]::pg_catalog.text[];
+BEGIN
+    FOREACH v_item IN ARRAY v_items LOOP
+        v_result := lifecycle._lock_refresh_run();
+        EXIT WHEN v_result.status IS NOT NULL;
+        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, lifecycle._lock_wait(),
+            search_path);
+        COMMIT;
+        IF v_result.status OPERATOR(pg_catalog.=) 'refreshed' THEN
+            v_fresh := pg_catalog.array_append(v_fresh, v_item.view);
+        ELSIF v_result.status OPERATOR(pg_catalog.=) ANY (ARRAY['failed', 'skipped']) THEN
+            v_stale := pg_catalog.array_append(v_stale, v_item.view);
+            v_failures := pg_catalog.array_append(v_failures, pg_catalog.format('%I.%I %s: %s', v_result.view_schema,
+                v_result.view_name, v_result.status, pg_catalog.concat_ws(' ', v_result.sqlstate, v_result.error,
+                v_result.note)));
+        END IF;
+    END LOOP;
+    PERFORM lifecycle._raise_failures(v_failures, '%s views were not refreshed',
+        'The others are, and committed. SELECT * FROM lifecycle.mv_refresh_status shows all.');
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, boolean, boolean, text) IS
+'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
+refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
+function can be called.
+
+Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all materialized
+views, default where PostgreSQL allows it; only_changed - leave out what reads only tables that were not written since;
+only_due - only what lifecycle.manage_materialized_view asks for now; search_path - what the views'' functions see, by
+default the caller''s path.
+Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
+Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
+Example: CALL lifecycle.refresh_materialized_views();';
+
+-- source: sql/matview/refresh_materialized_view.sql
+-- The view itself, what it reads (up), and what reads it (down), in refresh order.
+CREATE FUNCTION lifecycle._refresh_cascade(target oid, cascade text) RETURNS lifecycle.refresh_item[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_items lifecycle.refresh_item[];
+    v_item lifecycle.refresh_item;
+    v_below oid[] := ARRAY[target];
+    v_above oid[] := ARRAY[target];
+BEGIN
+    IF cascade = 'none' THEN
+        RETURN ARRAY(
+            SELECT ROW(c.oid, CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'incremental view' END, '{}', 'due',
+                NULL, NULL, m.mark, NULL)::lifecycle.refresh_item
+            FROM pg_class AS c JOIN lifecycle._view_marks(ARRAY[target]) AS m ON m.view = c.oid
+        );
+    END IF;
+    v_items := lifecycle._refresh_order(NULL);
+    IF cascade IN ('up', 'both') THEN
+        FOR v_place IN REVERSE cardinality(v_items)..1 LOOP
+            v_item := v_items[v_place];
+            v_above := v_above || CASE WHEN v_item.view = ANY (v_above) THEN v_item.depends_on END;
+        END LOOP;
+    END IF;
+    IF cascade IN ('down', 'both') THEN
+        FOREACH v_item IN ARRAY v_items LOOP
+            v_below := v_below || CASE WHEN v_item.depends_on && v_below THEN v_item.view END;
+        END LOOP;
+    END IF;
+    RETURN ARRAY(SELECT i FROM unnest(v_items) AS i WHERE i.view = ANY (v_below || v_above));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_cascade(oid, text) IS
+'A view with those that it reads and those that read it, as far as the caller may refresh them, in refresh order.';
+
+CREATE FUNCTION lifecycle._require_refreshable(target regclass, cascade text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_table(target, CASE WHEN EXISTS (SELECT FROM lifecycle._incremental_views(target))
+        THEN '{r}' ELSE '{m}' END::text[]);
+    IF cascade IS NULL OR cascade NOT IN ('none', 'up', 'down', 'both') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('cascade cannot be %s', coalesce(quote_literal(cascade), 'NULL')),
+            HINT = 'It is none, up (what the view reads), down (what reads it) or both.';
+    ELSIF NOT lifecycle._may_refresh(target) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('role %I may not refresh %s', current_user, target),
+            HINT = format('Only its owner, %I, may; since PostgreSQL 17 also who has the MAINTAIN privilege on it.',
+                (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_refreshable(regclass, text) IS
+'Raises 42809 or 42501 unless the caller may refresh this view, 22023 for another cascade.';
+
+CREATE FUNCTION lifecycle.refresh_materialized_view(
+    target regclass,
+    concurrent boolean DEFAULT NULL,
+    cascade text DEFAULT 'none',
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result;
+    v_stale oid[] := ARRAY[]::oid[];
+    v_fresh oid[] := ARRAY[]::oid[];
+    v_is_below boolean := false;
+BEGIN
+    PERFORM lifecycle._require_refreshable(target, cascade);
+    FOREACH v_item IN ARRAY lifecycle._refresh_cascade(target, cascade) LOOP
+        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, lifecycle._lock_wait(),
+            refresh_materialized_view.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        CONTINUE WHEN v_result.status IS NULL;
+        IF v_result.status = 'failed' AND NOT v_is_below THEN
+            RAISE EXCEPTION USING
+                ERRCODE = v_result.sqlstate,
+                MESSAGE = format('%s was not refreshed: %s', v_item.view::regclass, v_result.error),
+                DETAIL = format('Mode: %s.', concat_ws(', ', v_result.mode, v_result.note));
+        ELSIF v_result.status IN ('failed', 'skipped') THEN
+            RAISE WARNING '% was %: %', v_item.view::regclass, v_result.status,
+                coalesce(v_result.error, v_result.note);
+            v_stale := v_stale || v_item.view;
+        ELSIF v_result.status = 'refreshed' THEN
+            v_fresh := v_fresh || v_item.view;
+        END IF;
+        v_is_below := v_is_below OR v_item.view = target;
+        RETURN NEXT v_result;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_materialized_view(regclass, boolean, text, text) IS
+'Refreshes one materialized or incremental view; on request with the views that it reads, or that read it.
+
+Arguments: target - the view; concurrent - true or false, default where PostgreSQL allows it; cascade - none (the
+default), up: first the materialized and incremental views that it reads, down: then those that read it, both; as far as
+the caller may refresh them; search_path - what its functions see, by default the caller''s path.
+Returns: one row a view (lifecycle.refresh_result). What reads it and fails is a row and a warning.
+Errors: 42809 not a view that can be refreshed; 42501 not the owner; 22023 cascade; 55P03 lock; what the query raises,
+or that of a view that it reads, with its SQLSTATE. Such a failure takes its row in the history back with it.
+Example: SELECT * FROM lifecycle.refresh_materialized_view(''public.mv_totals'', cascade => ''up'');';
+
+-- source: sql/matview/manage_materialized_view.sql
+CREATE FUNCTION lifecycle._view_policy_step(
+    view_name text, every interval, min_changes bigint, max_age interval, notify_channel name,
+    standing lifecycle.materialized_view_policy
+) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns constant text := 'every, min_changes, max_age, notify_channel';
+    v_object constant text := 'refresh policy of ' || view_name;
+    v_update constant text := format('UPDATE lifecycle.materialized_view_policy SET view_name = %L, '
+        'view_oid = %L::pg_catalog.regclass, origin = lifecycle._origin(), (%s) = ', view_name, view_name, v_columns);
+    v_where constant text := format(' WHERE policy_id OPERATOR(pg_catalog.=) %s', standing.policy_id);
+BEGIN
+    IF standing.policy_id IS NULL THEN
+        RETURN lifecycle._step('add policy', v_object,
+            format('INSERT INTO lifecycle.materialized_view_policy (view_name, view_oid, %s) '
+                'VALUES (%L, %L::pg_catalog.regclass, %L, %L, %L, %L)', v_columns, view_name, view_name, every,
+                min_changes, max_age, notify_channel),
+            format('DELETE FROM lifecycle.materialized_view_policy WHERE view_name OPERATOR(pg_catalog.=) %L',
+                view_name));
+    ELSIF (standing.every, standing.min_changes) = (every, min_changes)
+        AND standing.max_age IS NOT DISTINCT FROM max_age
+        AND standing.notify_channel IS NOT DISTINCT FROM notify_channel
+        AND standing.origin = lifecycle._origin() AND standing.view_oid = to_regclass(view_name)::oid
+    THEN
+        RETURN lifecycle._step('add policy', v_object, NULL, note => 'stands already');
+    END IF;
+    RETURN lifecycle._step('change policy', v_object,
+        v_update || format('(%L, %L, %L, %L)', every, min_changes, max_age, notify_channel) || v_where,
+        v_update || format('(%L, %L, %L, %L)', standing.every, standing.min_changes, standing.max_age,
+            standing.notify_channel) || v_where);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_policy_step(
+    text, interval, bigint, interval, name, lifecycle.materialized_view_policy
+) IS 'The step that writes or changes the refresh policy of a view.';
+
+CREATE FUNCTION lifecycle._require_view_policy(
+    every interval, min_changes bigint, max_age interval, notify_channel name
+) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_problem constant text := CASE
+        WHEN every IS NULL OR every <= interval '0' THEN format('every cannot be %s', coalesce(every::text, 'NULL'))
+        WHEN min_changes IS NULL OR min_changes < 0
+            THEN format('min_changes cannot be %s', coalesce(min_changes::text, 'NULL'))
+        WHEN max_age < every THEN format('max_age cannot be %s, which is less than every, %s', max_age, every)
+        WHEN notify_channel = '' THEN 'notify_channel cannot be empty'
+    END;
+BEGIN
+    IF v_problem IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = v_problem,
+            HINT = 'For example every => ''5 minutes'', min_changes => 100, max_age => ''1 day''.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_view_policy(interval, bigint, interval, name) IS
+'Raises 22023 for a refresh policy that makes no sense.';
+
+CREATE FUNCTION lifecycle.manage_materialized_view(
+    target regclass,
+    every interval,
+    min_changes bigint DEFAULT 1,
+    max_age interval DEFAULT NULL,
+    notify_channel name DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_standing lifecycle.materialized_view_policy;
+BEGIN
+    PERFORM lifecycle._require_refreshable(target, 'none');
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_view_policy(every, min_changes, max_age, notify_channel);
+    IF NOT dry_run THEN
+        PERFORM lifecycle._require_read_committed();
+        PERFORM lifecycle._lock_target(target);
+    END IF;
+    SELECT (p.policy).* INTO v_standing FROM lifecycle._view_policies() AS p WHERE p.view = target::oid;
+    RETURN QUERY SELECT * FROM lifecycle._apply('view_policy', target, ARRAY[lifecycle._view_policy_step(target::text,
+            every, min_changes, max_age, notify_channel, v_standing)],
+        dry_run, expected_plan, '{}', manage_materialized_view.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.manage_materialized_view(
+    regclass, interval, bigint, interval, name, boolean, text, text
+) IS
+'Stores when a materialized or incremental view is to be refreshed. CALL lifecycle.refresh_materialized_views(only_due
+=> true), called as often as you like, does what the policies of the views ask for; lifecycle.mv_refresh_status shows
+what is due. A tick that comes a little early (a tenth of every, at most 30 s) counts.
+
+Arguments: target - the view; every - at most this often, an interval with its unit; min_changes - only when so many
+rows were written to the tables that it reads, default 1; 0: regardless; where nobody can tell, as for a view that reads
+the clock, it is refreshed; max_age - after so long regardless of changes, default never; notify_channel - NOTIFY there
+after each refresh, with a JSON object of schema, view, mode and refresh_time_ms; dry_run - only show the plan;
+expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result).
+Errors: 42809 not a view that can be refreshed; 22023 every, min_changes, max_age or notify_channel; 42501 not the
+owner; 55P03 another change is under way.
+Example: SELECT * FROM lifecycle.manage_materialized_view(''public.mv_totals'', ''5 minutes'', min_changes => 100);';
+
+-- source: sql/matview/rollback_view_policy.sql
+CREATE FUNCTION lifecycle.rollback_view_policy(
+    target regclass,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migrations constant bigint[] := lifecycle._open_migrations('view_policy', target);
+BEGIN
+    IF cardinality(v_migrations) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no refresh policy', coalesce(target::text, 'NULL')),
+            HINT = 'SELECT view_name FROM lifecycle.mv_refresh_status WHERE every IS NOT NULL lists those that have.';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._rollback(v_migrations, dry_run, expected_plan,
+        search_path => rollback_view_policy.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_view_policy(regclass, boolean, text, text) IS
+'Takes back what lifecycle.manage_materialized_view has stored for a view: it is refreshed by nobody but by hand.
+
+Arguments: target - the view; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
+run; search_path - instead of the journaled one.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 the view has no policy; 42501 not the role that made it; 55P03 lock.
+Example: SELECT * FROM lifecycle.rollback_view_policy(''public.mv_totals'', dry_run => false);';
+
+-- source: sql/matview/should_refresh_views.sql
+CREATE FUNCTION lifecycle.should_refresh_views(threshold bigint DEFAULT 1) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(bool_or(s.changes IS NULL OR s.changes >= threshold), false)
+    FROM lifecycle._refresh_state() AS s
+    JOIN pg_class AS c ON c.oid = s.view
+    WHERE lifecycle._may_refresh(s.view)
+$fn$;
+COMMENT ON FUNCTION lifecycle.should_refresh_views(bigint) IS
+'Whether a refresh is worth while: the tables of some view were written so often since its last refresh. What was never
+refreshed, or cannot be counted, counts. lifecycle.mv_refresh_status tells of each view.
+
+Arguments: threshold - from how many changed rows on, default 1.
+Returns: true or false, for the views that the caller may refresh.
+Errors: none.
+Example: SELECT lifecycle.should_refresh_views(100);';
+
+-- source: sql/matview/refresh_load.sql
+CREATE FUNCTION lifecycle.refresh_load(period interval DEFAULT '1 day')
+RETURNS TABLE (
+    view_schema text, view_name text, refreshes bigint, failures bigint, total_seconds numeric, mean_ms numeric,
+    max_ms numeric, time_share numeric
+) LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH span AS (
+        -- No longer than the history goes back.
+        SELECT extract(epoch FROM least(period, clock_timestamp() - min(r.started_at))) AS seconds
+        FROM lifecycle.materialized_view_refresh AS r
+    )
+    SELECT r.view_schema, r.view_name, count(*) FILTER (WHERE r.status = 'refreshed'),
+        count(*) FILTER (WHERE r.status = 'failed'), round(sum(r.refresh_time_ms) / 1000, 3),
+        round(avg(r.refresh_time_ms) FILTER (WHERE r.status = 'refreshed'), 3),
+        max(r.refresh_time_ms) FILTER (WHERE r.status = 'refreshed'),
+        round(sum(r.refresh_time_ms) / 10 / nullif(s.seconds, 0), 3)
+    FROM lifecycle.materialized_view_refresh AS r
+    CROSS JOIN span AS s
+    WHERE r.started_at > clock_timestamp() - period
+    GROUP BY GROUPING SETS ((r.view_schema, r.view_name, s.seconds), (s.seconds))
+    HAVING count(*) > 0
+    ORDER BY grouping(r.view_name) DESC, sum(r.refresh_time_ms) DESC
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_load(interval) IS
+'How much time goes into refreshing, by the history: all views together first, then each.
+
+Arguments: period - how far to look back, an interval with its unit, default one day.
+Returns: view_schema, view_name (NULL: all together); refreshes, failures; total_seconds spent; mean_ms, max_ms of those
+that succeeded; time_share, in percent of the period, or of the time that the history goes back.
+Errors: none.
+Example: SELECT view_name, refreshes, time_share FROM lifecycle.refresh_load(''1 hour'');';
 
 -- source: sql/matview/_query_sources.sql
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
@@ -16278,6 +17024,7 @@ BEGIN
             mode, status, row_estimate, size_bytes, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
             v_result.status, v_result.rows, v_result.bytes, v_result.note);
+        PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
 END
@@ -16434,81 +17181,64 @@ CREATE VIEW lifecycle.mv_refresh_status WITH (security_invoker = true) AS
 SELECT
     n.nspname AS view_schema,
     c.relname AS view_name,
-    CASE WHEN i.target IS NULL THEN c.relispopulated ELSE i.rebuilt_at IS NOT NULL END AS is_populated,
-    clock.data_as_of AS last_refreshed_at,
-    extract(EPOCH FROM clock_timestamp() - clock.data_as_of)::bigint AS seconds_old,
-    done.refresh_time_ms,
-    done.mode,
-    done.refreshed_by,
+    s.is_populated,
+    s.last_refreshed_at,
+    extract(EPOCH FROM clock_timestamp() - s.last_refreshed_at)::bigint AS seconds_old,
+    s.refresh_time_ms,
+    s.mode,
+    s.refreshed_by,
     nullif(c.reltuples, -1)::bigint AS row_estimate,
     pg_total_relation_size(c.oid) AS size_bytes,
-    latest.status AS last_status,
-    latest.started_at AS last_tried_at,
-    latest.sqlstate AS last_sqlstate,
-    coalesce(latest.error, CASE latest.status WHEN 'skipped' THEN latest.note END) AS last_error,
-    CASE WHEN i.target IS NULL THEN 'materialized view' ELSE 'incremental view' END AS kind,
-    clock.checked_at,
-    clock.data_as_of
-FROM pg_class AS c
-INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-LEFT JOIN lifecycle.incremental_view AS i
-    ON c.oid = CASE WHEN i.origin = lifecycle._origin() THEN i.target_oid ELSE to_regclass(i.target)::oid END
--- In the database that wrote the row the oid counts, which follows a rename; in a restored one the name.
-LEFT JOIN LATERAL (
-    SELECT r.*
-    FROM lifecycle.materialized_view_refresh AS r
-    WHERE
-        r.status = 'refreshed'
-        AND CASE
-            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
-            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
-        END
-    ORDER BY r.started_at DESC
-    LIMIT 1
-) AS done ON true
-LEFT JOIN LATERAL (
-    SELECT r.*
-    FROM lifecycle.materialized_view_refresh AS r
-    WHERE
-        CASE
-            WHEN r.origin = lifecycle._origin() THEN r.view_oid = c.oid
-            ELSE r.view_schema = n.nspname AND r.view_name = c.relname
-        END
-    ORDER BY r.started_at DESC
-    LIMIT 1
-) AS latest ON true
--- An incremental view that has not changed was checked all the same; a refresh of nothing leaves no history.
-LEFT JOIN LATERAL (
-    SELECT
-        CASE WHEN i.target IS NULL THEN latest.started_at ELSE i.checked_at END AS checked_at,
-        CASE WHEN i.target IS NULL THEN done.started_at ELSE i.data_as_of END AS data_as_of
-) AS clock ON true
-WHERE c.relkind = 'm' OR i.target IS NOT NULL;
+    s.last_status,
+    s.last_tried_at,
+    s.last_sqlstate,
+    s.last_error,
+    s.kind,
+    s.checked_at,
+    s.data_as_of,
+    s.changes AS changes_since,
+    s.change_note,
+    s.refreshed_by_hand,
+    s.every,
+    s.min_changes,
+    s.max_age,
+    s.due_at,
+    s.need = 'due' AS is_due
+FROM lifecycle._refresh_state() AS s
+INNER JOIN pg_class AS c ON s.view = c.oid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid;
 
 COMMENT ON VIEW lifecycle.mv_refresh_status IS
-'Every materialized view with its last refresh through pg_lifecycle (a refresh by hand leaves no trace in PostgreSQL),
-and every incremental view.
+'Every materialized view with its last refresh through pg_lifecycle, and every incremental view.
 Columns: view_schema, view_name; is_populated; last_refreshed_at (the start of the refresh: the data is as of then),
 seconds_old; refresh_time_ms in milliseconds, mode, refreshed_by of that refresh; row_estimate, size_bytes now;
 last_status, last_tried_at, last_sqlstate, last_error of the last try, which may have failed; kind: materialized view or
-incremental view; two clocks: checked_at, when it was last looked at, and data_as_of, the moment whose data it shows.
-Example: SELECT view_name, seconds_old, last_status FROM lifecycle.mv_refresh_status;';
+incremental view; two clocks: checked_at, when it was last looked at, and data_as_of, the moment whose data it shows;
+changes_since: rows written since to the tables that it reads, or entries that wait in its queues; NULL where nobody can
+tell, change_note says why; refreshed_by_hand: somebody else has refreshed it since (seen where rows came or went);
+every, min_changes, max_age: its policy, NULL without one; due_at: its time by every; is_due: it would be refreshed now.
+Example: SELECT view_name, seconds_old, last_status, is_due FROM lifecycle.mv_refresh_status;';
 
 -- source: sql/matview/check_mv_freshness.sql
 CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') RETURNS SETOF lifecycle.view_freshness
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ROW(
-        CASE f.finding WHEN 'fresh' THEN 'ok' WHEN 'no data' THEN 'error' ELSE 'warning' END,
+        CASE WHEN f.finding IN ('fresh', 'unchanged') THEN 'ok' WHEN f.finding = 'no data' THEN 'error'
+            ELSE 'warning' END,
         format('%s %I.%I', s.kind, s.view_schema, s.view_name),
         f.finding,
         concat_ws('; ',
             CASE f.finding
                 WHEN 'no data' THEN 'it was never populated, reading it is an error'
                 WHEN 'never refreshed' THEN 'not by pg_lifecycle; PostgreSQL does not record a refresh by hand'
+                WHEN 'unchanged' THEN format('last refreshed %s ago, and what it reads was not written since',
+                    date_trunc('second', clock_timestamp() - s.last_refreshed_at))
                 ELSE format('last refreshed %s ago', date_trunc('second', clock_timestamp() - s.last_refreshed_at))
             END,
-            CASE WHEN s.last_status <> 'refreshed' THEN format('the last try %s: %s', s.last_status, s.last_error) END),
-        CASE WHEN f.finding <> 'fresh' THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
+            CASE WHEN s.refreshed_by_hand THEN 'refreshed by hand since, nobody knows when' END,
+            CASE WHEN s.last_status IN ('failed', 'skipped')
+                THEN format('the last try %s: %s', s.last_status, s.last_error) END),
+        CASE WHEN f.finding NOT IN ('fresh', 'unchanged') THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
             replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
         s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
     )::lifecycle.view_freshness
@@ -16516,7 +17246,9 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
     CROSS JOIN LATERAL (SELECT CASE
         WHEN NOT s.is_populated THEN 'no data'
         WHEN s.last_refreshed_at IS NULL THEN 'never refreshed'
-        WHEN s.last_refreshed_at < clock_timestamp() - max_age THEN 'stale'
+        WHEN s.last_refreshed_at < clock_timestamp() - check_mv_freshness.max_age AND s.changes_since = 0
+            AND s.kind = 'materialized view' THEN 'unchanged'
+        WHEN s.last_refreshed_at < clock_timestamp() - check_mv_freshness.max_age THEN 'stale'
         ELSE 'fresh'
     END AS finding) AS f
     ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
@@ -16527,7 +17259,8 @@ lifecycle.refresh_all_materialized_views and its kin.
 
 Arguments: max_age - older is stale, an interval with its unit, default one day.
 Returns: one row a view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
-stale, never refreshed, no data), detail, remedy; view_schema, view_name, last_refreshed_at, seconds_old.
+unchanged: old, but what it reads was not written since; stale, never refreshed, no data), detail, remedy; view_schema,
+view_name, last_refreshed_at, seconds_old.
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';
 
