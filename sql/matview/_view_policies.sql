@@ -1,5 +1,5 @@
--- A renamed view is found by oid, a restored or replaced one by name. A row binds only where its writer has the rights of
--- the owner.
+-- A renamed view is found by oid, a restored or replaced one by name. A row binds only where its writer has the
+-- rights of the owner.
 CREATE FUNCTION lifecycle._view_policies() RETURNS TABLE (view oid, policy lifecycle.materialized_view_policy)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.oid, p
