@@ -14448,8 +14448,8 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy',
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy_policy_id_seq', '');
 
 -- source: sql/matview/_view_policies.sql
--- A renamed view is found by oid, a restored or replaced one by name. A row binds only where its writer has the rights of
--- the owner.
+-- A renamed view is found by oid, a restored or replaced one by name. A row binds only where its writer has the
+-- rights of the owner.
 CREATE FUNCTION lifecycle._view_policies() RETURNS TABLE (view oid, policy lifecycle.materialized_view_policy)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.oid, p
