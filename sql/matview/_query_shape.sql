@@ -100,6 +100,18 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._key_plan(regclass, name[]) IS
 'The plan of the rows of one key of a view, as EXPLAIN tells it.';
 
+-- Where tables are joined row by row, each scan says by which column of the table before it finds its rows.
+CREATE FUNCTION lifecycle._path_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_memoize = off AS $fn$
+BEGIN
+    RETURN lifecycle._key_plan(view, key_columns);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._path_plan(regclass, name[]) IS
+'The plan of the rows of one key with nested loops, as EXPLAIN tells it.';
+
 CREATE FUNCTION lifecycle._require_key(view regclass, key_columns name[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -148,6 +160,7 @@ BEGIN
         IF keyed THEN
             PERFORM lifecycle._require_key(v_view, key_columns);
             v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
+            v_shape.path_plan := lifecycle._path_plan(v_view, key_columns);
         END IF;
         v_shape.definition := rtrim(pg_get_viewdef(v_view), '; ');
         SELECT array_agg(a.attname ORDER BY a.attnum),

@@ -91,11 +91,27 @@ CREATE TYPE lifecycle.query_shape AS (
     column_types text [],
     relations oid [],
     key_plan jsonb,
+    path_plan jsonb,
     findings lifecycle.finding []
 );
 COMMENT ON TYPE lifecycle.query_shape IS
 'What the catalog and the planner say about a query: its text with every name qualified, its columns, the tables it
-reads (also through views), the plan of one key, and what speaks against keeping it incrementally.';
+reads (also through views), the plan of one key as it is and with nested loops throughout, and what speaks against
+keeping it incrementally.';
+
+CREATE TYPE lifecycle.scan_link AS (
+    scan bigint,
+    relation oid,
+    is_global boolean,
+    column_name name,
+    place integer,
+    other_scan bigint,
+    other_relation oid,
+    other_column name
+);
+COMMENT ON TYPE lifecycle.scan_link IS
+'A scan in a plan, and a column in which it is asked for a column of the key (place), or of another scan. is_global: it
+is done once for all keys.';
 
 CREATE TYPE lifecycle.view_source AS (
     relation text,
