@@ -260,8 +260,8 @@ BEGIN
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the query does not say which keys a change of %s concerns',
                 array_to_string(v_unknown, ', ')),
-            DETAIL = format('Asked for one key (%s), the planner asks these tables neither for it nor, by an index, for '
-                'a column of a table that it asks for the key.', array_to_string(key_columns, ', ')),
+            DETAIL = format('Asked for one key (%s), the planner asks these tables neither for it nor, by an index, '
+                'for a column of a table that it asks for the key.', array_to_string(key_columns, ', ')),
             HINT = 'Say it with sources: an object of table: ["column", ...] of the key there, {"columns": [...], '
                 '"query": "SELECT key FROM changed JOIN ..."}, "rebuild" (any change reads all) or null (it never '
                 'changes).';
