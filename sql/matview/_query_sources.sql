@@ -118,8 +118,8 @@ COMMENT ON FUNCTION lifecycle._keyed_columns(lifecycle.scan_link[], oid, text[])
 'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
 
 -- Where a scan is asked for a column of another scan, and that one for the key, the way is the same join the other way
--- round: from what has changed to the key. It must end at a scan that knows the whole key, so that each table on the way
--- gets there without those before it, whatever has become of them since. NULL when there is no such way.
+-- round: from what has changed to the key. It must end at a scan that knows the whole key, so that each table on the
+-- way gets there without those before it, whatever has become of them since. NULL when there is no such way.
 CREATE FUNCTION lifecycle._scan_path(links lifecycle.scan_link[], scan bigint, key_count integer)
 RETURNS lifecycle.view_source LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE part AS (
