@@ -14172,11 +14172,27 @@ CREATE TYPE lifecycle.query_shape AS (
     column_types text [],
     relations oid [],
     key_plan jsonb,
+    path_plan jsonb,
     findings lifecycle.finding []
 );
 COMMENT ON TYPE lifecycle.query_shape IS
 'What the catalog and the planner say about a query: its text with every name qualified, its columns, the tables it
-reads (also through views), the plan of one key, and what speaks against keeping it incrementally.';
+reads (also through views), the plan of one key as it is and with nested loops throughout, and what speaks against
+keeping it incrementally.';
+
+CREATE TYPE lifecycle.scan_link AS (
+    scan bigint,
+    relation oid,
+    is_global boolean,
+    column_name name,
+    place integer,
+    other_scan bigint,
+    other_relation oid,
+    other_column name
+);
+COMMENT ON TYPE lifecycle.scan_link IS
+'A scan in a plan, and a column in which it is asked for a column of the key (place), or of another scan. is_global: it
+is done once for all keys.';
 
 CREATE TYPE lifecycle.view_source AS (
     relation text,
@@ -14678,6 +14694,18 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._key_plan(regclass, name[]) IS
 'The plan of the rows of one key of a view, as EXPLAIN tells it.';
 
+-- Where tables are joined row by row, each scan says by which column of the table before it finds its rows.
+CREATE FUNCTION lifecycle._path_plan(view regclass, key_columns name[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_material = off SET enable_memoize = off AS $fn$
+BEGIN
+    RETURN lifecycle._key_plan(view, key_columns);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._path_plan(regclass, name[]) IS
+'The plan of the rows of one key with nested loops, as EXPLAIN tells it.';
+
 CREATE FUNCTION lifecycle._require_key(view regclass, key_columns name[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -14726,6 +14754,7 @@ BEGIN
         IF keyed THEN
             PERFORM lifecycle._require_key(v_view, key_columns);
             v_shape.key_plan := lifecycle._key_plan(v_view, key_columns);
+            v_shape.path_plan := lifecycle._path_plan(v_view, key_columns);
         END IF;
         v_shape.definition := rtrim(pg_get_viewdef(v_view), '; ');
         SELECT array_agg(a.attname ORDER BY a.attnum),
@@ -15689,7 +15718,7 @@ Example: SELECT view_name, refreshes, time_share FROM lifecycle.refresh_load(''1
 -- source: sql/matview/_query_sources.sql
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
 CREATE FUNCTION lifecycle._plan_nodes(plan jsonb)
-RETURNS TABLE (node_type text, relation oid, alias text, conditions text, is_global boolean)
+RETURNS TABLE (node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE node (n, is_global, in_subplan) AS (
         SELECT plan, false, false
@@ -15699,11 +15728,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             o.in_subplan OR c.n ->> 'Parent Relationship' = 'SubPlan'
         FROM node AS o CROSS JOIN LATERAL jsonb_array_elements(o.n -> 'Plans') AS c (n)
     )
-    SELECT o.n ->> 'Node Type', coalesce(r.root, r.oid), o.n ->> 'Alias', (
-            SELECT string_agg(e.value, ' ') FROM jsonb_each_text(o.n) AS e
-            WHERE e.key IN ('Filter', 'Index Cond', 'Recheck Cond', 'Join Filter', 'One-Time Filter', 'TID Cond')
-        ), o.is_global
+    SELECT o.n ->> 'Node Type', coalesce(r.root, r.oid), o.n ->> 'Alias', c.parts, array_to_string(c.parts, ' '),
+        o.is_global
     FROM node AS o
+    CROSS JOIN LATERAL (
+        SELECT ARRAY(SELECT e.value FROM jsonb_each_text(o.n) AS e WHERE e.key IN ('Filter', 'Index Cond',
+            'Recheck Cond', 'Join Filter', 'One-Time Filter', 'TID Cond')) AS parts
+    ) AS c
     LEFT JOIN LATERAL (
         SELECT c.oid, pg_partition_root(c.oid)::oid AS root
         FROM pg_class AS c
@@ -15711,41 +15742,161 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     ) AS r ON true
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_nodes(jsonb) IS
-'The nodes of a plan. relation: what is scanned, a partition as its root; is_global: computed once for all keys.';
+'The nodes of a plan. relation: what is scanned, a partition as its root; parts: its conditions; is_global: computed
+once for all keys.';
+
+-- A condition counts only when all of it must hold: "(a = b)" within an OR says nothing. EXPLAIN writes AND between
+-- parentheses; names and strings are skipped as a whole.
+CREATE FUNCTION lifecycle._conjuncts(condition text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_token text;
+    v_depth integer := 0;
+    v_part text := '';
+    v_parts text[] := ARRAY[]::text[];
+BEGIN
+    FOR v_token IN
+        SELECT m[1] FROM regexp_matches(condition, '("(?:[^"]|"")*"|''(?:[^'']|'''')*''|[()]|[^()"'']+)', 'g') AS m
+    LOOP
+        IF v_depth = 1 AND v_token = ' AND ' THEN
+            v_parts := v_parts || v_part;
+            v_part := '';
+        ELSE
+            v_depth := v_depth + CASE v_token WHEN '(' THEN 1 WHEN ')' THEN -1 ELSE 0 END;
+            v_part := v_part || v_token;
+        END IF;
+    END LOOP;
+    -- The outer parentheses hold the parts together.
+    RETURN CASE WHEN v_parts = '{}' THEN ARRAY[condition]
+        ELSE ARRAY[substr(v_parts[1], 2)] || v_parts[2:] || left(v_part, length(v_part) - 1) END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conjuncts(text) IS 'The parts of a condition in a plan that all must hold.';
+
+-- Which column of which scan is asked to equal what: the key, or a column of another scan.
+CREATE FUNCTION lifecycle._scan_links(plan jsonb, key_types text[]) RETURNS SETOF lifecycle.scan_link
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH scan AS MATERIALIZED (
+        SELECT row_number() OVER () AS number, n.relation, n.alias, n.is_global, ARRAY(
+            SELECT c FROM unnest(n.parts) AS p (condition) CROSS JOIN unnest(lifecycle._conjuncts(p.condition)) AS c
+        ) AS conditions
+        FROM lifecycle._plan_nodes(plan) AS n WHERE n.relation IS NOT NULL
+    ), known AS MATERIALIZED (
+        SELECT s.number, s.relation, a.attname, format('%I.%I', s.alias, a.attname) AS name,
+            format_type(a.atttypid, a.atttypmod) AS type
+        FROM scan AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+    ), wanted AS (
+        SELECT NULL::bigint AS number, NULL::oid AS relation, NULL::name AS attname, 'lifecycle_key.k' || k.place AS
+            name, k.place::integer AS place, k.type
+        FROM unnest(key_types) WITH ORDINALITY AS k (type, place)
+        UNION ALL
+        SELECT k.number, k.relation, k.attname, k.name, NULL, NULL FROM known AS k
+    ), link AS MATERIALIZED (
+        SELECT s.number, s.relation, s.is_global, m.attname, w.place, w.number AS other_scan,
+            w.relation AS other_relation, w.attname AS other_column
+        FROM scan AS s
+        LEFT JOIN (known AS m JOIN wanted AS w ON w.number IS DISTINCT FROM m.number AND (w.place IS NULL
+                OR w.type = m.type))
+            ON m.number = s.number AND s.conditions && ARRAY[format('(%s = %s)', m.name, w.name),
+                format('(%s = %s)', w.name, m.name), format('((%s)::text = (%s)::text)', m.name, w.name),
+                format('((%s)::text = (%s)::text)', w.name, m.name)]
+    )
+    SELECT l.* FROM link AS l
+    UNION ALL
+    -- Two that are asked for the same part of the key are joined by it; the other one must know the whole key, or each
+    -- would need the other as it was.
+    SELECT l.number, l.relation, l.is_global, l.attname, NULL, o.number, o.relation, o.attname
+    FROM link AS l
+    JOIN link AS o ON o.place = l.place AND o.number <> l.number
+    WHERE cardinality(key_types) = (SELECT count(DISTINCT k.place) FROM link AS k WHERE k.number = o.number)
+$fn$;
+COMMENT ON FUNCTION lifecycle._scan_links(jsonb, text[]) IS
+'The scans of a plan with the columns that each is asked for (lifecycle.scan_link); one row without a column where it is
+asked for none.';
 
 -- A scan that asks for exactly the key in a column says that other rows of that table do not matter for the key: the
 -- planner has proved it, through joins and groups. Every scan of the table must say so.
-CREATE FUNCTION lifecycle._keyed_columns(plan jsonb, relation oid, key_types text[]) RETURNS name[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH scan AS (
-        SELECT row_number() OVER () AS number, n.alias, n.conditions
-        FROM lifecycle._plan_nodes(plan) AS n WHERE n.relation = _keyed_columns.relation
-    ), found AS (
-        SELECT DISTINCT s.number, k.place, a.attname
-        FROM scan AS s
-        CROSS JOIN unnest(key_types) WITH ORDINALITY AS k (type, place)
-        JOIN pg_attribute AS a ON a.attrelid = _keyed_columns.relation AND a.attnum > 0
-            AND format_type(a.atttypid, a.atttypmod) = k.type
-        CROSS JOIN LATERAL (
-            SELECT format('%I.%I', s.alias, a.attname) AS name, 'lifecycle_key.k' || k.place AS key
-        ) AS w
-        WHERE position(format('(%s = %s)', w.name, w.key) IN s.conditions) > 0
-            OR position(format('(%s = %s)', w.key, w.name) IN s.conditions) > 0
-            OR position(format('((%s)::text = (%s)::text)', w.name, w.key) IN s.conditions) > 0
-            OR position(format('((%s)::text = (%s)::text)', w.key, w.name) IN s.conditions) > 0
+CREATE FUNCTION lifecycle._keyed_columns(links lifecycle.scan_link[], relation oid, key_types text[]) RETURNS name[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH own AS (
+        SELECT l.* FROM unnest(links) AS l WHERE l.relation = _keyed_columns.relation
     ), common AS (
-        SELECT f.place, min(f.attname::text) AS attname
+        SELECT o.place, min(o.column_name::text) AS column_name
         FROM (
-            SELECT o.place, o.attname FROM found AS o
-            GROUP BY o.place, o.attname HAVING count(*) = (SELECT count(*) FROM scan)
-        ) AS f
-        GROUP BY f.place
+            SELECT f.place, f.column_name FROM own AS f WHERE f.place IS NOT NULL
+            GROUP BY f.place, f.column_name
+            HAVING count(DISTINCT f.scan) = (SELECT count(DISTINCT n.scan) FROM own AS n)
+        ) AS o
+        GROUP BY o.place
     )
-    SELECT CASE WHEN count(*) = cardinality(key_types) THEN array_agg(c.attname::name ORDER BY c.place) END
+    SELECT CASE WHEN count(*) = cardinality(key_types) THEN array_agg(c.column_name::name ORDER BY c.place) END
     FROM common AS c
 $fn$;
-COMMENT ON FUNCTION lifecycle._keyed_columns(jsonb, oid, text[]) IS
+COMMENT ON FUNCTION lifecycle._keyed_columns(lifecycle.scan_link[], oid, text[]) IS
 'The columns of a table that are the key in every scan of the plan; NULL when the plan does not say so.';
+
+-- Where a scan is asked for a column of another scan, and that one for the key, the way is the same join the other way
+-- round: from what has changed to the key. It must end at a scan that knows the whole key, so that each table on the
+-- way gets there without those before it, whatever has become of them since. NULL when there is no such way.
+CREATE FUNCTION lifecycle._scan_path(links lifecycle.scan_link[], scan bigint, key_count integer)
+RETURNS lifecycle.view_source LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE part AS (
+        SELECT l.scan, array_agg(l.column_name ORDER BY l.place) AS columns, array_agg(l.place ORDER BY l.place) AS
+            places, count(DISTINCT l.place) = key_count AS is_whole
+        FROM unnest(links) AS l WHERE l.place IS NOT NULL GROUP BY l.scan
+    ), way (scan, hops, visited, tables, keys, columns) AS (
+        SELECT _scan_path.scan, 0, ARRAY[_scan_path.scan], '' COLLATE "C", coalesce((
+                SELECT jsonb_object_agg(u.place, format('c.%I', u.name))
+                FROM part AS p CROSS JOIN unnest(p.places, p.columns) AS u (place, name) WHERE p.scan = _scan_path.scan
+            ), '{}'), coalesce((SELECT p.columns FROM part AS p WHERE p.scan = _scan_path.scan), '{}')
+        UNION ALL
+        SELECT l.other_scan, w.hops + 1, w.visited || l.other_scan,
+            w.tables || format(' JOIN %s AS t%s ON t%s.%I OPERATOR(pg_catalog.=) %s.%I', l.other_relation::regclass,
+                w.hops + 1, w.hops + 1, l.other_column, CASE w.hops WHEN 0 THEN 'c' ELSE 't' || w.hops END,
+                l.column_name),
+            coalesce((SELECT jsonb_object_agg(u.place, format('t%s.%I', w.hops + 1, u.name))
+                FROM part AS p CROSS JOIN unnest(p.places, p.columns) AS u (place, name)
+                WHERE p.scan = l.other_scan), '{}') || w.keys,
+            CASE w.hops WHEN 0 THEN w.columns || l.column_name ELSE w.columns END
+        FROM way AS w
+        JOIN unnest(links) AS l ON l.scan = w.scan AND l.other_scan <> ALL (w.visited)
+        WHERE w.hops < 5 AND w.scan NOT IN (SELECT p.scan FROM part AS p WHERE p.is_whole)
+    )
+    SELECT ROW(NULL, 'query', ARRAY(SELECT DISTINCT c FROM unnest(w.columns) AS c ORDER BY c), format(
+        'SELECT %s FROM changed AS c%s', (SELECT string_agg(w.keys ->> g::text, ', ' ORDER BY g)
+            FROM generate_series(1, key_count) AS g), w.tables), NULL, NULL)::lifecycle.view_source
+    FROM way AS w
+    JOIN part AS p ON p.scan = w.scan AND p.is_whole
+    ORDER BY w.hops, w.tables
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._scan_path(lifecycle.scan_link[], bigint, integer) IS
+'The columns to record of what one scan reads, and the query from them to keys; NULL when no way leads there.';
+
+CREATE FUNCTION lifecycle._joined_source(links lifecycle.scan_link[], relation oid, key_count integer)
+RETURNS lifecycle.view_source LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_scan bigint;
+    v_path lifecycle.view_source;
+    v_source lifecycle.view_source;
+BEGIN
+    FOR v_scan IN SELECT DISTINCT l.scan FROM unnest(links) AS l WHERE l.relation = _joined_source.relation ORDER BY 1
+    LOOP
+        v_path := lifecycle._scan_path(links, v_scan, key_count);
+        IF v_path.query IS NULL THEN
+            RETURN NULL;
+        END IF;
+        v_source.way := 'query';
+        v_source.columns := ARRAY(SELECT DISTINCT c FROM unnest(v_source.columns || v_path.columns) AS c ORDER BY c);
+        -- Partitions say the same one after the other; a table that is read twice has two ways.
+        v_source.query := CASE WHEN position(v_path.query IN v_source.query) > 0 THEN v_source.query
+            ELSE concat_ws(' UNION ALL ', v_source.query, v_path.query) END;
+    END LOOP;
+    RETURN v_source;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._joined_source(lifecycle.scan_link[], oid, integer) IS
+'The way from a changed row to its keys through the joins of the query; NULL when one scan of the table has none.';
 
 -- One source as the caller gave it: columns, an object of columns and query, "rebuild", or null.
 CREATE FUNCTION lifecycle._given_source(relation regclass, given jsonb) RETURNS lifecycle.view_source
@@ -15785,6 +15936,10 @@ CREATE FUNCTION lifecycle._query_sources(
 DECLARE
     v_types constant text[] := ARRAY(SELECT shape.column_types[array_position(shape.columns, k)]
         FROM unnest(key_columns) WITH ORDINALITY AS u (k, place) ORDER BY u.place);
+    v_links constant lifecycle.scan_link[] := ARRAY(SELECT l
+        FROM lifecycle._scan_links(shape.key_plan, v_types) AS l);
+    v_path_links constant lifecycle.scan_link[] := ARRAY(SELECT l
+        FROM lifecycle._scan_links(shape.path_plan, v_types) AS l);
     v_given jsonb;
     v_relation oid;
     v_source lifecycle.view_source;
@@ -15802,12 +15957,17 @@ BEGIN
         IF v_given ? v_relation::text THEN
             v_source := lifecycle._given_source(v_relation, v_given -> v_relation::text);
         ELSE
-            v_source.columns := lifecycle._keyed_columns(shape.key_plan, v_relation, v_types);
+            v_source.columns := coalesce(lifecycle._keyed_columns(v_links, v_relation, v_types),
+                lifecycle._keyed_columns(v_path_links, v_relation, v_types));
+            v_source.way := 'key';
+            IF v_source.columns IS NULL THEN
+                -- What is nearer to the key has its own way there: the joins of a plan lead from the outside in.
+                v_source := lifecycle._joined_source(v_path_links, v_relation, cardinality(v_types));
+            END IF;
             v_source.relation := v_relation::regclass::text;
-            v_source.way := CASE WHEN v_source.columns IS NULL THEN 'unknown' ELSE 'key' END;
         END IF;
-        IF v_source.way = 'unknown' OR v_source.way IN ('key', 'query') AND EXISTS (
-            SELECT FROM lifecycle._plan_nodes(shape.key_plan) AS n WHERE n.relation = v_relation AND n.is_global)
+        IF v_source.way IS NULL OR v_source.way IN ('key', 'query') AND EXISTS (
+            SELECT FROM unnest(v_links || v_path_links) AS l WHERE l.relation = v_relation AND l.is_global)
         THEN
             v_unknown := v_unknown || v_source.relation;
         END IF;
@@ -15818,8 +15978,8 @@ BEGIN
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the query does not say which keys a change of %s concerns',
                 array_to_string(v_unknown, ', ')),
-            DETAIL = format('Asked for one key (%s), the planner does not ask these tables for it.',
-                array_to_string(key_columns, ', ')),
+            DETAIL = format('Asked for one key (%s), the planner asks these tables neither for it nor, by an index, '
+                'for a column of a table that it asks for the key.', array_to_string(key_columns, ', ')),
             HINT = 'Say it with sources: an object of table: ["column", ...] of the key there, {"columns": [...], '
                 '"query": "SELECT key FROM changed JOIN ..."}, "rebuild" (any change reads all) or null (it never '
                 'changes).';
