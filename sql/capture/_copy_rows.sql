@@ -10,13 +10,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._copied_columns(regclass, text) IS
 'The columns of a table that an INSERT may name, as a list.';
 
+-- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
+-- reads for itself has row security, too.
+CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+    SELECT lifecycle._execute(statement, search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
+'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
+number.';
+
 -- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
 -- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
 -- from one row to another is put right by the replay, since both rows were written.
 CREATE FUNCTION lifecycle._copy_blocks(
     source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
-) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
-    SELECT lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
         'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
         'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
         into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 's'), source, first_block,
@@ -31,7 +41,7 @@ would hide rows.';
 -- more since, and comes again; under the lock, in the last round, there is none.
 CREATE FUNCTION lifecycle._replay_keys(
     source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_drained lifecycle.drained;
     v_keys text;
@@ -47,9 +57,9 @@ BEGIN
     v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
             ORDER BY a.attnum)
         FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
-    PERFORM lifecycle._execute(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
+    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
         _replay_keys.search_path);
-    PERFORM lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
+    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
         'JOIN %s ON %s%s', into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 'r'), source,
         v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
     RETURN v_drained.entries;

@@ -96,6 +96,7 @@ BEGIN
                 format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', target.identity, v_check, default_check),
                 note => 'spares the scan when it is attached')
         END
+        || CASE WHEN target.bounds = 'DEFAULT' THEN lifecycle._guard_steps(sibling, target.identity) ELSE '{}' END
         || lifecycle._step('detach from staging', v_object,
             format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => 3)
         || ARRAY(

@@ -118,6 +118,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "create_rollback_function": [{"migration_name": "m", "into_schema": "public"}],
     "change_partition_interval": [{"target": "public.l_day", "every": "1 day", "dry_run": True}],
+    "guard_default_partition": [{"target": "public.q", "lower_bound": "2020-01-01", "upper_bound": "2030-01-01"}],
     "drain_default_partition_step": [{"target": "public.q", "max_creations": 3}],
     "merge_partitions": [{"partitions": ["public.q_1", "public.q_2"], "dry_run": True}],
     "preview_drain_default_partition": [{"target": "public.q"}],

@@ -150,6 +150,13 @@ CHANGES = [
         PARENT + "SELECT lifecycle.manage_partitions('public.p');",
         "lifecycle.ensure_future_partitions(2, 'public.p'",
     ),
+    ("guarded default", PARENT, "lifecycle.guard_default_partition('public.p', '2020-01-01', '2030-01-01'"),
+    (
+        "guard of a default",
+        PARENT
+        + "CREATE TABLE public.rest PARTITION OF public.p DEFAULT; INSERT INTO public.p VALUES ('2031-01-01', 1);",
+        "lifecycle.guard_default_partition('public.p', '2020-01-01', '2030-01-01'",
+    ),
     (
         "interval",
         PARENT + "SELECT lifecycle.manage_partitions('public.p');",
