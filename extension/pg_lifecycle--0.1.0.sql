@@ -4846,13 +4846,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._copied_columns(regclass, text) IS
 'The columns of a table that an INSERT may name, as a list.';
 
+-- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
+-- reads for itself has row security, too.
+CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+    SELECT lifecycle._execute(statement, search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
+'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
+number.';
+
 -- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
 -- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
 -- from one row to another is put right by the replay, since both rows were written.
 CREATE FUNCTION lifecycle._copy_blocks(
     source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
-) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
-    SELECT lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
         'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
         'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
         into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 's'), source, first_block,
@@ -4867,7 +4877,7 @@ would hide rows.';
 -- more since, and comes again; under the lock, in the last round, there is none.
 CREATE FUNCTION lifecycle._replay_keys(
     source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_drained lifecycle.drained;
     v_keys text;
@@ -4883,9 +4893,9 @@ BEGIN
     v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
             ORDER BY a.attnum)
         FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
-    PERFORM lifecycle._execute(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
+    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
         _replay_keys.search_path);
-    PERFORM lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
+    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
         'JOIN %s ON %s%s', into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 'r'), source,
         v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
     RETURN v_drained.entries;
@@ -8336,12 +8346,13 @@ are months of another time zone.';
 -- ATTACH would fail on these rows; what it says does not help to find them.
 CREATE FUNCTION lifecycle._require_empty_default(
     parent regclass, key lifecycle.range_key, lower_end lifecycle.range_bound, upper_end lifecycle.range_bound
-) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS text LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET constraint_exclusion = on AS $fn$
 DECLARE
     v_default constant regclass := (SELECT nullif(p.partdefid, 0)::regclass FROM pg_partitioned_table AS p
         WHERE p.partrelid = parent);
     v_condition text;
     v_rows bigint;
+    v_plan text;
 BEGIN
     IF v_default IS NULL THEN
         RETURN NULL;
@@ -8352,6 +8363,11 @@ BEGIN
         CASE WHEN upper_end.literal <> 'MAXVALUE'
             THEN format('d.%I < %s::%s', key.column_name, upper_end.literal, key.type) END,
         format('d.%I IS NOT NULL', key.column_name));
+    -- A CHECK that shuts the range out (lifecycle.guard_default_partition) spares this look, and that of ATTACH.
+    EXECUTE format('EXPLAIN (COSTS off) SELECT FROM ONLY %s AS d WHERE %s', v_default, v_condition) INTO v_plan;
+    IF v_plan = 'Result' THEN
+        RETURN NULL;
+    END IF;
     EXECUTE format('SELECT count(*) FROM %s AS d WHERE %s', v_default, v_condition) INTO v_rows;
     IF v_rows > 0 THEN
         RAISE EXCEPTION USING
@@ -8359,7 +8375,7 @@ BEGIN
             MESSAGE = format('%s rows of the default partition %s belong to the new partition of %s', v_rows, v_default,
                 parent),
             DETAIL = format('They are those WHERE %s.', v_condition),
-            HINT = 'Move them out of the default partition first.';
+            HINT = format('CALL lifecycle.drain_default_partition(%L)', parent);
     END IF;
     RETURN format('ATTACH reads the whole default partition %s (%s) while it is locked', v_default,
         pg_size_pretty(pg_total_relation_size(v_default)));
@@ -11939,6 +11955,7 @@ BEGIN
                 format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s)', target.identity, v_check, default_check),
                 note => 'spares the scan when it is attached')
         END
+        || CASE WHEN target.bounds = 'DEFAULT' THEN lifecycle._guard_steps(sibling, target.identity) ELSE '{}' END
         || lifecycle._step('detach from staging', v_object,
             format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => 3)
         || ARRAY(
@@ -12968,6 +12985,148 @@ Returns: one row a step (lifecycle.step_result); skipped when the span is that a
 Errors: 55000 no policy; 22023 no such span; 0A000, 42809 not RANGE on one column; 23514 rows of the new range in the
 default partition; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.change_partition_interval(''public.metric'', ''1 day'', dry_run => true);';
+
+-- source: sql/partition/guard_default_partition.sql
+-- A guarded default partition takes only what lies outside a window: rows too old, too far ahead, without a key. ATTACH
+-- of a partition inside the window believes the CHECK and does not read the default partition.
+CREATE FUNCTION lifecycle._guard_name(default_name text) RETURNS name
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[(parse_ident(default_name))[2]], 'guard')
+$fn$;
+COMMENT ON FUNCTION lifecycle._guard_name(text) IS 'The name of the CHECK that guards a default partition.';
+
+CREATE FUNCTION lifecycle._guard_check(key lifecycle.range_key, ends lifecycle.range_bound[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat_ws(' OR ', format('%I IS NULL', key.column_name),
+        CASE WHEN ends[1].place > '-Infinity'
+            THEN format('%I < %s::%s', key.column_name, ends[1].literal, key.type) END,
+        CASE WHEN ends[2].place < 'Infinity'
+            THEN format('%I >= %s::%s', key.column_name, ends[2].literal, key.type) END)
+$fn$;
+COMMENT ON FUNCTION lifecycle._guard_check(lifecycle.range_key, lifecycle.range_bound[]) IS
+'The condition that a row lies outside a window.';
+
+-- PostgreSQL writes a condition in its own words, so that two could not be compared: the comment says which window.
+CREATE FUNCTION lifecycle._guard_statement(partition text, definition text, description text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s; COMMENT ON CONSTRAINT %2$I ON %1$s IS %4$L', partition,
+        lifecycle._guard_name(partition), definition, description)
+$fn$;
+COMMENT ON FUNCTION lifecycle._guard_statement(text, text, text) IS 'The statement that guards a default partition.';
+
+-- A drained default partition is a new table: it keeps the guard.
+CREATE FUNCTION lifecycle._guard_steps(present oid, partition text) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('add guard', 'table ' || partition, lifecycle._guard_statement(partition,
+            pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint')))
+        FROM pg_constraint AS k
+        WHERE k.conrelid = present AND k.contype = 'c' AND k.convalidated
+            AND k.conname = lifecycle._guard_name(present::regclass::text)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._guard_steps(oid, text) IS
+'The step that gives a table the guard of a default partition; none when it has none.';
+
+CREATE FUNCTION lifecycle._plan_new_default(parent regclass, check_text text, window_text text, partition_name name)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_newest constant oid := (SELECT p.partition FROM lifecycle._range_partitions(ARRAY[parent::oid]) AS p
+        WHERE p.relkind = 'r' ORDER BY p.upper_place DESC LIMIT 1);
+    v_table constant text := lifecycle._free_identity(parent::text, coalesce(partition_name, lifecycle._name(
+        ARRAY[(SELECT c.relname::text FROM pg_class AS c WHERE c.oid = parent), 'default'])),
+        partition_name IS NOT NULL, 'DEFAULT');
+    v_steps constant lifecycle.plan_step[] := lifecycle._partition_steps(parent, v_newest, v_table, 'DEFAULT', NULL);
+    v_attach constant integer := (SELECT s.place FROM unnest(v_steps) WITH ORDINALITY
+        AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action = 'attach partition');
+BEGIN
+    RETURN v_steps[:v_attach - 1] || lifecycle._step('add guard', 'table ' || v_table,
+            lifecycle._guard_statement(v_table, format('CHECK (%s)', check_text), window_text))
+        || v_steps[v_attach:];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_new_default(regclass, text, text, name) IS
+'The plan that makes a guarded default partition.';
+
+CREATE FUNCTION lifecycle._plan_guard(
+    partition regclass, standing oid, check_text text, window_text text
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[
+        lifecycle._step('add guard', g.object,
+            CASE WHEN standing IS NULL THEN '' ELSE g.gone || '; ' END
+            || lifecycle._guard_statement(partition::text, format('CHECK (%s) NOT VALID', check_text), window_text),
+            concat_ws('; ', g.gone, CASE WHEN standing IS NOT NULL THEN lifecycle._guard_statement(partition::text,
+                pg_get_constraintdef(standing), obj_description(standing, 'pg_constraint')) END),
+            note => 'from now on rows inside the window that have no partition are refused (23514)'),
+        lifecycle._step('validate guard', g.object, format('ALTER TABLE %s VALIDATE CONSTRAINT %I', partition,
+            lifecycle._guard_name(partition::text)), stage => 2,
+            note => format('reads %s beside readers and writers', pg_size_pretty(pg_table_size(partition))))
+    ]
+    FROM (SELECT format('guard of %s', partition) AS object, format('ALTER TABLE %s DROP CONSTRAINT %I', partition,
+        lifecycle._guard_name(partition::text)) AS gone) AS g
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_guard(regclass, oid, text, text) IS
+'The plan that guards a default partition, or gives it another guard.';
+
+CREATE FUNCTION lifecycle.guard_default_partition(
+    target regclass,
+    lower_bound text,
+    upper_bound text,
+    partition_name name DEFAULT NULL,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key constant lifecycle.range_key := lifecycle._range_key(target);
+    v_ends constant lifecycle.range_bound[] := ARRAY[
+        lifecycle._range_bound(v_key.type, lower_bound, guard_default_partition.time_zone),
+        lifecycle._range_bound(v_key.type, upper_bound, guard_default_partition.time_zone)];
+    v_window constant text := format('takes no rows FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal);
+    v_default regclass;
+    v_standing oid;
+    v_plan lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_owner(target);
+    IF v_ends[1].place >= v_ends[2].place THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('the window FROM (%s) TO (%s) is empty', v_ends[1].literal, v_ends[2].literal);
+    END IF;
+    PERFORM lifecycle._lock_attach(target, dry_run);
+    v_default := (SELECT nullif(p.partdefid, 0) FROM pg_partitioned_table AS p WHERE p.partrelid = target);
+    v_standing := (SELECT k.oid FROM pg_constraint AS k WHERE k.conrelid = v_default AND k.contype = 'c'
+        AND k.conname = lifecycle._guard_name(v_default::text));
+    IF v_default IS NULL THEN
+        v_plan := lifecycle._plan_new_default(target, lifecycle._guard_check(v_key, v_ends), v_window, partition_name);
+    ELSIF obj_description(v_standing, 'pg_constraint') = v_window THEN
+        v_plan := ARRAY[lifecycle._step('add guard', format('guard of %s', v_default), NULL, note => 'stands already')];
+    ELSE
+        PERFORM lifecycle._require_empty_default(target, v_key, v_ends[1], v_ends[2]);
+        v_plan := lifecycle._plan_guard(v_default, v_standing, lifecycle._guard_check(v_key, v_ends), v_window);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition', target, v_plan, dry_run, expected_plan,
+        jsonb_build_object('lower_bound', lower_bound, 'upper_bound', upper_bound, 'time_zone',
+            guard_default_partition.time_zone), guard_default_partition.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.guard_default_partition(
+    regclass, text, text, name, text, boolean, text, text
+) IS
+'Makes a default partition that takes only rows outside a window (too old, too far ahead, without a key), or guards the
+one that stands. Inside the window every row needs a partition; in return adding one there does not read the default
+partition, however large it is. Move the window on before lifecycle.ensure_future_partitions reaches its end: call it
+again with other bounds.
+
+Arguments: target - a table partitioned by RANGE on one column; lower_bound, upper_bound - the window, the upper bound
+excluded, or MINVALUE and MAXVALUE; partition_name - of a new default partition, default <table>_default; time_zone - in
+which times without an offset are read; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
+search_path - not used by the statements.
+Returns: one row a step (lifecycle.step_result); VALIDATE of a default partition that stands is a pending stage.
+Errors: 23514 the default partition holds rows of the window: drain it first; 42P17 an empty window; 0A000, 42809 not
+RANGE on one column; 22007, 22008, 22P02, 22023 bounds; 42501 not the owner; 42P07 the name is taken; 55P03 lock.
+Example: SELECT * FROM lifecycle.guard_default_partition(''public.metric'', ''2026-01-01'', ''2028-01-01'');';
 
 -- source: sql/partition/check_partition_sizes.sql
 CREATE FUNCTION lifecycle.check_partition_sizes(

@@ -193,6 +193,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain(queue regclass, max_r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._default_opclass(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._equality(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copied_columns(source regclass, row_alias text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._move_rows(statement text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_blocks(source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.key_column;
@@ -485,6 +486,13 @@ ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.drain_default_partition(tar
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._interval_bridge(parent regclass, type regtype, every text, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_interval(target regclass, every text, followed lifecycle.partition_policy, own lifecycle.partition_policy, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.change_partition_interval(target regclass, every text, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._guard_name(default_name text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._guard_check(key lifecycle.range_key, ends lifecycle.range_bound[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._guard_statement(partition text, definition text, description text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._guard_steps(present oid, partition text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_new_default(parent regclass, check_text text, window_text text, partition_name name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_guard(partition regclass, standing oid, check_text text, window_text text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.guard_default_partition(target regclass, lower_bound text, upper_bound text, partition_name name, time_zone text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.check_partition_sizes(target regclass, alert_bytes bigint);
 ALTER EXTENSION pg_lifecycle ADD VIEW lifecycle.v_partition_stats;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._table_dependents(target regclass);
