@@ -135,15 +135,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
 
--- soft_delete_where numbers the rows itself, set-based, where it runs as the owner of the table; nobody else is
--- believed a number.
+-- soft_delete_where and the functions that follow foreign keys number the rows themselves, set-based, where they run as
+-- the owner of the table; nobody else is believed a number. The minus of a number is taken off in the same way.
 CREATE FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format(
-        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND (OLD.%1$I IS NULL '
-        'AND NEW.%1$I IS NOT NULL AND CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name '
-        'AND NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.number'', true)) '
-        'IS NOT TRUE', deleted_at, deletion_id, owner)
+        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND '
+        '(CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name AND CASE WHEN (OLD.%1$I IS NULL) '
+        'OPERATOR(pg_catalog.=) (NEW.%1$I IS NULL) THEN NEW.%1$I IS NULL AND NEW.%2$I IS NULL '
+        'AND OLD.%2$I OPERATOR(pg_catalog.<) 0 ELSE NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) '
+        'pg_catalog.current_setting(''lifecycle.number'', true) END) IS NOT TRUE', deleted_at, deletion_id, owner)
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 'When the row trigger of a soft-deleted table has something to do.';
@@ -169,42 +170,109 @@ CREATE FUNCTION lifecycle._soft_delete_triggers(
         (5, 'zz_soft_delete_end', 'AFTER ' || v.marking, 'STATEMENT', NULL, '_statement'),
         (6, 'zz_soft_delete_row', 'BEFORE ' || v.marking, 'ROW',
             lifecycle._soft_delete_row_condition(pg_get_userbyid(c.relowner), deleted_at, deletion_id), '_row'),
+        -- A statement that names a partition fires no statement trigger of the table.
+        (7, 'zz_soft_delete_alone', 'AFTER ' || v.marking, 'ROW', format(
+            'NEW.%I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.alone'', true)',
+            deletion_id), '_statement'),
         -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
-        (7, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+        (8, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
             'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
             '_row')
     ) AS t (place, name, event, level, condition, suffix)
-    WHERE c.oid = target
+    WHERE c.oid = target AND (c.relkind = 'p' OR t.name <> 'zz_soft_delete_alone')
     ORDER BY t.place
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
 'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
 
+CREATE FUNCTION lifecycle._soft_delete_functions(
+    follow_foreign_keys boolean,
+    OUT suffix text, OUT template text, OUT parameters text, OUT types text, OUT result text, OUT attributes text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    VALUES
+    ('', lifecycle._soft_delete_delete_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_row', lifecycle._soft_delete_row_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_statement', lifecycle._soft_delete_statement_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_key', lifecycle._soft_delete_key_template(),
+        'action text, foreign_key oid, number bigint, keys jsonb, seen oid[]', 'text, oid, bigint, jsonb, oid[]',
+        'jsonb', 'SECURITY DEFINER '),
+    ('_own', lifecycle._soft_delete_own_template(), 'number bigint, seen oid[]', 'bigint, oid[]', 'void', '')
+    UNION ALL
+    SELECT '_ref', lifecycle._soft_delete_ref_template(), 'action text, number bigint, seen oid[]',
+        'text, bigint, oid[]', 'jsonb', ''
+    WHERE follow_foreign_keys
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_functions(boolean) IS
+'The generated functions of a soft-deleted table, but for those of its view and its RPCs.';
+
+-- For the plan: what a deletion will do, by the foreign keys as they are now.
+CREATE FUNCTION lifecycle._followed_foreign_keys(target regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%I of %s: %s', k.conname, k.conrelid::regclass, CASE
+        WHEN k.confdeltype = 'c' AND t.oid IS NOT NULL OR k.conrelid = target AND k.confdeltype = 'c'
+            THEN 'marked together'
+        WHEN k.confdeltype = 'c' THEN 'refused, its rows cannot be marked yet'
+        WHEN k.confdeltype = 'n' THEN 'set null, recorded'
+        WHEN k.confdeltype = 'd' THEN 'set default, recorded'
+        ELSE 'refused' END), '; ' ORDER BY k.conrelid::regclass::text, k.conname)
+    FROM pg_constraint AS k
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = k.conrelid AND t.tgname = 'zz_soft_delete_row'
+    WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._followed_foreign_keys(regclass) IS
+'What a soft delete does to rows that refer to the deleted ones, foreign key by foreign key.';
+
+-- The owners of the tables on the other side of its foreign keys, where they are others.
+CREATE FUNCTION lifecycle._neighbour_owners(target regclass) RETURNS SETOF name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT pg_get_userbyid(c.relowner)
+    FROM pg_constraint AS k
+    JOIN pg_class AS t ON t.oid = target
+    JOIN pg_class AS c ON c.oid IN (k.conrelid, k.confrelid) AND c.relowner <> t.relowner
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid)
+        AND NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = c.relowner)
+    ORDER BY 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._neighbour_owners(regclass) IS
+'The owners of the tables that foreign keys lead to or from, where they are others than that of the table.';
+
 CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
-    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], follow_foreign_keys boolean,
+    path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_steps lifecycle.plan_step[] := '{}';
+    v_step lifecycle.plan_step;
+    v_function record;
 BEGIN
-    RETURN ARRAY(
-        SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
-            'SECURITY DEFINER ',
-            lifecycle._soft_delete_body(f.template, target, deleted_at, deletion_id, keys, path), v_owner)
-        FROM (VALUES
-            ('', lifecycle._soft_delete_delete_template()),
-            ('_row', lifecycle._soft_delete_row_template()),
-            ('_statement', lifecycle._soft_delete_statement_template())
-        ) AS f (suffix, template)
-    ) || ARRAY(
+    FOR v_function IN SELECT f.*, lifecycle._soft_delete_sibling(target, f.suffix) AS routine
+        FROM lifecycle._soft_delete_functions(follow_foreign_keys) AS f
+    LOOP
+        v_step := lifecycle._soft_delete_function_step(v_function.routine, v_function.parameters, v_function.types,
+            v_function.result, v_function.attributes,
+            lifecycle._soft_delete_body(v_function.template, target, deleted_at, deletion_id, keys, path), v_owner);
+        IF v_function.suffix = '_key' AND v_step.statement IS NOT NULL THEN
+            v_step.statement := v_step.statement || coalesce((
+                SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %I', v_function.routine,
+                    v_function.types, g), '') FROM lifecycle._neighbour_owners(target) AS g), '');
+        ELSIF v_function.suffix = '_ref' AND v_step.statement IS NOT NULL THEN
+            v_step.note := 'follows foreign keys: '
+                || coalesce(lifecycle._followed_foreign_keys(target), 'none refers to the table today');
+        END IF;
+        v_steps := v_steps || v_step;
+    END LOOP;
+    RETURN v_steps || ARRAY(
         -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
-            lifecycle._soft_delete_routine(target, t.suffix), '', true)
+            lifecycle._soft_delete_sibling(target, t.suffix), '', true)
         FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
-'The steps that make the trigger functions of a table and its triggers.';
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(
+    regclass, name, name, lifecycle.key_column[], boolean, text
+) IS 'The steps that make the generated functions of a table and its triggers.';
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
@@ -221,7 +289,8 @@ BEGIN
     v_plan := lifecycle._data_schema_steps()
         || lifecycle._soft_delete_column_steps(target, column_name)
         || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
-        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, path)
+        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, follow_foreign_keys,
+            path)
         || lifecycle._soft_delete_view_steps(target,
             format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
                 column_name, v_keys, path);

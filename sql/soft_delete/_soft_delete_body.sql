@@ -27,8 +27,19 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
                     restored_at = now(),
                     restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
                     restored_count = d.restored_count + v_pending[v_at + 5]
-                WHERE d.deletion_id = v_pending[v_at + 4]
+                WHERE d.deletion_id = abs(v_pending[v_at + 4])
                     AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = {oid};$body$
+        WHEN 'has_refs' THEN $body$(to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL
+                AND EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid IN (TG_RELID, {oid}) AND t.tgisinternal
+                    AND t.tgconstraint <> 0 AND t.tgtype::integer & 8 = 8))$body$
+        WHEN 'from_keys' THEN $body$EXISTS (SELECT FROM pg_constraint AS k
+                WHERE k.conrelid IN (TG_RELID, {oid}) AND k.contype = 'f')$body$
+        WHEN 'popped' THEN $body$coalesce(nullif((v_pending[:v_at - 1] || v_pending[v_at + 6:])::text, '{}'), '')$body$
+        -- How many rows of which table, added up.
+        WHEN 'add' THEN $body$(SELECT coalesce(jsonb_object_agg(s.name, s.rows), '{}') FROM (
+                SELECT e.key AS name, sum(e.value::bigint) AS rows
+                FROM (SELECT * FROM jsonb_each_text(v_counts) UNION ALL SELECT * FROM jsonb_each_text(v_more)) AS e
+                GROUP BY e.key) AS s)$body$
         -- PostgreSQL judges. Without row-level security the right to UPDATE or to DELETE will do. With it, by the right
         -- to DELETE the row, or to UPDATE it where the role has no policy for DELETE; one is the last word.
         WHEN 'mark' THEN $body$v_may_delete := has_table_privilege({table_literal}::regclass, 'DELETE');
@@ -111,6 +122,7 @@ DECLARE
     v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
     v_at integer := 1;
     v_alone boolean := false;
+    v_keyed boolean;
     v_id bigint;
     v_logged boolean;
 BEGIN
@@ -121,7 +133,7 @@ BEGIN
     ELSIF (OLD.{deleted_at} IS NULL) = (NEW.{deleted_at} IS NULL) THEN
         -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
         NEW.{deleted_at} := OLD.{deleted_at};
-        NEW.{deletion_id} := OLD.{deletion_id};
+        NEW.{deletion_id} := CASE WHEN OLD.{deletion_id} > 0 THEN OLD.{deletion_id} END;
         RETURN NEW;
     END IF;
     v_keys := ARRAY[v_depth, -2 * v_depth, -2 * v_depth - 1, -2 * v_depth + 1];
@@ -133,6 +145,15 @@ BEGIN
             v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0, 0, 0];
             v_at := 1;
             v_alone := true;
+            IF TG_NAME = 'zz_soft_delete_unasked'
+                AND ({has_refs} OR NEW.{deleted_at} IS NULL AND {from_keys})
+            THEN
+                RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                    MESSAGE = format('a trigger marks or restores a row of %s in an UPDATE of other columns',
+                        {table_literal}),
+                    DETAIL = 'Foreign keys are followed at the end of an UPDATE that names the column.',
+                    HINT = format('Let the statement say SET %I = %1$I too.', {deleted_at_literal});
+            END IF;
         END IF;
     END IF;
     v_logged := {logged}
@@ -140,18 +161,25 @@ BEGIN
     IF NEW.{deleted_at} IS NULL THEN
         v_id := OLD.{deletion_id};
         NEW.{deletion_id} := NULL;
-        IF v_id IS NULL THEN
-            RETURN NEW;
-        ELSIF v_pending[v_at + 4] <> v_id AND v_pending[v_at + 5] > 0 AND v_logged THEN
-            {flush}
+        IF v_id IS NULL OR v_id <> abs(v_pending[v_at + 4]) THEN
+            IF v_pending[v_at + 5] > 0 AND v_logged THEN
+                {flush}
+            END IF;
             v_pending[v_at + 5] := 0;
+            v_keyed := ({has_refs} OR {from_keys});
+            v_pending[v_at + 4] := coalesce(v_id, 1) * CASE WHEN v_keyed THEN -1 ELSE 1 END;
         END IF;
-        v_pending[v_at + 4] := v_id;
+        -- With a minus: the end of the statement finds the rows by it, follows foreign keys and takes it off.
+        IF v_pending[v_at + 4] < 0 THEN
+            NEW.{deletion_id} := v_pending[v_at + 4];
+        END IF;
         v_pending[v_at + 5] := v_pending[v_at + 5] + 1;
         IF v_alone AND v_logged THEN
             {flush}
         END IF;
-        PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+        IF v_id IS NOT NULL THEN
+            PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+        END IF;
     ELSE
         v_id := v_pending[v_at + 2];
         IF v_id = 0 AND v_logged THEN
@@ -172,7 +200,9 @@ BEGIN
         v_pending[v_at + 2] := v_id;
         v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
     END IF;
-    IF NOT v_alone THEN
+    IF v_alone THEN
+        PERFORM set_config('lifecycle.alone', coalesce(NEW.{deletion_id}::text, ''), true);
+    ELSE
         PERFORM set_config('lifecycle.deletion', v_pending::text, true);
     END IF;
     RETURN NEW;
@@ -193,9 +223,13 @@ DECLARE
         WHEN TG_OP = 'DELETE' THEN -2 * (pg_trigger_depth() + 1) ELSE pg_trigger_depth() END;
     v_text text := coalesce(current_setting('lifecycle.deletion', true), '');
     v_pending bigint[] := coalesce(nullif(v_text, ''), '{}')::bigint[];
-    v_at integer := 1;
+    v_at integer;
     v_id bigint;
-    v_rows bigint;
+    v_number bigint;
+    v_numbers bigint[] := '{}';
+    v_refs boolean := false;
+    v_more jsonb;
+    v_counts jsonb := '{}';
     v_logged boolean;
 BEGIN
     IF TG_WHEN = 'BEFORE' THEN
@@ -208,27 +242,55 @@ BEGIN
         END IF;
         RETURN NULL;
     END IF;
-    IF (v_pending[1] = v_key AND v_pending[2] = v_table) IS NOT TRUE THEN
+    IF TG_LEVEL = 'ROW' THEN
+        PERFORM set_config('lifecycle.alone', '', true);
+        v_logged := {logged}
+        v_id := greatest(NEW.{deletion_id}, 0);
+        v_numbers := ARRAY[NEW.{deletion_id}];
+    ELSE
         v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
             WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table);
         IF v_at IS NULL THEN
             RETURN NULL;
         END IF;
-    END IF;
-    v_id := v_pending[v_at + 2];
-    v_rows := v_pending[v_at + 3];
-    IF v_id <> 0 OR v_pending[v_at + 5] > 0 THEN
+        v_id := v_pending[v_at + 2];
+        IF v_id = 0 AND v_pending[v_at + 5] = 0 THEN
+            PERFORM set_config('lifecycle.deletion', {popped}, true);
+            RETURN NULL;
+        END IF;
         v_logged := {logged}
         IF v_id <> 0 AND v_logged THEN
-            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
+            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_pending[v_at + 3]
             WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
         END IF;
         IF v_pending[v_at + 5] > 0 AND v_logged THEN
             {flush}
         END IF;
+        IF v_pending[v_at + 4] < 0 THEN
+            v_numbers := ARRAY(SELECT DISTINCT t.{deletion_id} FROM {table} AS t
+                WHERE t.{deletion_id} OPERATOR(pg_catalog.<) 0);
+        END IF;
+        v_numbers := v_numbers || nullif(v_id, 0);
+        PERFORM set_config('lifecycle.deletion', {popped}, true);
     END IF;
-    v_pending := v_pending[:v_at - 1] || v_pending[v_at + 6:];
-    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
+    IF {referenced} AND to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL THEN
+        FOREACH v_number IN ARRAY array_remove(v_numbers, NULL) LOOP
+            v_more := {ref}('follow', v_number, '{}');
+            v_refs := v_refs OR v_more IS NOT NULL;
+            v_counts := {add};
+        END LOOP;
+    END IF;
+    -- All have been followed before any is checked.
+    FOREACH v_number IN ARRAY array_remove(v_numbers, NULL) LOOP
+        IF v_number < 0 OR v_refs THEN
+            PERFORM {own}(v_number, '{}');
+        END IF;
+    END LOOP;
+    IF v_id <> 0 AND v_counts <> '{}' AND v_logged THEN
+        UPDATE lifecycle.deletion AS d SET cascaded = v_counts
+        WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+    END IF;
+    PERFORM set_config('lifecycle.last_cascade', v_counts::text, true);
     IF v_id <> 0 THEN
         PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
     END IF;
@@ -276,9 +338,16 @@ COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 
 CREATE FUNCTION lifecycle._soft_delete_text(template text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._fill(template, n.names,
-        ARRAY(SELECT lifecycle._soft_delete_snippet(name) FROM unnest(n.names) AS name))
-    FROM (VALUES (ARRAY['logged', 'prove', 'flush', 'mark'])) AS n (names)
+    -- A passage may hold others: once more.
+    SELECT lifecycle._fill(lifecycle._fill(template, n.names, n.passages), n.names, n.passages)
+    FROM (
+        SELECT array_agg(a.name) AS names,
+            array_agg(coalesce(lifecycle._soft_delete_snippet(a.name), lifecycle._soft_delete_key_snippet(a.name),
+                lifecycle._soft_delete_key_actions(a.name))) AS passages
+        FROM unnest(ARRAY['logged', 'prove', 'flush', 'mark', 'has_refs', 'from_keys', 'popped', 'add', 'gate',
+            'shared', 'stale', 'blind', 'constraint', 'mark_children', 'clear_children', 'put_back', 'hold',
+            'see_parents']) AS a (name)
+    ) AS n
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_text(text) IS 'A template with the shared passages put in.';
 
@@ -290,6 +359,20 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._guarded_path(text) IS 'A search_path in which temporary tables come last.';
 
+-- By the one that stands: a function keeps its name when the table gets another.
+CREATE FUNCTION lifecycle._soft_delete_sibling(target regclass, suffix text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(
+        (SELECT format('%s.%I', p.pronamespace::regnamespace, CASE WHEN suffix IN ('', '_statement') THEN p.proname
+                ELSE regexp_replace(p.proname, '_row$', suffix) END)
+            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = target AND t.tgname = CASE suffix WHEN '' THEN 'aa_soft_delete'
+                WHEN '_statement' THEN 'aa_soft_delete_begin' ELSE 'zz_soft_delete_row' END),
+        lifecycle._soft_delete_routine(target, suffix))
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
+'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
+
 CREATE FUNCTION lifecycle._soft_delete_body(
     template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -297,15 +380,23 @@ CREATE FUNCTION lifecycle._soft_delete_body(
     SELECT lifecycle._fill(
         lifecycle._soft_delete_text(template),
         ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'deletion_id', 'same_key', 'path',
-            'statement_oid', 'schema', 'name', 'oid'],
+            'statement_oid', 'deletion_id_literal', 'self', 'ref', 'ref_literal', 'own', 'key_literal', 'schema',
+            'name', 'oid', 'referenced'],
         ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
             quote_ident(deletion_id), lifecycle._key_where(keys, 't', 'OLD'),
             quote_literal(lifecycle._guarded_path(path)),
-            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target)]
+            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target),
+            quote_literal(deletion_id), quote_literal(target) || '::regclass::oid',
+            lifecycle._soft_delete_sibling(target, '_ref'),
+            quote_literal(lifecycle._soft_delete_sibling(target, '_ref')),
+            lifecycle._soft_delete_sibling(target, '_own'),
+            quote_literal(lifecycle._soft_delete_sibling(target, '_key'))]
         || CASE c.relkind
             WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
-                quote_literal(target) || '::regclass::oid']
-            ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID']
+                quote_literal(target) || '::regclass::oid', 'true']
+            ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID', 'EXISTS (SELECT FROM pg_trigger AS t '
+                'WHERE t.tgrelid = v_table::oid AND t.tgisinternal AND t.tgconstraint <> 0 '
+                'AND t.tgtype::integer & 8 = 8)']
         END)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = target

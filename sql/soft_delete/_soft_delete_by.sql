@@ -19,7 +19,8 @@ DECLARE
     v_really bigint := 0;
     v_marked bigint := 0;
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true),
+        set_config('lifecycle.last_cascade', '', true);
     IF NOT v_may_update OR has_table_privilege(target, 'DELETE') AND row_security_active(target) THEN
         PERFORM set_config('lifecycle.soft_delete', target::text, true);
         v_really := lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', target, condition), path);
@@ -53,3 +54,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._last_deletion(text, regclass) IS
 'The number of the deletion that the triggers of a table have left in a setting.';
+
+CREATE FUNCTION lifecycle._last_cascade() RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(nullif(current_setting('lifecycle.last_cascade', true), ''), '{}')::jsonb
+$fn$;
+COMMENT ON FUNCTION lifecycle._last_cascade() IS
+'The rows that the last soft delete or restore touched by foreign keys: {"table": rows, "table(columns)": rows}.';

@@ -13,7 +13,7 @@ DECLARE
     v_id bigint;
     v_status text := 'not_found';
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.last_cascade', '', true);
     {mark}
     v_last := current_setting('lifecycle.last_deletion');
     IF v_marked THEN
@@ -24,7 +24,8 @@ BEGIN
         v_status := 'already_deleted';
     END IF;
     RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id,
-        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END,
+        'cascaded', coalesce(nullif(current_setting('lifecycle.last_cascade'), ''), '{}')::jsonb);
 END
 $body$
 $fn$;
@@ -40,7 +41,8 @@ DECLARE
     v_id bigint;
     v_status text := 'not_found';
 BEGIN
-    PERFORM set_config('lifecycle.last_restored', '', true), set_config('search_path', {path}, true);
+    PERFORM set_config('lifecycle.last_restored', '', true), set_config('lifecycle.last_cascade', '', true),
+        set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = NULL WHERE {same_key} AND t.{deleted_at} IS NOT NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -52,7 +54,8 @@ BEGIN
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key}) THEN
         v_status := 'not_deleted';
     END IF;
-    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id, 'count', v_rows);
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id, 'count', v_rows,
+        'cascaded', coalesce(nullif(current_setting('lifecycle.last_cascade'), ''), '{}')::jsonb);
 END
 $body$
 $fn$;

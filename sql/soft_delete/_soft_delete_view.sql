@@ -102,7 +102,7 @@ CREATE FUNCTION lifecycle._soft_delete_view_steps(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
-    v_statement constant text := lifecycle._soft_delete_routine(target, '_statement');
+    v_statement constant text := lifecycle._soft_delete_sibling(target, '_statement');
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[

@@ -51,6 +51,7 @@ BEGIN
     FROM pg_proc AS p
     WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
             'lifecycle'::regnamespace)
+        AND p.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
         AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format('\m%s\M', v_name)
         AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) !~* format('\m%s\M', lifecycle._regexp_quote(v_column))
     ORDER BY 2;

@@ -32,7 +32,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
         'deletion_id', CASE WHEN v_rows > 0 THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
-        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END, 'cascaded', lifecycle._last_cascade());
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.soft_delete(regclass, jsonb, text, boolean, text) IS
@@ -42,9 +42,10 @@ row, or UPDATE it. The deletion is recorded in lifecycle.deletion.
 Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
 column; reason - kept in the record; strict - raise when no row was deleted; search_path - what triggers see, by
 default the caller''s.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id (null unless deleted), count (rows).
-Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was deleted (strict); 42501 by
-privileges or row-level security of the table.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id (null unless deleted), count (rows),
+cascaded (rows touched by foreign keys, {"table": rows}, cleared ones as {"table(columns)": rows}).
+Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was deleted (strict); 23503
+live rows refer to it; 42501 by privileges or row-level security of the table.
 Example: SELECT lifecycle.soft_delete(''public.membership'', ''{"team": 1, "person": 2}''::jsonb);';
 
 CREATE FUNCTION lifecycle.soft_delete(
@@ -62,7 +63,7 @@ COMMENT ON FUNCTION lifecycle.soft_delete(regclass, text, text, boolean, text) I
 
 Arguments: target - the table; key - the value of its key of one column, as text; reason, strict, search_path - as
 there.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there; 22P02 and its like when the text is not a value of the key''s type.
 Example: SELECT lifecycle.soft_delete(''public.packages'', ''42'', reason => ''asked for by its owner'');';
 
@@ -81,6 +82,6 @@ COMMENT ON FUNCTION lifecycle.soft_delete(regclass, anyelement, text, boolean, t
 
 Arguments: target - the table; key_value - the value of its key of one column, of any type; reason, strict,
 search_path - as there.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there.
 Example: SELECT lifecycle.soft_delete(''public.packages'', 42);';

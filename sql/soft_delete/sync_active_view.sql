@@ -19,6 +19,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_function_step(regprocedure, text, text, name) IS
 'The step that gives a generated function a new body and owner, when they differ.';
 
+CREATE FUNCTION lifecycle._sync_grant_steps(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(lifecycle._step('grant', 'function ' || r.name || ' to ' || r.grantee,
+        format('GRANT EXECUTE ON FUNCTION %s TO %I', r.name, r.grantee),
+        format('REVOKE EXECUTE ON FUNCTION %s FROM %I', r.name, r.grantee)) ORDER BY r.grantee), '{}')
+    FROM (
+        SELECT lifecycle._soft_delete_sibling(target, '_key') || '(text, oid, bigint, jsonb, oid[])' AS name,
+            g AS grantee
+        FROM lifecycle._neighbour_owners(target) AS g
+    ) AS r
+    WHERE NOT has_function_privilege(r.grantee, r.name, 'EXECUTE')
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_grant_steps(regclass) IS
+'The steps that let the owners of neighbours follow their foreign keys into a table, where they cannot.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -97,20 +112,18 @@ BEGIN
     SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
     ORDER BY m.migration_id LIMIT 1;
     v_path := coalesce(v_path, path);
-    SELECT array_agg(x.step) INTO v_plan FROM (
-        SELECT DISTINCT ON (t.tgfoid) lifecycle._sync_function_step(t.tgfoid, CASE WHEN w.name = 'soft_delete' THEN ''
-            ELSE 'SECURITY DEFINER ' END, lifecycle._soft_delete_body(w.template, target, v_columns.deleted_at,
-            v_columns.deletion_id, v_keys, v_path), v_owner) AS step
-        FROM (VALUES
-            ('aa_soft_delete', lifecycle._soft_delete_delete_template()),
-            ('zz_soft_delete_row', lifecycle._soft_delete_row_template()),
-            ('aa_soft_delete_begin', lifecycle._soft_delete_statement_template()),
-            ('soft_delete', lifecycle._soft_delete_view_template())
-        ) AS w (name, template)
-        JOIN pg_trigger AS t ON t.tgname = w.name AND (t.tgrelid = target
-            OR t.tgrelid IN (SELECT v FROM lifecycle._active_views(target) AS v) AND w.name = 'soft_delete')
-        ORDER BY t.tgfoid
-    ) AS x;
+    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
+        target, v_columns.deleted_at, v_columns.deletion_id, v_keys, v_path), v_owner) ORDER BY x.routine::text)
+    INTO v_plan FROM (
+        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
+            f.attributes, f.template
+        FROM lifecycle._soft_delete_functions(true) AS f
+        UNION
+        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
+        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+    ) AS x
+    WHERE x.routine IS NOT NULL;
+    v_plan := v_plan || lifecycle._sync_grant_steps(target);
     v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
     SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
             CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()

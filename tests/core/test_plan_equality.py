@@ -82,6 +82,11 @@ CHANGES = [
         ),
     ),
     (
+        "soft delete, foreign keys not followed",
+        TABLE,
+        "lifecycle.enable_soft_delete('public.t', follow_foreign_keys => false",
+    ),
+    (
         "month by year and month",
         PARENT,
         "lifecycle.create_monthly_partition('public.p', 2024, 2",

@@ -29,7 +29,13 @@ def test_adopts_a_column_with_values(database):
     assert database.execute("SELECT id FROM active_t ORDER BY id") == [(1,), (3,)]
     assert database.value("SELECT soft_delete_t(2)")["status"] == "already_deleted"
     assert database.value("SELECT soft_delete_t(1)")["status"] == "deleted"
-    assert database.value("SELECT restore_t(2)") == {"status": "restored", "id": 2, "deletion_id": None, "count": 1}
+    assert database.value("SELECT restore_t(2)") == {
+        "status": "restored",
+        "id": 2,
+        "deletion_id": None,
+        "count": 1,
+        "cascaded": {},
+    }
     database.execute("SELECT restore_t(1); UPDATE t SET deleted_at = '2024-02-03 04:05' WHERE id = 2")
     rollback(database, 1)
     assert database.dump("-n", "public", sort_rows=True) == before
@@ -209,6 +215,7 @@ def test_composite_key(database):
         "key": {"team": 1, "person": "ann"},
         "deletion_id": database.value("SELECT max(deletion_id) FROM lifecycle.deletion"),
         "count": 1,
+        "cascaded": {},
     }
     assert database.value("SELECT soft_delete_member(team => 2, person => 'ann')")["status"] == "deleted"
     assert database.execute("DELETE FROM active_member RETURNING team, person") == [(1, "bob")]

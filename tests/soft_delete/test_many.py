@@ -62,10 +62,10 @@ def test_where(note, users, who):
     even = "SELECT lifecycle.soft_delete_where('note', 'owner = ''even''', reason => 'tidy')"
     answer = value(users[who], even)
     number = note.value("SELECT deletion_id FROM lifecycle.deletion")
-    assert answer == {"status": "deleted", "deletion_id": number, "count": 5}
+    assert answer == {"status": "deleted", "deletion_id": number, "count": 5, "cascaded": {}}
     assert marked(note) == [[2, 4, 6, 8, 10]]
     assert note.execute("SELECT row_count, reason FROM lifecycle.deletion") == [(5, "tidy")]
-    assert value(users[who], even) == {"status": "not_found", "deletion_id": None, "count": 0}
+    assert value(users[who], even) == {"status": "not_found", "deletion_id": None, "count": 0, "cascaded": {}}
     assert value(users[who], "SELECT lifecycle.soft_delete_where('note', 'id < 4')")["count"] == 2
     assert marked(note) == [[2, 4, 6, 8, 10], [1, 3]]
     assert note.value("SELECT lifecycle.restore(%s)", [number])["count"] == 5
@@ -76,14 +76,18 @@ def test_where(note, users, who):
 def test_many(note, users, who):
     answer = value(users[who], "SELECT lifecycle.soft_delete_many('note', ARRAY[1, 2, 2, 99])")
     del answer["deletion_id"]
-    assert answer == {"status": "deleted", "count": 2, "not_deleted": 1}
+    assert answer == {"status": "deleted", "count": 2, "not_deleted": 1, "cascaded": {}}
     mixed = """SELECT lifecycle.soft_delete_many('note', '[2, "3", {"id": 4}]'::jsonb)"""
     assert value(users[who], mixed)["count"] == 2
     assert marked(note) == [[1, 2], [3, 4]]
     with refused("P0002", "1 of the rows of public.note were not deleted"):
         rows(users[who], "SELECT lifecycle.soft_delete_many('note', ARRAY[4, 5], strict => true)")
     assert marked(note) == [[1, 2], [3, 4]]
-    assert note.value("SELECT lifecycle.restore_many('note', ARRAY[1, 3, 5])") == {"status": "restored", "count": 2}
+    assert note.value("SELECT lifecycle.restore_many('note', ARRAY[1, 3, 5])") == {
+        "status": "restored",
+        "count": 2,
+        "cascaded": {},
+    }
     assert marked(note) == [[2], [4]]
     assert value(users[who], "SELECT lifecycle.soft_delete_many('note', '{}'::int[])")["count"] == 0
 

@@ -96,12 +96,13 @@ def test_a_second_delete_changes_nothing(note, way):
 def test_answers_of_the_function(note):
     answer = note.value("SELECT lifecycle.soft_delete('public.note', 3, reason => 'why')")
     number = note.value("SELECT deletion_id FROM lifecycle.deletion")
-    assert answer == {"status": "deleted", "key": {"id": 3}, "deletion_id": number, "count": 1}
+    assert answer == {"status": "deleted", "key": {"id": 3}, "deletion_id": number, "count": 1, "cascaded": {}}
     assert note.value("SELECT lifecycle.soft_delete('public.note', 3)") == {
         "status": "already_deleted",
         "key": {"id": 3},
         "deletion_id": None,
         "count": 0,
+        "cascaded": {},
     }
     assert note.value("SELECT lifecycle.soft_delete('public.note', 99)")["status"] == "not_found"
     assert records(note, "reason") == [("why",)]
@@ -112,6 +113,7 @@ def test_answers_of_the_function(note):
         "key": {"id": 3},
         "deletion_id": number,
         "count": 1,
+        "cascaded": {},
     }
     assert note.value("SELECT lifecycle.restore('public.note', 3)")["status"] == "not_deleted"
     assert note.value("SELECT lifecycle.restore('public.note', '99')")["status"] == "not_found"
@@ -122,7 +124,7 @@ def test_answers_of_the_function(note):
 def test_answers_of_the_rpc(note):
     answer = note.value("SELECT soft_delete_note(note_id => 3)")
     number = note.value("SELECT deletion_id FROM lifecycle.deletion")
-    assert answer == {"status": "deleted", "note_id": 3, "deletion_id": number, "count": 1}
+    assert answer == {"status": "deleted", "note_id": 3, "deletion_id": number, "count": 1, "cascaded": {}}
     assert note.value("SELECT soft_delete_note(3)")["status"] == "already_deleted"
     assert note.value("SELECT soft_delete_note(99)")["status"] == "not_found"
     assert note.value("SELECT restore_note(3)") == {
@@ -130,12 +132,14 @@ def test_answers_of_the_rpc(note):
         "note_id": 3,
         "deletion_id": number,
         "count": 1,
+        "cascaded": {},
     }
     assert note.value("SELECT restore_note(3)") == {
         "status": "not_deleted",
         "note_id": 3,
         "deletion_id": None,
         "count": 0,
+        "cascaded": {},
     }
     assert note.value("SELECT restore_note(99)")["status"] == "not_found"
 
@@ -184,6 +188,7 @@ def test_restore_of_a_deletion_is_exact(note):
         "table": "public.note",
         "deletion_id": first,
         "count": 2,
+        "cascaded": {},
     }
     assert deleted(note) == [[4, 5], [2]]
     assert records(note, "row_count", "restored_count") == [(3, 3), (2, 0), (1, 0)]
