@@ -4938,6 +4938,7 @@ CREATE TABLE lifecycle.deletion (
     table_name name NOT NULL,
     table_oid oid NOT NULL,
     row_count bigint NOT NULL DEFAULT 0,
+    cascaded jsonb NOT NULL DEFAULT '{}',
     reason text,
     effective_role name,
     jwt_subject text,
@@ -4955,9 +4956,29 @@ CREATE TABLE lifecycle.deletion (
 CREATE INDEX deletion_table_idx ON lifecycle.deletion (table_oid, deleted_at);
 
 COMMENT ON TABLE lifecycle.deletion IS
-'One row a soft deletion: the table (name and oid), row_count, reason (from the setting lifecycle.reason or the
+'One row a soft deletion: the table (name and oid), row_count, cascaded (rows touched by foreign
+keys, by table), reason (from the setting lifecycle.reason or the
 argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
 restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read.';
+
+-- What a deletion has cleared by foreign keys ON DELETE SET NULL and SET DEFAULT, until it is put back.
+CREATE TABLE lifecycle.deletion_change (
+    change_id bigint GENERATED ALWAYS AS IDENTITY,
+    deletion_id bigint NOT NULL,
+    table_schema name NOT NULL,
+    table_name name NOT NULL,
+    table_oid oid NOT NULL,
+    constraint_name name NOT NULL,
+    row_key jsonb NOT NULL,
+    old_values jsonb NOT NULL,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    CONSTRAINT deletion_change_pkey PRIMARY KEY (change_id)
+);
+CREATE INDEX deletion_change_deletion_id_idx ON lifecycle.deletion_change (deletion_id);
+
+COMMENT ON TABLE lifecycle.deletion_change IS
+'One row for each row that a soft deletion has cleared by a foreign key ON DELETE SET NULL or SET DEFAULT: the table,
+the foreign key, the primary key of the row, the values it had. A restore puts them back and takes the record away.';
 
 -- Numbers go on from the clock, in milliseconds: an extension that is dropped and made again never hands out a number
 -- that rows of an earlier life still carry.
@@ -4970,9 +4991,13 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
     'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
-    || 'UPDATE (row_count, restored_at, restored_by, restored_count)'
+    || 'UPDATE (row_count, cascaded, restored_at, restored_by, restored_count)'
 ),
-('deletion_deletion_id_seq', 'USAGE');
+('deletion_deletion_id_seq', 'USAGE'),
+(
+    'deletion_change',
+    'INSERT (deletion_id, table_schema, table_name, table_oid, constraint_name, row_key, old_values), DELETE'
+);
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('soft_delete', 'use'),
 ('soft_delete_many', 'use'),
@@ -4989,7 +5014,12 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_soft_delete_by', 'use'),
 ('_may_mark_by_update', 'use'),
 ('_last_deletion', 'use'),
+('_last_cascade', 'use'),
+('_follow_foreign_keys', 'use'),
+('_soft_delete_sibling', 'use'),
+('_soft_delete_routine', 'use'),
 ('_restore_rows', 'use'),
+('_restore_rest', 'use'),
 ('_key_columns', 'use'),
 ('_key_json', 'use'),
 ('_key_where', 'use'),
@@ -5001,6 +5031,8 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_deletion_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_change', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_change_change_id_seq', '');
 
 -- source: sql/soft_delete/_deletion_relation.sql
 -- By oid, which follows a rename, in the database that wrote the row; by name in a restored one, where the oid may be
@@ -5031,6 +5063,13 @@ CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
 CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
+USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+ALTER TABLE lifecycle.deletion_change ENABLE ROW LEVEL SECURITY;
+CREATE POLICY deletion_change_read ON lifecycle.deletion_change FOR SELECT
+USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
+CREATE POLICY deletion_change_write ON lifecycle.deletion_change FOR INSERT
+WITH CHECK (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_change_removal ON lifecycle.deletion_change FOR DELETE
 USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 
 -- source: sql/soft_delete/_key_columns.sql
@@ -5149,6 +5188,396 @@ COMMENT ON FUNCTION lifecycle._soft_delete_routine(
     text
 ) IS 'The name of a generated function of a soft-deleted table.';
 
+-- source: sql/soft_delete/_soft_delete_keys.sql
+-- What a DELETE would do by foreign keys, done for marked rows, and taken back when they come back. Four generated
+-- functions a table, in one alphabet: rows are named by the number in deletion_id; a number below zero means that the
+-- deletion is being taken back, and stands in the rows only as long as the statement runs.
+--   _row  the trigger function that numbers the rows
+--   _ref  goes through the foreign keys that refer to the table, for its rows with a number
+--   _key  one foreign key of the table: marks, clears, or brings back the rows that refer to such rows
+--   _own  the end of a statement: what must hold then is checked here, NO ACTION and RESTRICT alike
+-- They look foreign keys up when they run: one that was made since is followed too. pg_trigger leads to those that
+-- refer to a table by an index, pg_constraint does not.
+-- Everything that the statements for one foreign key are made of.
+CREATE FUNCTION lifecycle._soft_delete_key_query() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$SELECT k.conname, k.confdeltype, k.conrelid::regclass AS child, k.confrelid::regclass AS parent,
+        c.oid AS table_oid, r.oid::regclass AS neighbour, n.nspname, c.relname, r.oid = {self} AS is_child, x.*,
+        coalesce(pg_partition_root(k.confrelid), k.confrelid) = {self} AS is_parent,
+        (SELECT a.attname FROM pg_trigger AS t
+            JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refobjid = t.tgrelid
+            JOIN pg_attribute AS a ON a.attrelid = t.tgrelid AND a.attnum = d.refobjsubid
+            WHERE t.tgrelid = CASE action WHEN 'parents' THEN r.oid
+                ELSE coalesce(pg_partition_root(k.confrelid), k.confrelid) END AND t.tgname = 'zz_soft_delete_row'
+                AND a.atttypid = 'bigint'::regtype LIMIT 1) AS number_column,
+        (SELECT string_agg(format('%L, c.%I', a.attname, a.attname), ', ') FROM pg_index AS i
+            JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+            WHERE i.indrelid = k.conrelid AND i.indisprimary) AS row_key,
+        (SELECT string_agg(format('c.%I OPERATOR(%s.%s) r.%1$I', a.attname, o.oprnamespace::regnamespace, o.oprname),
+                ' AND ')
+            FROM pg_index AS i
+            CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS u (number, class)
+            JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = u.number
+            JOIN pg_opclass AS s ON s.oid = u.class
+            JOIN pg_amop AS m ON m.amopfamily = s.opcfamily AND m.amopstrategy = 3 AND m.amoplefttype = s.opcintype
+                AND m.amoprighttype = s.opcintype
+            JOIN pg_operator AS o ON o.oid = m.amopopr
+            WHERE i.indrelid = k.conrelid AND i.indisprimary) AS same_row
+    INTO v_key
+    FROM pg_constraint AS k
+    JOIN pg_class AS c ON c.oid = k.conrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_class AS r ON r.oid = coalesce(pg_partition_root(k.conrelid), k.conrelid)
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('k.k%s OPERATOR(%I.%s) c.%I', u.place, s.nspname, o.oprname, f.attname), ' AND ')
+                AS match,
+            string_agg(format('p.%I OPERATOR(%I.%s) k.k%s', p.attname, s.nspname, o.oprname, u.place), ' AND ')
+                AS upward,
+            string_agg(format('k%s %s', u.place, format_type(p.atttypid, -1)), ', ') AS parent_types,
+            string_agg(format('k%s %s', u.place, format_type(f.atttypid, -1)), ', ') AS child_types,
+            string_agg(format('k.k%s', u.place), ', ' ORDER BY u.place) AS names,
+            string_agg(format('p.%I AS k%s', p.attname, u.place), ', ' ORDER BY u.place) AS parent_columns,
+            string_agg(format('c.%I AS k%s', f.attname, u.place), ', ' ORDER BY u.place) AS child_columns,
+            string_agg(format('c.%I', p.attname), ', ' ORDER BY u.place) AS next_columns,
+            string_agg(quote_ident(p.attname), ', ' ORDER BY u.place) AS parent_names,
+            string_agg(quote_ident(f.attname), ', ' ORDER BY u.place) AS child_names,
+            string_agg(format('%L, c.%I', f.attname, f.attname), ', ') AS old_values,
+            string_agg(format('%I = %s', f.attname, CASE k.confdeltype WHEN 'd' THEN 'DEFAULT' ELSE 'NULL' END), ', ')
+                FILTER (WHERE u.child = ANY (coalesce(k.confdelsetcols, k.conkey))) AS clearing,
+            string_agg(format('%I = r.%1$I', f.attname), ', ')
+                FILTER (WHERE u.child = ANY (coalesce(k.confdelsetcols, k.conkey))) AS setting_back,
+            string_agg(format('c.%I::pg_catalog.text IS NOT DISTINCT FROM (%s)::pg_catalog.text', f.attname,
+                CASE k.confdeltype WHEN 'd' THEN coalesce(pg_get_expr(e.adbin, e.adrelid), 'NULL') ELSE 'NULL' END),
+                ' AND ') FILTER (WHERE u.child = ANY (coalesce(k.confdelsetcols, k.conkey))) AS unchanged
+        FROM unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u (child, parent, operator, place)
+        JOIN pg_attribute AS f ON f.attrelid = k.conrelid AND f.attnum = u.child
+        JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = u.parent
+        JOIN pg_operator AS o ON o.oid = u.operator
+        JOIN pg_namespace AS s ON s.oid = o.oprnamespace
+        LEFT JOIN pg_attrdef AS e ON e.adrelid = f.attrelid AND e.adnum = f.attnum
+    ) AS x
+    WHERE k.oid = $2 AND k.contype = 'f';$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_key_query() IS
+'The passage that reads one foreign key from the catalog.';
+
+CREATE FUNCTION lifecycle._soft_delete_key_snippet(name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE name
+        -- The function of another table is called only as long as it runs with its own rights and is its owner's.
+        WHEN 'gate' THEN $body$LEFT JOIN LATERAL (
+            SELECT g.tgfoid, (SELECT format('%s.%I', q.pronamespace::regnamespace, q.proname) FROM pg_proc AS q
+                    WHERE q.pronamespace = f.pronamespace AND q.proname = regexp_replace(f.proname, '_row$', '_key')
+                        AND q.prosecdef AND q.proowner = c.relowner) AS name,
+                EXISTS (SELECT FROM pg_proc AS q WHERE q.pronamespace = f.pronamespace
+                    AND q.proname = regexp_replace(f.proname, '_row$', '_ref')) AS follows
+            FROM pg_trigger AS g JOIN pg_proc AS f ON f.oid = g.tgfoid
+            WHERE g.tgrelid = c.oid AND g.tgname = 'zz_soft_delete_row'
+        ) AS gate ON true$body$
+        -- Keys go from one owner to another as values: who may not read the table may follow its foreign key all the
+        -- same.
+        WHEN 'shared' THEN $body$(pg_get_userbyid(c.relowner) = current_user
+            OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = c.relowner))$body$
+        WHEN 'constraint' THEN lifecycle._soft_delete_key_query()
+        WHEN 'stale' THEN $body$IF v_key.tgfoid IS NOT NULL AND v_key.gate IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('foreign key %I of %s cannot be followed', v_key.conname, v_key.child),
+                DETAIL = format('%s has another owner than its functions in lifecycle_data.', v_key.neighbour),
+                HINT = format('SELECT * FROM lifecycle.sync_active_view(%L)', v_key.neighbour);
+        END IF;$body$
+        WHEN 'blind' THEN $body$IF row_security_active(v_sight) AND (
+            EXISTS (SELECT FROM pg_policy AS y WHERE y.polrelid = v_sight AND NOT y.polpermissive)
+            OR NOT EXISTS (SELECT FROM pg_policy AS y CROSS JOIN LATERAL unnest(y.polroles) AS r (role)
+                WHERE y.polrelid = v_sight AND y.polcmd = '*' AND pg_get_expr(y.polqual, y.polrelid) = 'true'
+                    AND (r.role = 0 OR pg_has_role(r.role, 'USAGE'))))
+        THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('row-level security may hide rows of %s from %I', v_sight, current_user),
+                DETAIL = 'A foreign key is followed with the rights of the owner of its table, who must see all rows.',
+                HINT = format('Give it a policy USING (true), or ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.', v_sight);
+        END IF;$body$
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_key_snippet(text) IS
+'A passage that the generated bodies for foreign keys share.';
+
+CREATE FUNCTION lifecycle._soft_delete_ref_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle. Goes through the foreign keys that refer to the table, for its rows with a number: follow,
+-- then check. Returns the rows that were touched, by table; NULL when no foreign key refers to the table.
+DECLARE
+    v_tables oid[] := ARRAY(SELECT p.relid::oid FROM pg_partition_tree({table_literal}) AS p)
+        || {self};
+    v_sight regclass := {table_literal};
+    v_key record;
+    v_keys jsonb;
+    v_more jsonb;
+    v_counts jsonb;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conname, k.confdeltype, k.confrelid::regclass AS parent, k.conrelid::regclass AS child,
+            c.oid::regclass AS neighbour, gate.tgfoid, gate.name AS gate, {shared} AS shared, x.columns
+        FROM pg_trigger AS t
+        JOIN pg_constraint AS k ON k.oid = t.tgconstraint AND k.confrelid = t.tgrelid AND k.conparentid = 0
+        JOIN pg_class AS c ON c.oid = coalesce(pg_partition_root(k.conrelid), k.conrelid)
+        CROSS JOIN LATERAL (
+            SELECT string_agg(format('''k%s'', p.%I', u.place, a.attname), ', ') AS columns
+            FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
+            JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.number
+        ) AS x
+        {gate}
+        WHERE t.tgrelid = ANY (v_tables) AND t.tgisinternal AND t.tgtype::integer & 8 = 8 AND k.contype = 'f'
+        ORDER BY k.confdeltype NOT IN ('c', 'n', 'd'), k.confdeltype, k.conname, k.oid
+    LOOP
+        {stale}
+        IF v_counts IS NULL THEN
+            v_counts := '{}';
+            {blind}
+            -- A plain UPDATE leaves room for a child that is being inserted: this waits for it, and lets no new one in.
+            IF action = 'follow' AND number > 0 THEN
+                PERFORM FROM {table} AS t WHERE t.{deletion_id} OPERATOR(pg_catalog.=) $2 FOR UPDATE;
+            END IF;
+        END IF;
+        CONTINUE WHEN action = 'follow' AND (v_key.confdeltype IN ('a', 'r')
+                OR v_key.confdeltype = 'c' AND v_key.gate IS NULL)
+            OR action = 'check' AND number < 0 AND (v_key.confdeltype <> 'c' OR v_key.gate IS NULL)
+            OR action = 'check' AND v_key.confdeltype = 'n';
+        v_keys := NULL;
+        IF v_key.gate IS NOT NULL AND NOT v_key.shared THEN
+            EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(%s)), ''[]'') FROM %s AS p WHERE p.%I = $1',
+                v_key.columns, v_key.parent, {deletion_id_literal}) INTO v_keys USING number;
+        END IF;
+        EXECUTE format('SELECT %s($1, $2, $3, $4, $5)', coalesce(v_key.gate, {key_literal}))
+            INTO v_more USING action, v_key.oid, number, v_keys, seen;
+        v_counts := {add};
+    END LOOP;
+    RETURN v_counts;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_ref_template() IS
+'The body of the function that goes through the foreign keys to a table, with placeholders.';
+
+CREATE FUNCTION lifecycle._soft_delete_own_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle. The end of a statement, for the rows of the table with a number: what must hold then is
+-- checked; rows that came back lose their number.
+DECLARE
+    v_tables oid[] := ARRAY(SELECT p.relid::oid FROM pg_partition_tree({table_literal}) AS p)
+        || {self};
+    v_key record;
+    v_keys jsonb;
+BEGIN
+    IF number < 0 THEN
+        FOR v_key IN
+            SELECT k.oid, k.conname, k.conrelid::regclass AS child, c.oid::regclass AS neighbour, gate.tgfoid,
+                gate.name AS gate, {shared} AS shared, x.columns
+            FROM pg_constraint AS k
+            JOIN pg_class AS c ON c.oid = coalesce(pg_partition_root(k.confrelid), k.confrelid)
+            CROSS JOIN LATERAL (
+                SELECT string_agg(format('''k%s'', p.%I', u.place, a.attname), ', ') AS columns
+                FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
+                JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.number
+            ) AS x
+            {gate}
+            WHERE k.conrelid = ANY (v_tables) AND k.contype = 'f' AND k.conparentid = 0 AND gate.follows
+            ORDER BY k.conname, k.oid
+        LOOP
+            {stale}
+            v_keys := NULL;
+            IF NOT v_key.shared THEN
+                EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(%s)), ''[]'') FROM %s AS p '
+                    'WHERE p.%I = $1', v_key.columns, v_key.child, {deletion_id_literal}) INTO v_keys USING number;
+            END IF;
+            EXECUTE format('SELECT %s($1, $2, $3, $4, $5)', v_key.gate)
+                USING 'parents', v_key.oid, number, v_keys, '{}'::oid[];
+        END LOOP;
+    END IF;
+    IF to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL THEN
+        PERFORM {ref}('check', $1, seen || {self});
+    END IF;
+    IF number < 0 THEN
+        PERFORM set_config('search_path', {path}, true);
+        UPDATE {table} AS t SET {deletion_id} = NULL WHERE t.{deletion_id} OPERATOR(pg_catalog.=) $1;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_own_template() IS
+'The body of the function that ends a statement on a table, with placeholders.';
+
+-- What one action of _key does, and on which rows: each is one statement, WITH k as the rows of the other side.
+CREATE FUNCTION lifecycle._soft_delete_key_actions(name text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE name
+        WHEN 'mark_children' THEN $body$v_before := current_setting('lifecycle.number', true);
+            v_statement := v_with || format('UPDATE %s AS c SET %I = %s, %I = %s FROM k WHERE %s AND %s', v_key.child,
+                {deleted_at_literal}, CASE WHEN number > 0 THEN 'pg_catalog.now()' ELSE 'NULL' END,
+                {deletion_id_literal}, number, v_live, v_key.match);
+            PERFORM set_config('lifecycle.number', number::text, true), set_config('search_path', {path}, true);
+            EXECUTE v_statement USING keys;
+            GET DIAGNOSTICS v_rows = ROW_COUNT;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM set_config('lifecycle.number', coalesce(v_before, ''), true);
+            IF v_rows > 0 THEN
+                v_counts := jsonb_build_object(v_key.neighbour, v_rows);
+                IF NOT EXISTS (SELECT FROM {table} AS t WHERE t.{deletion_id} = $3) THEN
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                        MESSAGE = format('rows of %s were not marked as part of deletion %s', v_key.neighbour, v_id),
+                        DETAIL = 'Its triggers were made for another owner, or one of them keeps the rows as they are.',
+                        HINT = format('SELECT * FROM lifecycle.sync_active_view(%L)', v_key.neighbour);
+                ELSIF to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL THEN
+                    v_more := coalesce({ref}('follow', $3, '{}'), '{}');
+                    v_counts := {add};
+                END IF;
+            END IF;$body$
+        WHEN 'clear_children' THEN $body$IF NOT v_logged OR v_key.row_key IS NULL THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                    MESSAGE = format('what foreign key %I of %s clears cannot be recorded', v_key.conname, v_key.child),
+                    DETAIL = CASE WHEN v_logged THEN 'The table has no primary key.'
+                        ELSE format('%I may not write to lifecycle.deletion_change, or it is gone.', current_user) END,
+                    HINT = 'Without a record a restore could not put it back: clear those rows first.';
+            END IF;
+            EXECUTE v_with || format('INSERT INTO lifecycle.deletion_change (deletion_id, table_schema, table_name, '
+                'table_oid, constraint_name, row_key, old_values) SELECT %s, %L, %L, %s, %L, jsonb_build_object(%s), '
+                'jsonb_build_object(%s) FROM %s AS c JOIN k ON %s WHERE %s FOR UPDATE OF c', v_id, v_key.nspname,
+                v_key.relname, v_key.table_oid, v_key.conname, v_key.row_key, v_key.old_values, v_key.child,
+                v_key.match, v_live) USING keys;
+            v_statement := v_with || format('UPDATE %s AS c SET %s FROM k WHERE %s AND %s', v_key.child,
+                v_key.clearing, v_key.match, v_live);
+            PERFORM set_config('search_path', {path}, true);
+            EXECUTE v_statement USING keys;
+            GET DIAGNOSTICS v_rows = ROW_COUNT;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);$body$
+        -- What somebody has changed since stays as it is.
+        WHEN 'put_back' THEN $body$v_statement := v_with
+                || format(', taken AS (DELETE FROM lifecycle.deletion_change AS d USING k WHERE d.deletion_id '
+                'OPERATOR(pg_catalog.=) %s AND d.constraint_name OPERATOR(pg_catalog.=) %L AND '
+                'lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) '
+                'OPERATOR(pg_catalog.=) %s AND EXISTS (SELECT FROM pg_catalog.jsonb_populate_record(NULL::%s, '
+                'd.old_values) AS c WHERE %s) RETURNING d.row_key, d.old_values) UPDATE %4$s AS c SET %6$s '
+                'FROM taken AS d CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%4$s, '
+                'd.row_key OPERATOR(pg_catalog.||) d.old_values) AS r WHERE %7$s AND %8$s',
+                v_id, v_key.conname, v_key.table_oid, v_key.child,
+                v_key.match, v_key.setting_back, v_key.same_row, v_key.unchanged);
+            PERFORM set_config('search_path', {path}, true);
+            EXECUTE v_statement USING keys;
+            GET DIAGNOSTICS v_rows = ROW_COUNT;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);$body$
+        WHEN 'hold' THEN $body$EXECUTE v_with || format('SELECT concat_ws('', '', %s) FROM %s AS c JOIN k ON %s WHERE '
+                '%s LIMIT 1', v_key.names, v_key.child, v_key.match, v_live) INTO v_found USING keys;
+            IF v_found IS NOT NULL THEN
+                RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
+                    MESSAGE = format('deleting rows of %s violates foreign key constraint %I on %s', v_key.parent,
+                        v_key.conname, v_key.child),
+                    DETAIL = format('Key (%s)=(%s) is still referenced from %s.', v_key.parent_names, v_found,
+                        v_key.child),
+                    HINT = CASE WHEN v_key.confdeltype = 'c' THEN format('Rows of %s would really be deleted. SELECT * '
+                        'FROM lifecycle.enable_soft_delete(%L) lets them be marked.', v_key.child, v_key.neighbour)
+                        ELSE 'Delete or change the rows that refer to it first.' END,
+                    CONSTRAINT = v_key.conname, TABLE = v_key.relname, SCHEMA = v_key.nspname;
+            END IF;$body$
+        WHEN 'see_parents' THEN $body$EXECUTE v_with || format(', locked AS MATERIALIZED (SELECT p.%I AS gone, k.* '
+                'FROM %s AS p JOIN k ON %s FOR KEY SHARE OF p) SELECT concat_ws('', '', %s) FROM locked AS k '
+                'WHERE k.gone IS NOT NULL LIMIT 1', {deleted_at_literal}, v_key.parent, v_key.upward, v_key.names)
+            INTO v_found USING keys;
+            IF v_found IS NOT NULL THEN
+                RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
+                    MESSAGE = format('rows of %s cannot come back while the row of %s that they refer to is deleted',
+                        v_key.child, v_key.parent),
+                    DETAIL = format('Key (%s)=(%s) of %s is deleted; foreign key %I.', v_key.parent_names, v_found,
+                        v_key.parent, v_key.conname),
+                    HINT = 'Restore that row first; what was deleted together with it comes back with it.',
+                    CONSTRAINT = v_key.conname, TABLE = v_key.relname, SCHEMA = v_key.nspname;
+            END IF;$body$
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_key_actions(text) IS
+'A passage of the body of the function that does what one foreign key says.';
+
+CREATE FUNCTION lifecycle._soft_delete_key_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle. Does what one foreign key of the table says (or one to it, of a table whose rows cannot be
+-- marked), for the rows that the other side names: by their number or, where it has another owner, by their keys.
+-- SECURITY DEFINER because a foreign key acts with the rights of the owner of its table: rows that row-level security
+-- hides from whoever deletes are not left behind. Executable by the owners of the neighbours alone.
+DECLARE
+    v_id bigint := abs(number);
+    v_logged boolean;
+    v_before text;
+    v_key record;
+    v_sight regclass;
+    v_with text;
+    v_statement text;
+    v_live text;
+    v_rows bigint := 0;
+    v_found text;
+    v_more jsonb;
+    v_counts jsonb := '{}';
+BEGIN
+    v_logged := {logged}
+    {constraint}
+    -- Whoever may execute this owns the other side, and no more.
+    IF (v_key.is_child AND action <> 'parents' OR v_key.is_parent AND (action = 'parents' OR keys IS NULL)) IS NOT TRUE
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('constraint %s is no foreign key of %s', foreign_key, {table_literal});
+    END IF;
+    IF number > 0 AND v_logged THEN
+        {prove}
+    END IF;
+    IF action = 'check' AND v_key.is_child AND v_key.confdeltype = 'c' THEN
+        IF seen @> ARRAY[{self}] OR NOT EXISTS (SELECT FROM {table} AS t WHERE t.{deletion_id} = $3) THEN
+            RETURN v_counts;
+        END IF;
+        PERFORM {own}($3, seen);
+        RETURN v_counts;
+    END IF;
+    v_sight := CASE WHEN action = 'parents' THEN v_key.parent ELSE v_key.child END;
+    {blind}
+    v_live := CASE WHEN NOT v_key.is_child THEN 'true' WHEN number > 0 OR v_key.confdeltype <> 'c'
+        THEN format('c.%I IS NULL', {deleted_at_literal})
+        ELSE format('c.%I OPERATOR(pg_catalog.=) %s AND c.%I IS NOT NULL', {deletion_id_literal}, v_id,
+            {deleted_at_literal}) END;
+    v_with := format('WITH RECURSIVE k (%s) AS (%s%s) ', replace(v_key.names, 'k.', ''), CASE
+            WHEN keys IS NOT NULL THEN format('SELECT DISTINCT %s FROM pg_catalog.jsonb_to_recordset($1) AS k (%s)',
+                v_key.names, CASE action WHEN 'parents' THEN v_key.child_types ELSE v_key.parent_types END)
+            WHEN action = 'parents' THEN format('SELECT DISTINCT %s FROM %s AS c WHERE c.%I OPERATOR(pg_catalog.=) %s',
+                v_key.child_columns, v_key.child, v_key.number_column, number)
+            ELSE format('SELECT %s FROM %s AS p WHERE p.%I OPERATOR(pg_catalog.=) %s', v_key.parent_columns,
+                v_key.parent, v_key.number_column, number) END,
+        -- A tree is one statement, however deep it is.
+        CASE WHEN v_key.child = v_key.parent AND action = 'follow' AND v_key.confdeltype = 'c' THEN format(' UNION '
+            'SELECT %s FROM %s AS c JOIN k ON %s WHERE %s', v_key.next_columns, v_key.child, v_key.match, v_live)
+            ELSE '' END);
+    CASE
+        WHEN action = 'parents' THEN
+            {see_parents}
+        WHEN action = 'check' THEN
+            {hold}
+        WHEN v_key.confdeltype = 'c' THEN
+            {mark_children}
+        ELSE
+            IF number > 0 THEN
+                {clear_children}
+            ELSIF v_logged THEN
+                {put_back}
+            END IF;
+            IF v_rows > 0 THEN
+                v_counts := jsonb_build_object(format('%s(%s)', v_key.neighbour, v_key.child_names), v_rows);
+            END IF;
+    END CASE;
+    RETURN v_counts;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_key_template() IS
+'The body of the function that does what one foreign key says, with placeholders.';
+
 -- source: sql/soft_delete/_soft_delete_body.sql
 -- The bodies of generated functions. Each is whole in itself: it goes on working when the extension is gone, and then
 -- takes its numbers from the clock. {placeholders} are filled by _soft_delete_body. What a statement has done so far
@@ -5179,8 +5608,19 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
                     restored_at = now(),
                     restored_by = coalesce(nullif(current_setting('role'), 'none'), session_user),
                     restored_count = d.restored_count + v_pending[v_at + 5]
-                WHERE d.deletion_id = v_pending[v_at + 4]
+                WHERE d.deletion_id = abs(v_pending[v_at + 4])
                     AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = {oid};$body$
+        WHEN 'has_refs' THEN $body$(to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL
+                AND EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid IN (TG_RELID, {oid}) AND t.tgisinternal
+                    AND t.tgconstraint <> 0 AND t.tgtype::integer & 8 = 8))$body$
+        WHEN 'from_keys' THEN $body$EXISTS (SELECT FROM pg_constraint AS k
+                WHERE k.conrelid IN (TG_RELID, {oid}) AND k.contype = 'f')$body$
+        WHEN 'popped' THEN $body$coalesce(nullif((v_pending[:v_at - 1] || v_pending[v_at + 6:])::text, '{}'), '')$body$
+        -- How many rows of which table, added up.
+        WHEN 'add' THEN $body$(SELECT coalesce(jsonb_object_agg(s.name, s.rows), '{}') FROM (
+                SELECT e.key AS name, sum(e.value::bigint) AS rows
+                FROM (SELECT * FROM jsonb_each_text(v_counts) UNION ALL SELECT * FROM jsonb_each_text(v_more)) AS e
+                GROUP BY e.key) AS s)$body$
         -- PostgreSQL judges. Without row-level security the right to UPDATE or to DELETE will do. With it, by the right
         -- to DELETE the row, or to UPDATE it where the role has no policy for DELETE; one is the last word.
         WHEN 'mark' THEN $body$v_may_delete := has_table_privilege({table_literal}::regclass, 'DELETE');
@@ -5263,6 +5703,7 @@ DECLARE
     v_pending bigint[] := coalesce(nullif(current_setting('lifecycle.deletion', true), ''), '{}')::bigint[];
     v_at integer := 1;
     v_alone boolean := false;
+    v_keyed boolean;
     v_id bigint;
     v_logged boolean;
 BEGIN
@@ -5273,7 +5714,7 @@ BEGIN
     ELSIF (OLD.{deleted_at} IS NULL) = (NEW.{deleted_at} IS NULL) THEN
         -- Deleted once is deleted: a second time changes nothing of the first. The number is not for callers to write.
         NEW.{deleted_at} := OLD.{deleted_at};
-        NEW.{deletion_id} := OLD.{deletion_id};
+        NEW.{deletion_id} := CASE WHEN OLD.{deletion_id} > 0 THEN OLD.{deletion_id} END;
         RETURN NEW;
     END IF;
     v_keys := ARRAY[v_depth, -2 * v_depth, -2 * v_depth - 1, -2 * v_depth + 1];
@@ -5285,6 +5726,15 @@ BEGIN
             v_pending := ARRAY[v_depth, {oid}::bigint, 0, 0, 0, 0];
             v_at := 1;
             v_alone := true;
+            IF TG_NAME = 'zz_soft_delete_unasked'
+                AND ({has_refs} OR NEW.{deleted_at} IS NULL AND {from_keys})
+            THEN
+                RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                    MESSAGE = format('a trigger marks or restores a row of %s in an UPDATE of other columns',
+                        {table_literal}),
+                    DETAIL = 'Foreign keys are followed at the end of an UPDATE that names the column.',
+                    HINT = format('Let the statement say SET %I = %1$I too.', {deleted_at_literal});
+            END IF;
         END IF;
     END IF;
     v_logged := {logged}
@@ -5292,18 +5742,25 @@ BEGIN
     IF NEW.{deleted_at} IS NULL THEN
         v_id := OLD.{deletion_id};
         NEW.{deletion_id} := NULL;
-        IF v_id IS NULL THEN
-            RETURN NEW;
-        ELSIF v_pending[v_at + 4] <> v_id AND v_pending[v_at + 5] > 0 AND v_logged THEN
-            {flush}
+        IF v_id IS NULL OR v_id <> abs(v_pending[v_at + 4]) THEN
+            IF v_pending[v_at + 5] > 0 AND v_logged THEN
+                {flush}
+            END IF;
             v_pending[v_at + 5] := 0;
+            v_keyed := ({has_refs} OR {from_keys});
+            v_pending[v_at + 4] := coalesce(v_id, 1) * CASE WHEN v_keyed THEN -1 ELSE 1 END;
         END IF;
-        v_pending[v_at + 4] := v_id;
+        -- With a minus: the end of the statement finds the rows by it, follows foreign keys and takes it off.
+        IF v_pending[v_at + 4] < 0 THEN
+            NEW.{deletion_id} := v_pending[v_at + 4];
+        END IF;
         v_pending[v_at + 5] := v_pending[v_at + 5] + 1;
         IF v_alone AND v_logged THEN
             {flush}
         END IF;
-        PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+        IF v_id IS NOT NULL THEN
+            PERFORM set_config('lifecycle.last_restored', v_id || ' ' || {table_literal}, true);
+        END IF;
     ELSE
         v_id := v_pending[v_at + 2];
         IF v_id = 0 AND v_logged THEN
@@ -5324,7 +5781,9 @@ BEGIN
         v_pending[v_at + 2] := v_id;
         v_pending[v_at + 3] := v_pending[v_at + 3] + 1;
     END IF;
-    IF NOT v_alone THEN
+    IF v_alone THEN
+        PERFORM set_config('lifecycle.alone', coalesce(NEW.{deletion_id}::text, ''), true);
+    ELSE
         PERFORM set_config('lifecycle.deletion', v_pending::text, true);
     END IF;
     RETURN NEW;
@@ -5345,9 +5804,13 @@ DECLARE
         WHEN TG_OP = 'DELETE' THEN -2 * (pg_trigger_depth() + 1) ELSE pg_trigger_depth() END;
     v_text text := coalesce(current_setting('lifecycle.deletion', true), '');
     v_pending bigint[] := coalesce(nullif(v_text, ''), '{}')::bigint[];
-    v_at integer := 1;
+    v_at integer;
     v_id bigint;
-    v_rows bigint;
+    v_number bigint;
+    v_numbers bigint[] := '{}';
+    v_refs boolean := false;
+    v_more jsonb;
+    v_counts jsonb := '{}';
     v_logged boolean;
 BEGIN
     IF TG_WHEN = 'BEFORE' THEN
@@ -5360,27 +5823,55 @@ BEGIN
         END IF;
         RETURN NULL;
     END IF;
-    IF (v_pending[1] = v_key AND v_pending[2] = v_table) IS NOT TRUE THEN
+    IF TG_LEVEL = 'ROW' THEN
+        PERFORM set_config('lifecycle.alone', '', true);
+        v_logged := {logged}
+        v_id := greatest(NEW.{deletion_id}, 0);
+        v_numbers := ARRAY[NEW.{deletion_id}];
+    ELSE
         v_at := (SELECT min(g) FROM generate_series(1, cardinality(v_pending), 6) AS g
             WHERE v_pending[g] = v_key AND v_pending[g + 1] = v_table);
         IF v_at IS NULL THEN
             RETURN NULL;
         END IF;
-    END IF;
-    v_id := v_pending[v_at + 2];
-    v_rows := v_pending[v_at + 3];
-    IF v_id <> 0 OR v_pending[v_at + 5] > 0 THEN
+        v_id := v_pending[v_at + 2];
+        IF v_id = 0 AND v_pending[v_at + 5] = 0 THEN
+            PERFORM set_config('lifecycle.deletion', {popped}, true);
+            RETURN NULL;
+        END IF;
         v_logged := {logged}
         IF v_id <> 0 AND v_logged THEN
-            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_rows
+            UPDATE lifecycle.deletion AS d SET row_count = d.row_count + v_pending[v_at + 3]
             WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
         END IF;
         IF v_pending[v_at + 5] > 0 AND v_logged THEN
             {flush}
         END IF;
+        IF v_pending[v_at + 4] < 0 THEN
+            v_numbers := ARRAY(SELECT DISTINCT t.{deletion_id} FROM {table} AS t
+                WHERE t.{deletion_id} OPERATOR(pg_catalog.<) 0);
+        END IF;
+        v_numbers := v_numbers || nullif(v_id, 0);
+        PERFORM set_config('lifecycle.deletion', {popped}, true);
     END IF;
-    v_pending := v_pending[:v_at - 1] || v_pending[v_at + 6:];
-    PERFORM set_config('lifecycle.deletion', CASE WHEN v_pending <> '{}' THEN v_pending::text ELSE '' END, true);
+    IF {referenced} AND to_regprocedure({ref_literal} || '(text,bigint,oid[])') IS NOT NULL THEN
+        FOREACH v_number IN ARRAY array_remove(v_numbers, NULL) LOOP
+            v_more := {ref}('follow', v_number, '{}');
+            v_refs := v_refs OR v_more IS NOT NULL;
+            v_counts := {add};
+        END LOOP;
+    END IF;
+    -- All have been followed before any is checked.
+    FOREACH v_number IN ARRAY array_remove(v_numbers, NULL) LOOP
+        IF v_number < 0 OR v_refs THEN
+            PERFORM {own}(v_number, '{}');
+        END IF;
+    END LOOP;
+    IF v_id <> 0 AND v_counts <> '{}' AND v_logged THEN
+        UPDATE lifecycle.deletion AS d SET cascaded = v_counts
+        WHERE d.deletion_id = v_id AND d.transaction_id = pg_current_xact_id();
+    END IF;
+    PERFORM set_config('lifecycle.last_cascade', v_counts::text, true);
     IF v_id <> 0 THEN
         PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || {table_literal}, true);
     END IF;
@@ -5428,9 +5919,16 @@ COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 
 CREATE FUNCTION lifecycle._soft_delete_text(template text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._fill(template, n.names,
-        ARRAY(SELECT lifecycle._soft_delete_snippet(name) FROM unnest(n.names) AS name))
-    FROM (VALUES (ARRAY['logged', 'prove', 'flush', 'mark'])) AS n (names)
+    -- A passage may hold others: once more.
+    SELECT lifecycle._fill(lifecycle._fill(template, n.names, n.passages), n.names, n.passages)
+    FROM (
+        SELECT array_agg(a.name) AS names,
+            array_agg(coalesce(lifecycle._soft_delete_snippet(a.name), lifecycle._soft_delete_key_snippet(a.name),
+                lifecycle._soft_delete_key_actions(a.name))) AS passages
+        FROM unnest(ARRAY['logged', 'prove', 'flush', 'mark', 'has_refs', 'from_keys', 'popped', 'add', 'gate',
+            'shared', 'stale', 'blind', 'constraint', 'mark_children', 'clear_children', 'put_back', 'hold',
+            'see_parents']) AS a (name)
+    ) AS n
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_text(text) IS 'A template with the shared passages put in.';
 
@@ -5442,6 +5940,20 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._guarded_path(text) IS 'A search_path in which temporary tables come last.';
 
+-- By the one that stands: a function keeps its name when the table gets another.
+CREATE FUNCTION lifecycle._soft_delete_sibling(target regclass, suffix text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(
+        (SELECT format('%s.%I', p.pronamespace::regnamespace, CASE WHEN suffix IN ('', '_statement') THEN p.proname
+                ELSE regexp_replace(p.proname, '_row$', suffix) END)
+            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = target AND t.tgname = CASE suffix WHEN '' THEN 'aa_soft_delete'
+                WHEN '_statement' THEN 'aa_soft_delete_begin' ELSE 'zz_soft_delete_row' END),
+        lifecycle._soft_delete_routine(target, suffix))
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
+'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
+
 CREATE FUNCTION lifecycle._soft_delete_body(
     template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -5449,15 +5961,23 @@ CREATE FUNCTION lifecycle._soft_delete_body(
     SELECT lifecycle._fill(
         lifecycle._soft_delete_text(template),
         ARRAY['table', 'table_literal', 'deleted_at', 'deleted_at_literal', 'deletion_id', 'same_key', 'path',
-            'statement_oid', 'schema', 'name', 'oid'],
+            'statement_oid', 'deletion_id_literal', 'self', 'ref', 'ref_literal', 'own', 'key_literal', 'schema',
+            'name', 'oid', 'referenced'],
         ARRAY[target::text, quote_literal(target), quote_ident(deleted_at), quote_literal(deleted_at),
             quote_ident(deletion_id), lifecycle._key_where(keys, 't', 'OLD'),
             quote_literal(lifecycle._guarded_path(path)),
-            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target)]
+            format('CASE WHEN TG_NARGS > 0 THEN to_regclass(%L) ELSE TG_RELID END::bigint', target),
+            quote_literal(deletion_id), quote_literal(target) || '::regclass::oid',
+            lifecycle._soft_delete_sibling(target, '_ref'),
+            quote_literal(lifecycle._soft_delete_sibling(target, '_ref')),
+            lifecycle._soft_delete_sibling(target, '_own'),
+            quote_literal(lifecycle._soft_delete_sibling(target, '_key'))]
         || CASE c.relkind
             WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
-                quote_literal(target) || '::regclass::oid']
-            ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID']
+                quote_literal(target) || '::regclass::oid', 'true']
+            ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID', 'EXISTS (SELECT FROM pg_trigger AS t '
+                'WHERE t.tgrelid = v_table::oid AND t.tgisinternal AND t.tgconstraint <> 0 '
+                'AND t.tgtype::integer & 8 = 8)']
         END)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = target
@@ -5570,7 +6090,7 @@ CREATE FUNCTION lifecycle._soft_delete_view_steps(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
-    v_statement constant text := lifecycle._soft_delete_routine(target, '_statement');
+    v_statement constant text := lifecycle._soft_delete_sibling(target, '_statement');
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[
@@ -5729,15 +6249,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
 
--- soft_delete_where numbers the rows itself, set-based, where it runs as the owner of the table; nobody else is
--- believed a number.
+-- soft_delete_where and the functions that follow foreign keys number the rows themselves, set-based, where they run as
+-- the owner of the table; nobody else is believed a number. The minus of a number is taken off in the same way.
 CREATE FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format(
-        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND (OLD.%1$I IS NULL '
-        'AND NEW.%1$I IS NOT NULL AND CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name '
-        'AND NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.number'', true)) '
-        'IS NOT TRUE', deleted_at, deletion_id, owner)
+        '(OLD.%1$I IS DISTINCT FROM NEW.%1$I OR OLD.%2$I IS DISTINCT FROM NEW.%2$I) AND '
+        '(CURRENT_USER OPERATOR(pg_catalog.=) %3$L::pg_catalog.name AND CASE WHEN (OLD.%1$I IS NULL) '
+        'OPERATOR(pg_catalog.=) (NEW.%1$I IS NULL) THEN NEW.%1$I IS NULL AND NEW.%2$I IS NULL '
+        'AND OLD.%2$I OPERATOR(pg_catalog.<) 0 ELSE NEW.%2$I::pg_catalog.text OPERATOR(pg_catalog.=) '
+        'pg_catalog.current_setting(''lifecycle.number'', true) END) IS NOT TRUE', deleted_at, deletion_id, owner)
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 'When the row trigger of a soft-deleted table has something to do.';
@@ -5763,42 +6284,109 @@ CREATE FUNCTION lifecycle._soft_delete_triggers(
         (5, 'zz_soft_delete_end', 'AFTER ' || v.marking, 'STATEMENT', NULL, '_statement'),
         (6, 'zz_soft_delete_row', 'BEFORE ' || v.marking, 'ROW',
             lifecycle._soft_delete_row_condition(pg_get_userbyid(c.relowner), deleted_at, deletion_id), '_row'),
+        -- A statement that names a partition fires no statement trigger of the table.
+        (7, 'zz_soft_delete_alone', 'AFTER ' || v.marking, 'ROW', format(
+            'NEW.%I::pg_catalog.text OPERATOR(pg_catalog.=) pg_catalog.current_setting(''lifecycle.alone'', true)',
+            deletion_id), '_statement'),
         -- A trigger of the user's has marked or restored a row in an UPDATE that did not name the column.
-        (7, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
+        (8, 'zz_soft_delete_unasked', 'BEFORE UPDATE', 'ROW', format(
             'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
             '_row')
     ) AS t (place, name, event, level, condition, suffix)
-    WHERE c.oid = target
+    WHERE c.oid = target AND (c.relkind = 'p' OR t.name <> 'zz_soft_delete_alone')
     ORDER BY t.place
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
 'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
 
+CREATE FUNCTION lifecycle._soft_delete_functions(
+    follow_foreign_keys boolean,
+    OUT suffix text, OUT template text, OUT parameters text, OUT types text, OUT result text, OUT attributes text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    VALUES
+    ('', lifecycle._soft_delete_delete_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_row', lifecycle._soft_delete_row_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_statement', lifecycle._soft_delete_statement_template(), '', '', 'trigger', 'SECURITY DEFINER '),
+    ('_key', lifecycle._soft_delete_key_template(),
+        'action text, foreign_key oid, number bigint, keys jsonb, seen oid[]', 'text, oid, bigint, jsonb, oid[]',
+        'jsonb', 'SECURITY DEFINER '),
+    ('_own', lifecycle._soft_delete_own_template(), 'number bigint, seen oid[]', 'bigint, oid[]', 'void', '')
+    UNION ALL
+    SELECT '_ref', lifecycle._soft_delete_ref_template(), 'action text, number bigint, seen oid[]',
+        'text, bigint, oid[]', 'jsonb', ''
+    WHERE follow_foreign_keys
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_functions(boolean) IS
+'The generated functions of a soft-deleted table, but for those of its view and its RPCs.';
+
+-- For the plan: what a deletion will do, by the foreign keys as they are now.
+CREATE FUNCTION lifecycle._followed_foreign_keys(target regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%I of %s: %s', k.conname, k.conrelid::regclass, CASE
+        WHEN k.confdeltype = 'c' AND t.oid IS NOT NULL OR k.conrelid = target AND k.confdeltype = 'c'
+            THEN 'marked together'
+        WHEN k.confdeltype = 'c' THEN 'refused, its rows cannot be marked yet'
+        WHEN k.confdeltype = 'n' THEN 'set null, recorded'
+        WHEN k.confdeltype = 'd' THEN 'set default, recorded'
+        ELSE 'refused' END), '; ' ORDER BY k.conrelid::regclass::text, k.conname)
+    FROM pg_constraint AS k
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = k.conrelid AND t.tgname = 'zz_soft_delete_row'
+    WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
+$fn$;
+COMMENT ON FUNCTION lifecycle._followed_foreign_keys(regclass) IS
+'What a soft delete does to rows that refer to the deleted ones, foreign key by foreign key.';
+
+-- The owners of the tables on the other side of its foreign keys, where they are others.
+CREATE FUNCTION lifecycle._neighbour_owners(target regclass) RETURNS SETOF name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT pg_get_userbyid(c.relowner)
+    FROM pg_constraint AS k
+    JOIN pg_class AS t ON t.oid = target
+    JOIN pg_class AS c ON c.oid IN (k.conrelid, k.confrelid) AND c.relowner <> t.relowner
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid)
+        AND NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = c.relowner)
+    ORDER BY 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._neighbour_owners(regclass) IS
+'The owners of the tables that foreign keys lead to or from, where they are others than that of the table.';
+
 CREATE FUNCTION lifecycle._soft_delete_trigger_steps(
-    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+    target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], follow_foreign_keys boolean,
+    path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_steps lifecycle.plan_step[] := '{}';
+    v_step lifecycle.plan_step;
+    v_function record;
 BEGIN
-    RETURN ARRAY(
-        SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, f.suffix), '', '', 'trigger',
-            'SECURITY DEFINER ',
-            lifecycle._soft_delete_body(f.template, target, deleted_at, deletion_id, keys, path), v_owner)
-        FROM (VALUES
-            ('', lifecycle._soft_delete_delete_template()),
-            ('_row', lifecycle._soft_delete_row_template()),
-            ('_statement', lifecycle._soft_delete_statement_template())
-        ) AS f (suffix, template)
-    ) || ARRAY(
+    FOR v_function IN SELECT f.*, lifecycle._soft_delete_sibling(target, f.suffix) AS routine
+        FROM lifecycle._soft_delete_functions(follow_foreign_keys) AS f
+    LOOP
+        v_step := lifecycle._soft_delete_function_step(v_function.routine, v_function.parameters, v_function.types,
+            v_function.result, v_function.attributes,
+            lifecycle._soft_delete_body(v_function.template, target, deleted_at, deletion_id, keys, path), v_owner);
+        IF v_function.suffix = '_key' AND v_step.statement IS NOT NULL THEN
+            v_step.statement := v_step.statement || coalesce((
+                SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %I', v_function.routine,
+                    v_function.types, g), '') FROM lifecycle._neighbour_owners(target) AS g), '');
+        ELSIF v_function.suffix = '_ref' AND v_step.statement IS NOT NULL THEN
+            v_step.note := 'follows foreign keys: '
+                || coalesce(lifecycle._followed_foreign_keys(target), 'none refers to the table today');
+        END IF;
+        v_steps := v_steps || v_step;
+    END LOOP;
+    RETURN v_steps || ARRAY(
         -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
-            lifecycle._soft_delete_routine(target, t.suffix), '', true)
+            lifecycle._soft_delete_sibling(target, t.suffix), '', true)
         FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(regclass, name, name, lifecycle.key_column[], text) IS
-'The steps that make the trigger functions of a table and its triggers.';
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(
+    regclass, name, name, lifecycle.key_column[], boolean, text
+) IS 'The steps that make the generated functions of a table and its triggers.';
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
@@ -5815,7 +6403,8 @@ BEGIN
     v_plan := lifecycle._data_schema_steps()
         || lifecycle._soft_delete_column_steps(target, column_name)
         || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
-        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, path)
+        || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, follow_foreign_keys,
+            path)
         || lifecycle._soft_delete_view_steps(target,
             format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
                 column_name, v_keys, path);
@@ -5853,7 +6442,7 @@ DECLARE
     v_id bigint;
     v_status text := 'not_found';
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.last_cascade', '', true);
     {mark}
     v_last := current_setting('lifecycle.last_deletion');
     IF v_marked THEN
@@ -5864,7 +6453,8 @@ BEGIN
         v_status := 'already_deleted';
     END IF;
     RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id,
-        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END,
+        'cascaded', coalesce(nullif(current_setting('lifecycle.last_cascade'), ''), '{}')::jsonb);
 END
 $body$
 $fn$;
@@ -5880,7 +6470,8 @@ DECLARE
     v_id bigint;
     v_status text := 'not_found';
 BEGIN
-    PERFORM set_config('lifecycle.last_restored', '', true), set_config('search_path', {path}, true);
+    PERFORM set_config('lifecycle.last_restored', '', true), set_config('lifecycle.last_cascade', '', true),
+        set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = NULL WHERE {same_key} AND t.{deleted_at} IS NOT NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -5892,7 +6483,8 @@ BEGIN
     ELSIF EXISTS (SELECT FROM {table} AS t WHERE {same_key}) THEN
         v_status := 'not_deleted';
     END IF;
-    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id, 'count', v_rows);
+    RETURN jsonb_build_object('status', v_status, {key_json}, 'deletion_id', v_id, 'count', v_rows,
+        'cascaded', coalesce(nullif(current_setting('lifecycle.last_cascade'), ''), '{}')::jsonb);
 END
 $body$
 $fn$;
@@ -6098,6 +6690,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_function_step(regprocedure, text, text, name) IS
 'The step that gives a generated function a new body and owner, when they differ.';
 
+CREATE FUNCTION lifecycle._sync_grant_steps(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(array_agg(lifecycle._step('grant', 'function ' || r.name || ' to ' || r.grantee,
+        format('GRANT EXECUTE ON FUNCTION %s TO %I', r.name, r.grantee),
+        format('REVOKE EXECUTE ON FUNCTION %s FROM %I', r.name, r.grantee)) ORDER BY r.grantee), '{}')
+    FROM (
+        SELECT lifecycle._soft_delete_sibling(target, '_key') || '(text, oid, bigint, jsonb, oid[])' AS name,
+            g AS grantee
+        FROM lifecycle._neighbour_owners(target) AS g
+    ) AS r
+    WHERE NOT has_function_privilege(r.grantee, r.name, 'EXECUTE')
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_grant_steps(regclass) IS
+'The steps that let the owners of neighbours follow their foreign keys into a table, where they cannot.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -6176,20 +6783,18 @@ BEGIN
     SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
     ORDER BY m.migration_id LIMIT 1;
     v_path := coalesce(v_path, path);
-    SELECT array_agg(x.step) INTO v_plan FROM (
-        SELECT DISTINCT ON (t.tgfoid) lifecycle._sync_function_step(t.tgfoid, CASE WHEN w.name = 'soft_delete' THEN ''
-            ELSE 'SECURITY DEFINER ' END, lifecycle._soft_delete_body(w.template, target, v_columns.deleted_at,
-            v_columns.deletion_id, v_keys, v_path), v_owner) AS step
-        FROM (VALUES
-            ('aa_soft_delete', lifecycle._soft_delete_delete_template()),
-            ('zz_soft_delete_row', lifecycle._soft_delete_row_template()),
-            ('aa_soft_delete_begin', lifecycle._soft_delete_statement_template()),
-            ('soft_delete', lifecycle._soft_delete_view_template())
-        ) AS w (name, template)
-        JOIN pg_trigger AS t ON t.tgname = w.name AND (t.tgrelid = target
-            OR t.tgrelid IN (SELECT v FROM lifecycle._active_views(target) AS v) AND w.name = 'soft_delete')
-        ORDER BY t.tgfoid
-    ) AS x;
+    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
+        target, v_columns.deleted_at, v_columns.deletion_id, v_keys, v_path), v_owner) ORDER BY x.routine::text)
+    INTO v_plan FROM (
+        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
+            f.attributes, f.template
+        FROM lifecycle._soft_delete_functions(true) AS f
+        UNION
+        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
+        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+    ) AS x
+    WHERE x.routine IS NOT NULL;
+    v_plan := v_plan || lifecycle._sync_grant_steps(target);
     v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
     SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
             CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()
@@ -6437,6 +7042,7 @@ BEGIN
     FROM pg_proc AS p
     WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
             'lifecycle'::regnamespace)
+        AND p.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
         AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format('\m%s\M', v_name)
         AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) !~* format('\m%s\M', lifecycle._regexp_quote(v_column))
     ORDER BY 2;
@@ -6475,7 +7081,8 @@ DECLARE
     v_really bigint := 0;
     v_marked bigint := 0;
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.marked', '', true),
+        set_config('lifecycle.last_cascade', '', true);
     IF NOT v_may_update OR has_table_privilege(target, 'DELETE') AND row_security_active(target) THEN
         PERFORM set_config('lifecycle.soft_delete', target::text, true);
         v_really := lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', target, condition), path);
@@ -6510,7 +7117,34 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._last_deletion(text, regclass) IS
 'The number of the deletion that the triggers of a table have left in a setting.';
 
+CREATE FUNCTION lifecycle._last_cascade() RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(nullif(current_setting('lifecycle.last_cascade', true), ''), '{}')::jsonb
+$fn$;
+COMMENT ON FUNCTION lifecycle._last_cascade() IS
+'The rows that the last soft delete or restore touched by foreign keys: {"table": rows, "table(columns)": rows}.';
+
 -- source: sql/soft_delete/_soft_delete_set.sql
+-- As the triggers do it at the end of a statement.
+CREATE FUNCTION lifecycle._follow_foreign_keys(target regclass, number bigint) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_ref constant text := lifecycle._soft_delete_sibling(target, '_ref');
+    v_counts jsonb;
+BEGIN
+    IF to_regprocedure(v_ref || '(text,bigint,oid[])') IS NULL THEN
+        RETURN '{}';
+    END IF;
+    EXECUTE format('SELECT %s(''follow'', $1, ''{}'')', v_ref) INTO v_counts USING number;
+    IF v_counts IS NOT NULL THEN
+        EXECUTE format('SELECT %s($1, ''{}'')', lifecycle._soft_delete_sibling(target, '_own')) USING number;
+    END IF;
+    RETURN coalesce(v_counts, '{}');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_foreign_keys(regclass, bigint) IS
+'Follows the foreign keys that refer to the rows of a table with a number; returns the rows touched, by table.';
+
 -- The owner's way: one plain UPDATE that numbers its rows itself, as fast as one by hand. The record follows when the
 -- number of rows is known.
 CREATE FUNCTION lifecycle._soft_delete_numbered(
@@ -6518,15 +7152,18 @@ CREATE FUNCTION lifecycle._soft_delete_numbered(
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_id constant bigint := nextval('lifecycle.deletion_deletion_id_seq');
+    v_before constant text := current_setting('lifecycle.number', true);
     v_rows bigint;
     v_numbered boolean;
+    v_cascaded jsonb;
 BEGIN
-    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.number', v_id::text, true);
+    PERFORM set_config('lifecycle.last_deletion', '', true), set_config('lifecycle.number', v_id::text, true),
+        set_config('lifecycle.last_cascade', '', true);
     v_rows := lifecycle._execute(format(
         'UPDATE %s AS t SET %I = pg_catalog.now(), %I = %s WHERE (%s) AND t.%2$I IS NULL',
         target, deleted_at, deletion_id, v_id, condition), path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM set_config('lifecycle.number', '', true);
+    PERFORM set_config('lifecycle.number', coalesce(v_before, ''), true);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE t.%I = %s)', target, deletion_id, v_id) INTO v_numbered;
     IF NOT v_numbered THEN
         RETURN v_rows;  -- None, or the row trigger has numbered them: the table has had another owner.
@@ -6539,7 +7176,10 @@ BEGIN
         nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = target;
-    PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || target::text, true);
+    v_cascaded := lifecycle._follow_foreign_keys(target, v_id);
+    UPDATE lifecycle.deletion AS d SET cascaded = v_cascaded WHERE d.deletion_id = v_id AND v_cascaded <> '{}';
+    PERFORM set_config('lifecycle.last_deletion', v_id || ' ' || target::text, true),
+        set_config('lifecycle.last_cascade', v_cascaded::text, true);
     RETURN v_rows;
 END
 $fn$;
@@ -6569,7 +7209,7 @@ BEGIN
     PERFORM set_config('lifecycle.reason', coalesce(v_reason, ''), true);
     RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'deleted' ELSE 'not_found' END,
         'deletion_id', CASE WHEN v_rows > 0 THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
-        'count', v_rows);
+        'count', v_rows, 'cascaded', lifecycle._last_cascade());
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_set(regclass, text, text, text) IS
@@ -6610,7 +7250,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
         'deletion_id', CASE WHEN v_rows > 0 THEN lifecycle._last_deletion('lifecycle.last_deletion', target) END,
-        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END);
+        'count', CASE v_status WHEN 'deleted' THEN 1 ELSE 0 END, 'cascaded', lifecycle._last_cascade());
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.soft_delete(regclass, jsonb, text, boolean, text) IS
@@ -6620,9 +7260,10 @@ row, or UPDATE it. The deletion is recorded in lifecycle.deletion.
 Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
 column; reason - kept in the record; strict - raise when no row was deleted; search_path - what triggers see, by
 default the caller''s.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id (null unless deleted), count (rows).
-Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was deleted (strict); 42501 by
-privileges or row-level security of the table.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id (null unless deleted), count (rows),
+cascaded (rows touched by foreign keys, {"table": rows}, cleared ones as {"table(columns)": rows}).
+Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was deleted (strict); 23503
+live rows refer to it; 42501 by privileges or row-level security of the table.
 Example: SELECT lifecycle.soft_delete(''public.membership'', ''{"team": 1, "person": 2}''::jsonb);';
 
 CREATE FUNCTION lifecycle.soft_delete(
@@ -6640,7 +7281,7 @@ COMMENT ON FUNCTION lifecycle.soft_delete(regclass, text, text, boolean, text) I
 
 Arguments: target - the table; key - the value of its key of one column, as text; reason, strict, search_path - as
 there.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there; 22P02 and its like when the text is not a value of the key''s type.
 Example: SELECT lifecycle.soft_delete(''public.packages'', ''42'', reason => ''asked for by its owner'');';
 
@@ -6659,7 +7300,7 @@ COMMENT ON FUNCTION lifecycle.soft_delete(regclass, anyelement, text, boolean, t
 
 Arguments: target - the table; key_value - the value of its key of one column, of any type; reason, strict,
 search_path - as there.
-Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (deleted, already_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there.
 Example: SELECT lifecycle.soft_delete(''public.packages'', 42);';
 
@@ -6776,7 +7417,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_rows bigint;
 BEGIN
-    PERFORM set_config('lifecycle.last_restored', '', true);
+    PERFORM set_config('lifecycle.last_restored', '', true), set_config('lifecycle.last_cascade', '', true);
     v_rows := lifecycle._execute(format('UPDATE %s AS t SET %I = NULL WHERE (%s) AND t.%2$I IS NOT NULL',
         target, deleted_at, condition), path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -6785,6 +7426,36 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._restore_rows(regclass, name, text, text) IS
 'Brings back the deleted rows that meet a condition on alias t; returns their number.';
+
+-- Rows that the foreign keys no longer lead to: somebody has changed what they refer to.
+CREATE FUNCTION lifecycle._restore_rest(deletion_id bigint, cascaded jsonb, path text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_counts jsonb := lifecycle._last_cascade();
+    v_columns record;
+    v_table regclass;
+    v_rows bigint;
+BEGIN
+    FOR v_table IN
+        SELECT t.tgrelid::regclass FROM pg_trigger AS t
+        WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
+            AND t.tgrelid::regclass::text IN (SELECT jsonb_object_keys(cascaded))
+        ORDER BY t.tgrelid::regclass::text
+    LOOP
+        SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(v_table) AS c;
+        v_rows := lifecycle._restore_rows(v_table, v_columns.deleted_at,
+            format('t.%I OPERATOR(pg_catalog.=) %s', v_columns.deletion_id, deletion_id), path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        IF v_rows > 0 THEN
+            v_counts := v_counts || jsonb_build_object(v_table,
+                v_rows + coalesce((v_counts ->> v_table::text)::bigint, 0));
+        END IF;
+    END LOOP;
+    RETURN v_counts;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._restore_rest(bigint, jsonb, text) IS
+'Brings back, with the rights of the caller, what a deletion has marked in other tables and is still deleted.';
 
 CREATE FUNCTION lifecycle.restore(
     target regclass,
@@ -6815,19 +7486,22 @@ BEGIN
         END IF;
     END IF;
     RETURN jsonb_build_object('status', v_status, 'key', v_key,
-        'deletion_id', lifecycle._last_deletion('lifecycle.last_restored', target), 'count', v_rows);
+        'deletion_id', lifecycle._last_deletion('lifecycle.last_restored', target), 'count', v_rows,
+        'cascaded', lifecycle._last_cascade());
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.restore(regclass, jsonb, boolean, text) IS
-'Brings back one soft-deleted row, with the rights of the caller to UPDATE it. UPDATE ... SET deleted_at = NULL does
+'Brings back one soft-deleted row, and what the same deletion has done by foreign keys that refer to it, with the rights
+of the caller to UPDATE the row. UPDATE ... SET deleted_at = NULL does
 the same.
 
 Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
 column; strict - raise when no row came back; search_path - what triggers see, by default the caller''s.
 Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id (of the deletion taken back), count
-(rows).
+(rows), cascaded (rows of the same deletion that came back with it by foreign keys, {"table": rows}).
 Errors: 55000 soft delete is not enabled; 22023 not a key of the table; P0002 no row was restored (strict); 23505 a
-live row holds a unique value by now; 42501 by privileges or row-level security.
+live row holds a unique value by now; 23503 a row that it refers to is deleted; 42501 by privileges or row-level
+security.
 Example: SELECT lifecycle.restore(''public.membership'', ''{"team": 1, "person": 2}''::jsonb);';
 
 CREATE FUNCTION lifecycle.restore(
@@ -6843,7 +7517,7 @@ COMMENT ON FUNCTION lifecycle.restore(regclass, text, boolean, text) IS
 'Brings back one soft-deleted row, see the form with key_json.
 
 Arguments: target - the table; key - the value of its key of one column, as text; strict, search_path - as there.
-Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there.
 Example: SELECT lifecycle.restore(''public.packages'', ''42'');';
 
@@ -6861,7 +7535,7 @@ COMMENT ON FUNCTION lifecycle.restore(regclass, anyelement, boolean, text) IS
 
 Arguments: target - the table; key_value - the value of its key of one column, of any type; strict, search_path - as
 there.
-Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count.
+Returns: jsonb: status (restored, not_deleted, not_found), key, deletion_id, count, cascaded.
 Errors: as there.
 Example: SELECT lifecycle.restore(''public.packages'', 42);';
 
@@ -6875,6 +7549,7 @@ DECLARE
         FROM lifecycle.deletion AS d WHERE d.deletion_id = restore.deletion_id);
     v_columns record;
     v_rows bigint;
+    v_cascaded jsonb;
 BEGIN
     IF v_target IS NULL THEN
         RAISE EXCEPTION USING
@@ -6887,21 +7562,27 @@ BEGIN
     v_rows := lifecycle._restore_rows(v_target, v_columns.deleted_at,
         format('t.%I OPERATOR(pg_catalog.=) %s', v_columns.deletion_id, deletion_id), restore.search_path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    IF v_rows = 0 AND strict THEN
+    v_cascaded := lifecycle._restore_rest(deletion_id, (SELECT d.cascaded FROM lifecycle.deletion AS d
+        WHERE d.deletion_id = restore.deletion_id), restore.search_path);
+    IF v_rows = 0 AND v_cascaded = '{}' AND strict THEN
         RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('no row of deletion %s is deleted',
             deletion_id);
     END IF;
-    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'restored' ELSE 'not_deleted' END,
-        'table', v_target::text, 'deletion_id', deletion_id, 'count', v_rows);
+    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 OR v_cascaded <> '{}' THEN 'restored'
+            ELSE 'not_deleted' END,
+        'table', v_target::text, 'deletion_id', deletion_id, 'count', v_rows, 'cascaded', v_cascaded);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.restore(bigint, boolean, text) IS
-'Brings back exactly the rows that one deletion deleted, and that are deleted still.
+'Brings back exactly what one deletion deleted and is deleted still: its rows, those marked together with them by
+foreign keys, and the values that ON DELETE SET NULL and SET DEFAULT have cleared.
 
 Arguments: deletion_id - as soft_delete returned it, or from lifecycle.deletion; strict - raise when no row came back;
 search_path - what triggers see, by default the caller''s.
-Returns: jsonb: status (restored, not_deleted), table, deletion_id, count (rows).
-Errors: P0002 there is no such deletion, or no row came back (strict); 23505 a live row holds a unique value by now.
+Returns: jsonb: status (restored, not_deleted), table, deletion_id, count (rows of the table), cascaded (rows of
+others, {"table": rows}).
+Errors: P0002 there is no such deletion, or no row came back (strict); 23505 a live row holds a unique value by now;
+23503 a row that one of them refers to is deleted.
 Example: SELECT lifecycle.restore(d.deletion_id) FROM lifecycle.deletion AS d ORDER BY d.deleted_at DESC LIMIT 1;';
 
 -- source: sql/soft_delete/restore_many.sql
@@ -6915,7 +7596,8 @@ DECLARE
 BEGIN
     v_rows := lifecycle._restore_rows(target, (lifecycle._soft_delete_columns(target)).deleted_at,
         lifecycle._keys_condition(target, keys_json), restore_many.search_path);
-    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'restored' ELSE 'not_deleted' END, 'count', v_rows);
+    RETURN jsonb_build_object('status', CASE WHEN v_rows > 0 THEN 'restored' ELSE 'not_deleted' END, 'count', v_rows,
+        'cascaded', lifecycle._last_cascade());
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.restore_many(regclass, jsonb, text) IS
@@ -6924,7 +7606,7 @@ them.
 
 Arguments: target - the table; keys_json - a JSON array of keys, each as restore takes it; search_path - what triggers
 see, by default the caller''s.
-Returns: jsonb: status (restored, not_deleted), count (rows).
+Returns: jsonb: status (restored, not_deleted), count (rows), cascaded (as restore).
 Errors: 22023 not an array of keys; the others as restore.
 Example: SELECT lifecycle.restore_many(''public.packages'', ''[1, 2]''::jsonb);';
 
@@ -6940,7 +7622,7 @@ COMMENT ON FUNCTION lifecycle.restore_many(regclass, anyarray, text) IS
 
 Arguments: target - the table; keys - the values of its key of one column, an array of any type; search_path - as
 there.
-Returns: jsonb: status (restored, not_deleted), count.
+Returns: jsonb: status (restored, not_deleted), count, cascaded.
 Errors: as there.
 Example: SELECT lifecycle.restore_many(''public.packages'', ARRAY[1, 2]);';
 
