@@ -5,8 +5,9 @@ CREATE FUNCTION lifecycle._dimensions(target regclass DEFAULT NULL) RETURNS SETO
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT r.oid::regclass, d.oid::regclass, f.oid::regprocedure, q.queue, p.path_columns, p.has_predicate, p.at_once,
         l.levels
-    FROM lifecycle.partition_dimension AS p
-    CROSS JOIN LATERAL (SELECT p.origin = lifecycle._origin() AS here) AS o
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS database
+    CROSS JOIN lifecycle.partition_dimension AS p
+    CROSS JOIN LATERAL (SELECT p.origin = database.origin AS here) AS o
     JOIN pg_class AS r ON r.relkind = 'p'
         AND r.oid = CASE WHEN o.here THEN p.parent_oid ELSE lifecycle._named_relation(p.parent) END
     JOIN pg_class AS d

@@ -32,8 +32,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._managed_sets(regclass, boolean) IS
 'The tables that are to be kept ahead by policies: of all managed trees, or of one; with those that rest (resting).';
 
--- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
--- ahead are among them. All are read only of those tables that do not seem covered by these.
+-- Whatever attaches or detaches a partition writes its row in pg_inherits anew, and bounds do not change in between.
+CREATE FUNCTION lifecycle._partition_signatures(parents oid[]) RETURNS TABLE (parent oid, signature numeric)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT i.inhparent, sum(hashint8extended(i.inhrelid::bigint, i.xmin::text::bigint))
+    FROM pg_inherits AS i
+    WHERE i.inhparent = ANY (parents)
+    GROUP BY i.inhparent
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_signatures(oid[]) IS
+'A number for the partitions of each of these tables, another one after any of them was attached or detached.';
+
+-- Nothing to do is the usual case, so it must be seen cheaply. What was covered at the last look is so as long as the
+-- partitions are the same. Else only the partitions made last are read, since those ahead are among them; all are read
+-- only of those tables that do not seem covered by these.
 CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer DEFAULT NULL)
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -61,12 +73,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE extract(epoch FROM (now() AT TIME ZONE w.zone + w.periods * w.span) AT TIME ZONE w.zone)
         END AS ends
         FROM wanted AS w
+    ), signature AS MATERIALIZED (
+        SELECT s.* FROM lifecycle._partition_signatures(ARRAY(SELECT h.parent FROM horizon AS h)) AS s
+    ), known AS MATERIALIZED (
+        SELECT h.parent, s.ahead_to
+        FROM horizon AS h
+        JOIN signature AS g ON g.parent = h.parent
+        JOIN lifecycle.partition_state AS s ON s.parent_oid = h.parent AND s.seen_by = current_user
+            AND s.signature = g.signature AND s.covered_from <= h.place AND s.covered_to > h.ends
+    ), doubtful AS MATERIALIZED (
+        SELECT h.* FROM horizon AS h WHERE h.parent NOT IN (SELECT k.parent FROM known AS k)
     ), near AS (
         SELECT p.* FROM lifecycle._range_partitions(
-            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
+            ARRAY(SELECT h.parent FROM doubtful AS h), (SELECT max(h.periods) + 2 FROM doubtful AS h)
         ) AS p
     ), short AS MATERIALIZED (
-        SELECT h.parent FROM horizon AS h
+        SELECT h.parent FROM doubtful AS h
         LEFT JOIN near AS n ON n.parent = h.parent AND n.lower_place <= h.ends AND n.upper_place > h.place
         GROUP BY h.parent, h.ends, h.place
         HAVING coalesce(sum(least(n.upper_place, h.ends) - greatest(n.lower_place, h.place)), 0) <> h.ends - h.place
@@ -79,19 +101,37 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT h.parent,
             sum(least(p.upper_place, h.ends) - greatest(p.lower_place, h.place))
                 FILTER (WHERE p.lower_place < h.ends AND p.upper_place > h.place) AS width,
-            bool_or(p.lower_place <= h.ends AND p.upper_place > h.ends) AS reaches,
+            max(p.upper_place) FILTER (WHERE p.lower_place <= h.ends AND p.upper_place > h.ends) AS covered_to,
             max(p.upper_place) AS ahead_to
-        FROM horizon AS h
+        FROM doubtful AS h
         JOIN standing AS p ON p.parent = h.parent
         GROUP BY h.parent
     )
     SELECT h.parent, h.levels, jsonb_build_object('premake', h.periods, 'time_zone', h.time_zone)
             || CASE WHEN h.name_format IS NULL THEN '{}' ELSE jsonb_build_object('name_format', h.name_format) END,
-        h.width IS NOT NULL, NOT coalesce(c.reaches AND coalesce(c.width, 0) = h.ends - h.place, false),
-        c.ahead_to
+        h.width IS NOT NULL,
+        k.parent IS NULL AND NOT coalesce(c.covered_to IS NOT NULL AND coalesce(c.width, 0) = h.ends - h.place, false),
+        coalesce(k.ahead_to, c.ahead_to), h.place, c.covered_to, g.signature
     FROM horizon AS h
+    LEFT JOIN known AS k ON k.parent = h.parent
     LEFT JOIN covered AS c ON c.parent = h.parent
+    LEFT JOIN signature AS g ON g.parent = h.parent
 $fn$;
 COMMENT ON FUNCTION lifecycle._due_sets(regclass, integer) IS
 'The managed RANGE sets of the caller, whether something is missing between now and the horizon, and how far they
 reach.';
+
+CREATE FUNCTION lifecycle._remember_sets(sets lifecycle.due_set[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    INSERT INTO lifecycle.partition_state AS o (parent_oid, signature, covered_from, covered_to, ahead_to)
+    SELECT s.parent, s.signature, s.covered_from, s.covered_to, s.ahead_to
+    FROM unnest(sets) AS s
+    -- covered_to: those that were looked up anew.
+    WHERE NOT s.is_due AND s.covered_to IS NOT NULL
+    ORDER BY s.parent
+    ON CONFLICT ON CONSTRAINT partition_state_pkey DO UPDATE
+    SET signature = excluded.signature, covered_from = excluded.covered_from, covered_to = excluded.covered_to,
+        ahead_to = excluded.ahead_to
+$fn$;
+COMMENT ON FUNCTION lifecycle._remember_sets(lifecycle.due_set[]) IS
+'Writes down which sets lack nothing, for the caller''s next look.';

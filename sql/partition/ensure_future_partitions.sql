@@ -206,6 +206,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._creations_per_call() IS
 'How many partitions one transaction may make without filling the lock table of this server.';
 
+CREATE FUNCTION lifecycle._has_loose_sets(managed oid[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT p.partrelid FROM pg_partitioned_table AS p
+        WHERE p.partstrat = 'r' AND p.partnatts = 1
+        EXCEPT
+        SELECT unnest(managed))
+$fn$;
+COMMENT ON FUNCTION lifecycle._has_loose_sets(oid[]) IS
+'Whether there are tables of ranges besides these.';
+
 CREATE FUNCTION lifecycle._plan_future(
     months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -218,6 +228,9 @@ DECLARE
     v_made bigint := 0;
 BEGIN
     RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    IF NOT dry_run AND current_setting('transaction_read_only') = 'off' THEN
+        PERFORM lifecycle._remember_sets(v_sets);
+    END IF;
     RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
         v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
@@ -230,7 +243,9 @@ BEGIN
             WHERE p.action = 'create partition' AND p.statement IS NOT NULL);
         RETURN NEXT v_set;
     END LOOP;
-    IF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL THEN
+    IF target IS NULL AND NOT lifecycle._has_loose_sets(ARRAY(SELECT s.parent FROM unnest(v_sets) AS s))
+        OR target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL
+    THEN
         RETURN;
     END IF;
     -- Those that others manage are not taken up by way of their months, either.

@@ -44,7 +44,28 @@ COMMENT ON TABLE lifecycle.partition_dimension IS
 changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
 origin says which database the oids belong to.';
 
+-- A look that found nothing to do, so that the next one need not read the bounds again. Not dumped: it is made anew.
+CREATE TABLE lifecycle.partition_state (
+    parent_oid oid NOT NULL,
+    signature numeric NOT NULL,
+    covered_from numeric NOT NULL,
+    covered_to numeric NOT NULL,
+    ahead_to numeric NOT NULL,
+    seen_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_state_pkey PRIMARY KEY (parent_oid, seen_by)
+);
+COMMENT ON TABLE lifecycle.partition_state IS
+'What a role last found of a managed table: from where to where its partitions have no hole, as long as its partitions
+are these (signature of their rows in pg_inherits). Nobody relies on what another role has written.';
+ALTER TABLE lifecycle.partition_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = current_user);
+
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_state',
+    'INSERT (parent_oid, signature, covered_from, covered_to, ahead_to), '
+    || 'UPDATE (signature, covered_from, covered_to, ahead_to), DELETE'
+),
 (
     'partition_dimension',
     'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '

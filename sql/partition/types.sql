@@ -55,10 +55,14 @@ CREATE TYPE lifecycle.due_set AS (
     options jsonb,
     is_number boolean,
     is_due boolean,
-    ahead_to numeric
+    ahead_to numeric,
+    covered_from numeric,
+    covered_to numeric,
+    signature numeric
 );
 COMMENT ON TYPE lifecycle.due_set IS
-'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
+'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches; from
+where to where it has no hole (covered_to is NULL when that was known already), and the signature of its partitions.';
 
 CREATE TYPE lifecycle.new_partition AS (
     identity text,

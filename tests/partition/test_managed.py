@@ -195,3 +195,50 @@ def test_months_are_counted_by_the_calendar(database, months):
     call(database, "ensure_future_partitions")
     assert set(statuses(call(database, "ensure_future_partitions", months=months))) == {"skipped"}
     assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.m'::regclass") == months + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE public.{0}",
+        "ALTER TABLE public.m DETACH PARTITION public.{0}",
+        "ALTER TABLE public.m DETACH PARTITION public.{0}; ALTER TABLE public.m ATTACH PARTITION public.{0}"
+        " FOR VALUES FROM ('1999-01-01') TO ('1999-02-01')",
+        "UPDATE lifecycle.partition_policy SET premake = 5",
+        "VACUUM FULL pg_inherits; DROP TABLE public.{0}",
+    ],
+)
+def test_what_was_seen_is_seen_again_after_a_change(database, change):
+    """A look that found nothing to do is remembered; whatever changes the partitions makes it forgotten."""
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    manage(database, every="1 month", premake=3)
+    ensure(database)
+    assert database.execute("SELECT * FROM lifecycle.partition_state") == []
+    shown = database.dump(sort_rows=True)
+    assert statuses(ensure(database, dry_run=True)) == ["skipped"]
+    assert database.execute("SELECT * FROM lifecycle.partition_state") == [], "a dry run writes nothing"
+    first = ensure(database)
+    assert len(database.execute("SELECT * FROM lifecycle.partition_state")) == 1
+    assert ensure(database) == first
+    assert database.dump(sort_rows=True) == shown, "it is not dumped"
+    for statement in change.format(names(database)[2]).split("; "):
+        database.execute(statement)
+    assert "done" in statuses(ensure(database))
+    assert statuses(ensure(database)) == ["skipped"]
+
+
+def test_what_others_remember_does_not_count(database, roles):
+    alice = roles("alice")
+    database.execute(
+        "CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at);"
+        f"SELECT lifecycle.grant_lifecycle_admin('{alice}')"
+    )
+    manage(database, every="1 month", premake=3)
+    with database.connect(alice) as connection:
+        connection.execute(
+            "INSERT INTO lifecycle.partition_state (parent_oid, signature, covered_from, covered_to, ahead_to) SELECT"
+            " 'public.m'::regclass, 0, '-Infinity', 'Infinity', 'Infinity'"
+        )
+        with refused("42501"):
+            connection.execute("UPDATE lifecycle.partition_state SET seen_by = 'postgres'")
+    assert "done" in statuses(ensure(database))
