@@ -7980,10 +7980,14 @@ CREATE TYPE lifecycle.due_set AS (
     options jsonb,
     is_number boolean,
     is_due boolean,
-    ahead_to numeric
+    ahead_to numeric,
+    covered_from numeric,
+    covered_to numeric,
+    signature numeric
 );
 COMMENT ON TYPE lifecycle.due_set IS
-'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches.';
+'A managed table of ranges: its levels and what its policy says, whether something is missing, how far it reaches; from
+where to where it has no hole (covered_to is NULL when that was known already), and the signature of its partitions.';
 
 CREATE TYPE lifecycle.new_partition AS (
     identity text,
@@ -8081,7 +8085,28 @@ COMMENT ON TABLE lifecycle.partition_dimension IS
 changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
 origin says which database the oids belong to.';
 
+-- A look that found nothing to do, so that the next one need not read the bounds again. Not dumped: it is made anew.
+CREATE TABLE lifecycle.partition_state (
+    parent_oid oid NOT NULL,
+    signature numeric NOT NULL,
+    covered_from numeric NOT NULL,
+    covered_to numeric NOT NULL,
+    ahead_to numeric NOT NULL,
+    seen_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_state_pkey PRIMARY KEY (parent_oid, seen_by)
+);
+COMMENT ON TABLE lifecycle.partition_state IS
+'What a role last found of a managed table: from where to where its partitions have no hole, as long as its partitions
+are these (signature of their rows in pg_inherits). Nobody relies on what another role has written.';
+ALTER TABLE lifecycle.partition_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = current_user);
+
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'partition_state',
+    'INSERT (parent_oid, signature, covered_from, covered_to, ahead_to), '
+    || 'UPDATE (signature, covered_from, covered_to, ahead_to), DELETE'
+),
 (
     'partition_dimension',
     'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '
@@ -9400,9 +9425,11 @@ Example: SELECT lifecycle.by_hash(''submission_id'', 16);';
 CREATE FUNCTION lifecycle._policies() RETURNS TABLE (relation oid, policy lifecycle.partition_policy)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.oid, p
-    FROM lifecycle.partition_policy AS p
+    -- Asked once, not once a row.
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
+    CROSS JOIN lifecycle.partition_policy AS p
     JOIN pg_class AS c
-        ON c.oid = CASE WHEN p.origin = lifecycle._origin() THEN p.parent_oid ELSE to_regclass(p.parent) END
+        ON c.oid = CASE WHEN p.origin = o.origin THEN p.parent_oid ELSE to_regclass(p.parent) END
         AND c.relkind = 'p'
     JOIN pg_roles AS r ON r.rolname = p.managed_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
 $fn$;
@@ -9432,8 +9459,9 @@ CREATE FUNCTION lifecycle._dimensions(target regclass DEFAULT NULL) RETURNS SETO
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT r.oid::regclass, d.oid::regclass, f.oid::regprocedure, q.queue, p.path_columns, p.has_predicate, p.at_once,
         l.levels
-    FROM lifecycle.partition_dimension AS p
-    CROSS JOIN LATERAL (SELECT p.origin = lifecycle._origin() AS here) AS o
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS database
+    CROSS JOIN lifecycle.partition_dimension AS p
+    CROSS JOIN LATERAL (SELECT p.origin = database.origin AS here) AS o
     JOIN pg_class AS r ON r.relkind = 'p'
         AND r.oid = CASE WHEN o.here THEN p.parent_oid ELSE lifecycle._named_relation(p.parent) END
     JOIN pg_class AS d
@@ -9589,8 +9617,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._managed_sets(regclass, boolean) IS
 'The tables that are to be kept ahead by policies: of all managed trees, or of one; with those that rest (resting).';
 
--- Nothing to do is the usual case, so it must be seen cheaply: only the partitions made last are read, since those
--- ahead are among them. All are read only of those tables that do not seem covered by these.
+-- Whatever attaches or detaches a partition writes its row in pg_inherits anew, and bounds do not change in between.
+CREATE FUNCTION lifecycle._partition_signatures(parents oid[]) RETURNS TABLE (parent oid, signature numeric)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT i.inhparent, sum(hashint8extended(i.inhrelid::bigint, i.xmin::text::bigint))
+    FROM pg_inherits AS i
+    WHERE i.inhparent = ANY (parents)
+    GROUP BY i.inhparent
+$fn$;
+COMMENT ON FUNCTION lifecycle._partition_signatures(oid[]) IS
+'A number for the partitions of each of these tables, another one after any of them was attached or detached.';
+
+-- Nothing to do is the usual case, so it must be seen cheaply. What was covered at the last look is so as long as the
+-- partitions are the same. Else only the partitions made last are read, since those ahead are among them; all are read
+-- only of those tables that do not seem covered by these.
 CREATE FUNCTION lifecycle._due_sets(target regclass DEFAULT NULL, months integer DEFAULT NULL)
 RETURNS SETOF lifecycle.due_set
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -9618,12 +9658,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE extract(epoch FROM (now() AT TIME ZONE w.zone + w.periods * w.span) AT TIME ZONE w.zone)
         END AS ends
         FROM wanted AS w
+    ), signature AS MATERIALIZED (
+        SELECT s.* FROM lifecycle._partition_signatures(ARRAY(SELECT h.parent FROM horizon AS h)) AS s
+    ), known AS MATERIALIZED (
+        SELECT h.parent, s.ahead_to
+        FROM horizon AS h
+        JOIN signature AS g ON g.parent = h.parent
+        JOIN lifecycle.partition_state AS s ON s.parent_oid = h.parent AND s.seen_by = current_user
+            AND s.signature = g.signature AND s.covered_from <= h.place AND s.covered_to > h.ends
+    ), doubtful AS MATERIALIZED (
+        SELECT h.* FROM horizon AS h WHERE h.parent NOT IN (SELECT k.parent FROM known AS k)
     ), near AS (
         SELECT p.* FROM lifecycle._range_partitions(
-            ARRAY(SELECT h.parent FROM horizon AS h), (SELECT max(h.periods) + 2 FROM horizon AS h)
+            ARRAY(SELECT h.parent FROM doubtful AS h), (SELECT max(h.periods) + 2 FROM doubtful AS h)
         ) AS p
     ), short AS MATERIALIZED (
-        SELECT h.parent FROM horizon AS h
+        SELECT h.parent FROM doubtful AS h
         LEFT JOIN near AS n ON n.parent = h.parent AND n.lower_place <= h.ends AND n.upper_place > h.place
         GROUP BY h.parent, h.ends, h.place
         HAVING coalesce(sum(least(n.upper_place, h.ends) - greatest(n.lower_place, h.place)), 0) <> h.ends - h.place
@@ -9636,22 +9686,40 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT h.parent,
             sum(least(p.upper_place, h.ends) - greatest(p.lower_place, h.place))
                 FILTER (WHERE p.lower_place < h.ends AND p.upper_place > h.place) AS width,
-            bool_or(p.lower_place <= h.ends AND p.upper_place > h.ends) AS reaches,
+            max(p.upper_place) FILTER (WHERE p.lower_place <= h.ends AND p.upper_place > h.ends) AS covered_to,
             max(p.upper_place) AS ahead_to
-        FROM horizon AS h
+        FROM doubtful AS h
         JOIN standing AS p ON p.parent = h.parent
         GROUP BY h.parent
     )
     SELECT h.parent, h.levels, jsonb_build_object('premake', h.periods, 'time_zone', h.time_zone)
             || CASE WHEN h.name_format IS NULL THEN '{}' ELSE jsonb_build_object('name_format', h.name_format) END,
-        h.width IS NOT NULL, NOT coalesce(c.reaches AND coalesce(c.width, 0) = h.ends - h.place, false),
-        c.ahead_to
+        h.width IS NOT NULL,
+        k.parent IS NULL AND NOT coalesce(c.covered_to IS NOT NULL AND coalesce(c.width, 0) = h.ends - h.place, false),
+        coalesce(k.ahead_to, c.ahead_to), h.place, c.covered_to, g.signature
     FROM horizon AS h
+    LEFT JOIN known AS k ON k.parent = h.parent
     LEFT JOIN covered AS c ON c.parent = h.parent
+    LEFT JOIN signature AS g ON g.parent = h.parent
 $fn$;
 COMMENT ON FUNCTION lifecycle._due_sets(regclass, integer) IS
 'The managed RANGE sets of the caller, whether something is missing between now and the horizon, and how far they
 reach.';
+
+CREATE FUNCTION lifecycle._remember_sets(sets lifecycle.due_set[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    INSERT INTO lifecycle.partition_state AS o (parent_oid, signature, covered_from, covered_to, ahead_to)
+    SELECT s.parent, s.signature, s.covered_from, s.covered_to, s.ahead_to
+    FROM unnest(sets) AS s
+    -- covered_to: those that were looked up anew.
+    WHERE NOT s.is_due AND s.covered_to IS NOT NULL
+    ORDER BY s.parent
+    ON CONFLICT ON CONSTRAINT partition_state_pkey DO UPDATE
+    SET signature = excluded.signature, covered_from = excluded.covered_from, covered_to = excluded.covered_to,
+        ahead_to = excluded.ahead_to
+$fn$;
+COMMENT ON FUNCTION lifecycle._remember_sets(lifecycle.due_set[]) IS
+'Writes down which sets lack nothing, for the caller''s next look.';
 
 -- source: sql/partition/_create_subtree.sql
 -- The tables that stand along a path: each gets its lock before the plan is made.
@@ -10818,6 +10886,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._creations_per_call() IS
 'How many partitions one transaction may make without filling the lock table of this server.';
 
+CREATE FUNCTION lifecycle._has_loose_sets(managed oid[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT p.partrelid FROM pg_partitioned_table AS p
+        WHERE p.partstrat = 'r' AND p.partnatts = 1
+        EXCEPT
+        SELECT unnest(managed))
+$fn$;
+COMMENT ON FUNCTION lifecycle._has_loose_sets(oid[]) IS
+'Whether there are tables of ranges besides these.';
+
 CREATE FUNCTION lifecycle._plan_future(
     months integer, target regclass, time_zone text, max_creations integer, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -10830,6 +10908,9 @@ DECLARE
     v_made bigint := 0;
 BEGIN
     RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
+    IF NOT dry_run AND current_setting('transaction_read_only') = 'off' THEN
+        PERFORM lifecycle._remember_sets(v_sets);
+    END IF;
     RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
         v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
@@ -10842,7 +10923,9 @@ BEGIN
             WHERE p.action = 'create partition' AND p.statement IS NOT NULL);
         RETURN NEXT v_set;
     END LOOP;
-    IF target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL THEN
+    IF target IS NULL AND NOT lifecycle._has_loose_sets(ARRAY(SELECT s.parent FROM unnest(v_sets) AS s))
+        OR target IS NOT NULL AND (SELECT p.root FROM lifecycle._policy_of(target) AS p) IS NOT NULL
+    THEN
         RETURN;
     END IF;
     -- Those that others manage are not taken up by way of their months, either.

@@ -309,6 +309,7 @@ ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.partition_policy;
 ALTER EXTENSION pg_lifecycle ADD SEQUENCE lifecycle.partition_policy_policy_id_seq;
 ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.partition_dimension;
 ALTER EXTENSION pg_lifecycle ADD SEQUENCE lifecycle.partition_dimension_dimension_id_seq;
+ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.partition_state;
 ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.partition_rewrite;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._range_key(parent regclass, of_time boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._uuid_place(bound uuid);
@@ -368,7 +369,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._read_dimension(dimension li
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._resting_subtrees();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dimension_drift(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._managed_sets(target regclass, resting boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_signatures(parents oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._due_sets(target regclass, months integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._remember_sets(sets lifecycle.due_set[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_path(root regclass, levels jsonb[], path text[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._newest_leaf(root regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._create_subtree(root regclass, levels jsonb[], path text[], options jsonb, dry_run boolean, expected_plan text, search_path text);
@@ -408,6 +411,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future_set(parent regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._apply_future_set(future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._creations_per_call();
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._has_loose_sets(managed oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.ensure_future_partitions(months integer, target regclass, time_zone text, max_creations integer, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._parent_of(partition regclass);
