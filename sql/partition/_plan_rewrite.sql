@@ -147,6 +147,11 @@ BEGIN
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
             3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            || CASE WHEN EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = v_source AND k.contype = 'f')
+                THEN ARRAY[lifecycle._step('empty', 'passing rows of ' || v_source,
+                    format('TRUNCATE ONLY %s', v_source), stage => 3,
+                    note => 'detached, they would keep the rows that they refer to from being deleted')]
+                ELSE '{}' END
             || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
                 FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;

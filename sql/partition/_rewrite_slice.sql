@@ -77,8 +77,8 @@ BEGIN
         UPDATE lifecycle.partition_rewrite AS r SET analyzed = true WHERE r.staging = _rewrite_slice.staging;
         RETURN jsonb_build_object('status', 'replaying', 'rows', v_changed);
     END IF;
-    RETURN jsonb_build_object('status', CASE WHEN v_changed > 1000 THEN 'replaying' ELSE 'ready' END,
-        'rows', v_changed);
+    RETURN jsonb_build_object('rows', v_changed, 'status',
+        CASE WHEN v_changed > lifecycle.setting('partition_rewrite_backlog')::bigint THEN 'replaying' ELSE 'ready' END);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rewrite_slice(text, integer, text) IS

@@ -28,7 +28,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     UNION ALL
     SELECT 'warning', 'table ' || k.partdefid::regclass, 'the default partition is not empty',
         format('%s: rows there keep partitions of their range from being made',
-            pg_size_pretty(pg_relation_size(k.partdefid))), NULL
+            pg_size_pretty(pg_relation_size(k.partdefid))),
+        CASE WHEN k.partnatts = 1 AND k.partattrs[0] > 0 AND NOT EXISTS (
+                SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+                WHERE i.inhparent = k.partrelid AND c.relkind = 'p')
+            THEN format('CALL lifecycle.drain_default_partition(%L)', k.partrelid::regclass) END
     FROM member AS m JOIN pg_partitioned_table AS k ON k.partrelid = m.relation
     WHERE k.partdefid <> 0 AND pg_relation_size(k.partdefid) > 0
     UNION ALL

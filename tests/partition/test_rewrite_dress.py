@@ -84,6 +84,20 @@ def test_foreign_keys_from_it_are_checked_and_kept(scene):
     assert scene.dump(schema_only=True) == before
 
 
+def test_what_was_replaced_refers_to_nothing(scene):
+    scene.execute(
+        "CREATE TABLE public.ref (id int PRIMARY KEY); INSERT INTO public.ref VALUES (0), (1), (2);"
+        " ALTER TABLE public.m ADD CONSTRAINT fk FOREIGN KEY (ref) REFERENCES public.ref"
+    )
+    done = call(scene, "split_partition", **SPLIT)
+    finish(scene)
+    scene.execute("DELETE FROM public.m WHERE ref = 1; DELETE FROM public.ref WHERE id = 1")
+    with refused("23503"):
+        scene.execute("DELETE FROM public.ref WHERE id = 2")
+    rollback(scene, done[0].migration_id, options=AT_ONCE)
+    assert scene.value("SELECT count(*) FROM public.m") == 200
+
+
 def test_foreign_keys_to_it(scene):
     scene.execute("CREATE TABLE public.child (id bigint, day date, FOREIGN KEY (id, day) REFERENCES public.m)")
     done = call(scene, "split_partition", **SPLIT)

@@ -247,7 +247,9 @@ def test_what_takes_a_decision(metrics):
     metrics.execute(
         "CREATE TABLE public.rest PARTITION OF public.m DEFAULT; INSERT INTO public.m VALUES ('1999-01-01')"
     )
-    assert findings(metrics) == [("the default partition is not empty", "warning", None)]
+    assert findings(metrics) == [
+        ("the default partition is not empty", "warning", "CALL lifecycle.drain_default_partition('public.m')")
+    ]
 
 
 def test_too_many_locks(metrics):
