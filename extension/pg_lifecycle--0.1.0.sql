@@ -12248,7 +12248,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     UNION ALL
     SELECT 'warning', 'table ' || k.partdefid::regclass, 'the default partition is not empty',
         format('%s: rows there keep partitions of their range from being made',
-            pg_size_pretty(pg_relation_size(k.partdefid))), NULL
+            pg_size_pretty(pg_relation_size(k.partdefid))),
+        CASE WHEN k.partnatts = 1 AND k.partattrs[0] > 0 AND NOT EXISTS (
+                SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+                WHERE i.inhparent = k.partrelid AND c.relkind = 'p')
+            THEN format('CALL lifecycle.drain_default_partition(%L)', k.partrelid::regclass) END
     FROM member AS m JOIN pg_partitioned_table AS k ON k.partrelid = m.relation
     WHERE k.partdefid <> 0 AND pg_relation_size(k.partdefid) > 0
     UNION ALL
@@ -12554,8 +12558,8 @@ BEGIN
         UPDATE lifecycle.partition_rewrite AS r SET analyzed = true WHERE r.staging = _rewrite_slice.staging;
         RETURN jsonb_build_object('status', 'replaying', 'rows', v_changed);
     END IF;
-    RETURN jsonb_build_object('status', CASE WHEN v_changed > 1000 THEN 'replaying' ELSE 'ready' END,
-        'rows', v_changed);
+    RETURN jsonb_build_object('rows', v_changed, 'status',
+        CASE WHEN v_changed > lifecycle.setting('partition_rewrite_backlog')::bigint THEN 'replaying' ELSE 'ready' END);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rewrite_slice(text, integer, text) IS
@@ -12771,6 +12775,11 @@ BEGIN
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
             3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            || CASE WHEN EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = v_source AND k.contype = 'f')
+                THEN ARRAY[lifecycle._step('empty', 'passing rows of ' || v_source,
+                    format('TRUNCATE ONLY %s', v_source), stage => 3,
+                    note => 'detached, they would keep the rows that they refer to from being deleted')]
+                ELSE '{}' END
             || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
                 FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;
