@@ -494,7 +494,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_exchange(migration_id b
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rewrite_partitions_step(target regclass, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_patience(step jsonb, waited integer);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.rewrite_partitions(target regclass, batch_size integer, pause double precision, max_batches integer, search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_drain_default_partition(target regclass, max_creations integer, at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_period(parent regclass, key lifecycle.range_key, every text, time_zone text, anchor numeric, place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_place(key_type regtype, value text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_ranges(parent regclass, key lifecycle.range_key, max_creations integer);
@@ -502,6 +501,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_lists(parent regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drainable_default(parent regclass, max_creations integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_default(parent regclass, max_creations integer, at_once boolean, dry_run boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drain_default_partition_step(target regclass, batch_size integer, max_creations integer, at_once boolean, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_drain_default_partition(target regclass, max_creations integer, at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.drain_default_partition(target regclass, batch_size integer, pause double precision, max_batches integer, max_creations integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._interval_bridge(parent regclass, type regtype, every text, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_interval(target regclass, every text, followed lifecycle.partition_policy, own lifecycle.partition_policy, levels jsonb[]);
