@@ -13402,24 +13402,6 @@ Errors: 55P03 the locks of the exchange were not free in lifecycle.lock_attempts
 the steps of another role; 2D000 inside a transaction block; what the steps raise.
 Example: CALL lifecycle.rewrite_partitions(''public.metric'', pause => 0.1);';
 
--- source: sql/partition/preview_drain_default_partition.sql
-CREATE FUNCTION lifecycle.preview_drain_default_partition(
-    target regclass,
-    max_creations integer DEFAULT 100,
-    at_once boolean DEFAULT false
-) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT d.* FROM lifecycle._drain_default(target, max_creations, at_once, true, 'pg_catalog, pg_temp') AS d
-$fn$;
-COMMENT ON FUNCTION lifecycle.preview_drain_default_partition(regclass, integer, boolean) IS
-'The plan of CALL lifecycle.drain_default_partition: which partitions it makes for the rows that are there now.
-
-Arguments: target - the partitioned table; max_creations - how many partitions in one go, default 100; at_once - in one
-transaction whatever the size.
-Returns: one row a step (lifecycle.step_result), all planned; none when nothing in the default partition asks for a
-partition.
-Errors: as lifecycle.drain_default_partition_step.
-Example: SELECT action, object FROM lifecycle.preview_drain_default_partition(''public.metric'');';
-
 -- source: sql/partition/drain_default_partition_step.sql
 -- Which partitions the rows of a default partition ask for: the period of its lowest row, then that of the lowest row
 -- beyond, and so on. A row makes its own period only, and what lies beyond the horizon none.
@@ -13620,6 +13602,24 @@ Returns: jsonb: parent, kind, rows, status as lifecycle.rewrite_partitions_step,
 Errors: 55000 no default partition, or the span of a partition is not known, or large and without a primary key; 0A000
 HASH, or partitions that are partitioned themselves; 22023 arguments; the others as in lifecycle.split_partition.
 Example: SELECT lifecycle.drain_default_partition_step(''public.metric'');';
+
+-- source: sql/partition/preview_drain_default_partition.sql
+CREATE FUNCTION lifecycle.preview_drain_default_partition(
+    target regclass,
+    max_creations integer DEFAULT 100,
+    at_once boolean DEFAULT false
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT d.* FROM lifecycle._drain_default(target, max_creations, at_once, true, 'pg_catalog, pg_temp') AS d
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_drain_default_partition(regclass, integer, boolean) IS
+'The plan of CALL lifecycle.drain_default_partition: which partitions it makes for the rows that are there now.
+
+Arguments: target - the partitioned table; max_creations - how many partitions in one go, default 100; at_once - in one
+transaction whatever the size.
+Returns: one row a step (lifecycle.step_result), all planned; none when nothing in the default partition asks for a
+partition.
+Errors: as lifecycle.drain_default_partition_step.
+Example: SELECT action, object FROM lifecycle.preview_drain_default_partition(''public.metric'');';
 
 -- source: sql/partition/drain_default_partition.sql
 CREATE PROCEDURE lifecycle.drain_default_partition(
