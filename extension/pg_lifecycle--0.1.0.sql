@@ -5480,8 +5480,9 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
                         ELSE 'Delete or change the rows that refer to it first.' END,
                     CONSTRAINT = v_key.conname, TABLE = v_key.relname, SCHEMA = v_key.nspname;
             END IF;$body$
+        -- FOR KEY SHARE would be content with the version that was live before a deletion that has committed meanwhile.
         WHEN 'see_parents' THEN $body$EXECUTE v_with || format(', locked AS MATERIALIZED (SELECT p.%I AS gone, k.* '
-                'FROM %s AS p JOIN k ON %s FOR KEY SHARE OF p) SELECT concat_ws('', '', %s) FROM locked AS k '
+                'FROM %s AS p JOIN k ON %s FOR SHARE OF p) SELECT concat_ws('', '', %s) FROM locked AS k '
                 'WHERE k.gone IS NOT NULL LIMIT 1', {deleted_at_literal}, v_key.parent, v_key.upward, v_key.names)
             INTO v_found USING keys;
             IF v_found IS NOT NULL THEN
@@ -5539,8 +5540,11 @@ BEGIN
     END IF;
     v_sight := CASE WHEN action = 'parents' THEN v_key.parent ELSE v_key.child END;
     {blind}
-    v_live := CASE WHEN NOT v_key.is_child THEN 'true' WHEN number > 0 OR v_key.confdeltype <> 'c'
-        THEN format('c.%I IS NULL', {deleted_at_literal})
+    v_live := CASE WHEN NOT v_key.is_child THEN 'true'
+        -- What another foreign key has marked meanwhile is cleared as well: the order of the keys must not matter.
+        WHEN action = 'follow' AND v_key.confdeltype <> 'c' THEN format('(c.%I IS NULL OR c.%I '
+            'OPERATOR(pg_catalog.=) %s)', {deleted_at_literal}, {deletion_id_literal}, number)
+        WHEN number > 0 THEN format('c.%I IS NULL', {deleted_at_literal})
         ELSE format('c.%I OPERATOR(pg_catalog.=) %s AND c.%I IS NOT NULL', {deletion_id_literal}, v_id,
             {deleted_at_literal}) END;
     v_with := format('WITH RECURSIVE k (%s) AS (%s%s) ', replace(v_key.names, 'k.', ''), CASE
