@@ -87,13 +87,13 @@ def test_permission_is_lost(base, roles):
 
 
 def test_the_role_that_refreshes_may_not_mend(base, roles):
-    """Partitions come, and the role that refreshes is no administrator: the rows are right, the note says whom to ask."""
+    """Partitions come, and the role that refreshes is no administrator: the rows are right, the note says why."""
     owner = roles("owner")
     base.execute(
         f"GRANT ALL ON SCHEMA public TO {owner}; SELECT lifecycle.grant_lifecycle_admin('{owner}');"
         "CREATE TABLE public.part (k int, n int) PARTITION BY LIST (n); CREATE INDEX ON public.part (k);"
-        f"CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES IN (1); ALTER TABLE public.part OWNER TO {owner};"
-        f"ALTER TABLE public.part_1 OWNER TO {owner}"
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES IN (1);"
+        f"ALTER TABLE public.part OWNER TO {owner}; ALTER TABLE public.part_1 OWNER TO {owner}"
     )
     mine = base.connect(owner)
     query = "SELECT k, count(*) AS c FROM public.part GROUP BY k"
@@ -134,7 +134,8 @@ def test_mending_waits_for_nobody(base, session):
 def test_unpopulated(base):
     base.execute(
         "CREATE MATERIALIZED VIEW public.empty AS SELECT shop FROM public.m WITH NO DATA; CREATE UNIQUE INDEX ON"
-        " public.empty (shop); CREATE MATERIALIZED VIEW public.above AS SELECT count(*) AS n FROM public.empty WITH NO DATA"
+        " public.empty (shop); CREATE MATERIALIZED VIEW public.above AS SELECT count(*) AS n FROM public.empty WITH"
+        " NO DATA"
     )
     with refused("55000", "has not been populated"):
         base.execute("SELECT * FROM public.empty")
@@ -145,9 +146,8 @@ def test_unpopulated(base):
     assert base.value("SELECT finding FROM lifecycle.check_mv_freshness() WHERE view_name = 'empty'") == "no data"
     with refused("55000", "public.above was not refreshed", "has not been populated"):
         base.execute("SELECT lifecycle.refresh_materialized_view('public.above')")
-    assert base.execute("SELECT view_name FROM lifecycle.refresh_materialized_view('public.above', cascade => 'up')") == [
-        ("m",), ("empty",), ("above",),
-    ]  # fmt: skip
+    up = "SELECT view_name FROM lifecycle.refresh_materialized_view('public.above', cascade => 'up')"
+    assert base.execute(up) == [("m",), ("empty",), ("above",)]
 
 
 def test_row_security_of_the_base(base, roles):
