@@ -86,6 +86,22 @@ def test_permission_is_lost(base, roles):
     assert base.value("SELECT count(*) FROM public.m") == 5, "its rows stay as they were"
 
 
+def test_permission_is_lost_of_an_incremental_view(base, roles):
+    owner = roles("owner")
+    base.execute(
+        f"GRANT ALL ON SCHEMA public TO {owner}; SELECT lifecycle.grant_lifecycle_admin('{owner}');"
+        f"CREATE TABLE public.own AS SELECT 1 AS k, 2 AS n; ALTER TABLE public.own OWNER TO {owner}"
+    )
+    mine = base.connect(owner)
+    query = "SELECT k, count(*) AS c FROM public.own GROUP BY k"
+    call(mine, "create_incremental_view", view_name="public.counted", key_columns=["k"], query=query, at_once=True)
+    mine.execute(f"INSERT INTO public.own VALUES (7, 1); REVOKE SELECT ON public.own FROM {owner}")
+    assert run(mine)["counted"][:3] == ["failed", "42501", "permission denied for table own"]
+    mine.execute(f"GRANT SELECT ON public.own TO {owner}")
+    assert run(mine)["counted"][0] == "refreshed"
+    assert mine.execute("SELECT count(*) FROM public.counted").fetchall() == [(2,)]
+
+
 def test_the_role_that_refreshes_may_not_mend(base, roles):
     """Partitions come, and the role that refreshes is no administrator: the rows are right, the note says why."""
     owner = roles("owner")
