@@ -15899,7 +15899,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT v.* FROM lifecycle.incremental_view AS v
     ), item AS MATERIALIZED (
         SELECT c.oid AS view, c.relkind, c.relispopulated, c.relfilenode, o.origin, i.rebuilt_at, i.checked_at,
-            i.data_as_of, i.rebuild_reason,
+            i.data_as_of, CASE WHEN i.origin = o.origin THEN i.rebuild_reason
+                WHEN i.target IS NOT NULL THEN 'it was restored into this database' END AS rebuild_reason,
             lifecycle._last_refresh(c.oid, o.origin, true) AS done,
             lifecycle._last_refresh(c.oid, o.origin, false) AS latest
         FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
