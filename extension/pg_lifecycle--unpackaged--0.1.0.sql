@@ -467,6 +467,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_neighbours(parent r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_rewrite(parent regclass, sources regclass[], is_exchange boolean, once boolean, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_slice(rewrite lifecycle.partition_rewrite, place integer, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restart_rewrite(staging text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_complete(rewrite lifecycle.partition_rewrite);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_slice(staging text, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_rows(staging text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._finish_copy(staging text, search_path text);

@@ -173,6 +173,20 @@ def test_changes_while_it_is_copied(database, session, replayed):
     assert len(leaves(database)) == 13
 
 
+def test_rows_that_break_a_unique_key_are_not_lost(year):
+    """The old partition has twice what may be there once: it stays, and says so."""
+    year.execute(
+        "UPDATE pg_index SET indisunique = false, indimmediate = true WHERE indexrelid = 'public.m_2025_note_day_key'"
+        "::regclass; INSERT INTO public.m_2025 (id, day, note) VALUES (9001, '2025-01-02', 'n1')"
+    )
+    rows = year.execute(ROWS)
+    with refused("23505", "1 rows of public.m_2025 do not fit"):
+        call(year, "split_partition", target="public.m_2025", every="3 months")
+        finish(year)
+    assert year.execute(ROWS) == rows
+    assert "m_2025" in leaves(year)
+
+
 def test_truncate_while_it_is_copied(database):
     database.execute(YEAR + ";" + STAGED)
     call(database, "split_partition", target="public.m_2025", every="6 months")
