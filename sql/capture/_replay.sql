@@ -52,7 +52,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._replay(
     regclass, regclass, regclass, name[], name[], name[], integer, text
 ) IS
-'Takes entries out of a queue and brings the rows of their keys in another table to the state of the source. read_key: the
-captured columns that find a row in the source; delete_key: those that find it in the destination; conflict_key: its
+'Takes entries out of a queue and brings the rows of their keys in another table to the state of the source. read_key:
+the captured columns that find a row in the source; delete_key: those that find it in the destination; conflict_key: its
 unique key when the row may stand there under another captured key (an upsert), else NULL; condition: on the rows of
 the source, alias t (a range not yet copied). all_rows: nothing was written, the consumer must begin afresh.';
