@@ -24,7 +24,8 @@ CREATE FUNCTION lifecycle._key_condition(relation regclass, key_columns name[], 
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE WHEN key IS NULL THEN 'true' ELSE format('ROW(%s) %s ROW(%s)',
-        lifecycle._column_list(key_columns, 't.'), operator, string_agg(format('%L::%s', key[k.place], lifecycle._base_type(a.atttypid, a.atttypmod)), ', '
+        lifecycle._column_list(key_columns, 't.'), operator,
+        string_agg(format('%L::%s', key[k.place], lifecycle._base_type(a.atttypid, a.atttypmod)), ', '
             ORDER BY k.place)) END
     FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
     JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name

@@ -20,7 +20,11 @@ SELECT count(*) FROM ((SELECT a, b, val, twice FROM public.src EXCEPT ALL SELECT
 def copy_all(place, size):
     after, copied = None, 0
     while True:
-        ((until,),) = rows(place, "SELECT lifecycle._range_end('public.src', '{a,b}', %s, %s)", [after, size])
+        ((until,),) = rows(
+            place,
+            "SELECT lifecycle._range_end('public.src', '{a,b}', %s, %s)",
+            [after, size],
+        )
         copied += rows(
             place,
             "SELECT lifecycle._copy_range('public.src', 'public.dst', '{a,b}', %s, %s)",
@@ -41,7 +45,13 @@ def replay(place):
 
 def test_copy_in_ranges_and_replay(database):
     database.execute(SCENE)
-    call(database, "start_capture", target="public.src", consumer="reader", key_columns=["a", "b", "val"])
+    call(
+        database,
+        "start_capture",
+        target="public.src",
+        consumer="reader",
+        key_columns=["a", "b", "val"],
+    )
     assert copy_all(database, 7) == 100
     assert database.value(SAME) == 0
     database.execute("DELETE FROM public.src WHERE a = 3")
@@ -64,4 +74,7 @@ def test_rows_that_a_policy_hides_are_not_left_out(database, roles):
         "ALTER TABLE public.src ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
     )
     with database.connect(owner) as connection, refused("42501", "row-level security"):
-        rows(connection, "SELECT lifecycle._copy_range('public.src', 'public.dst', '{a,b}', NULL, NULL)")
+        rows(
+            connection,
+            "SELECT lifecycle._copy_range('public.src', 'public.dst', '{a,b}', NULL, NULL)",
+        )

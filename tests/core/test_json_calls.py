@@ -29,6 +29,12 @@ CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS one;
 SELECT lifecycle.create_materialized_view('public.mm', 'SELECT id FROM public.u', '{id}');
 SELECT lifecycle.manage_materialized_view('public.m', '1 hour');
 SELECT lifecycle.enable_soft_delete('public.t');
+CREATE TABLE public.c1 (id bigint PRIMARY KEY, at date);
+CREATE TABLE public.c2 (id bigint PRIMARY KEY);
+CREATE TABLE public.c4 (id bigint PRIMARY KEY);
+SELECT lifecycle.start_conversion('public.c2', lifecycle.by_range('id', '10'));
+SELECT lifecycle.convert_step('public.c2', max_seconds => 60);
+SELECT lifecycle.start_conversion('public.c4', lifecycle.by_range('id', '10'));
 SELECT lifecycle.soft_delete('public.t', '3');
 SELECT lifecycle.start_capture('public.u', 'reader');
 SELECT lifecycle.create_incremental_view('public.v', 'SELECT id, count(*) FROM public.u GROUP BY id', '{id}');
@@ -96,6 +102,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
         {**P, "year": 2024, "month": 2},
         {**P, "month_start": "2024-03-01", "dry_run": True},
     ],
+    "convert_step": [{"target": "public.c4", "batch_size": 10, "max_seconds": 1}],
     "create_partition": [
         {
             **P,
@@ -156,6 +163,16 @@ CALLS: dict[str, list[dict[str, object]]] = {
         },
     ],
     "find_unfiltered_reads": [T],
+    "finish_conversion": [{"target": "public.c2"}],
+    "monitor_migration": [{}],
+    "post_migration_validation": [{"target": "public.c2", "range_rows": 10}],
+    "preview_convert_data": [{"target": "public.c4"}],
+    "preview_swap_tables": [{"target": "public.c4"}],
+    "rollback_conversion": [
+        {"target": "public.c2"},
+        {"target": "public.c4", "dry_run": False},
+    ],
+    "swap_tables_step": [{"target": "public.c2"}],
     "pending_steps": [{}, {"migration_id": 1}],
     "precreate_partitions": [{"root": "public.l", "path": ["b"]}],
     "preview_purge_deleted": [T, {**T, "older_than": "90 days"}],
@@ -207,6 +224,13 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "sync_active_view": [T],
     "soft_delete_stats": [{}, T],
+    "start_conversion": [
+        {
+            "target": "public.c1",
+            "levels": [{"method": "range", "column": "at", "every": "1 month"}],
+            "key_mode": "extend",
+        }
+    ],
     "start_capture": [
         {
             "target": "public.u",
@@ -288,6 +312,8 @@ def test_every_function_is_called_with_json(scene):
                 with connection.transaction(force_rollback=True):
                     if name == "begin_migration":
                         rows(connection, "SELECT lifecycle.end_migration()")
+                    if name in {"finish_conversion", "rollback_conversion"}:
+                        rows(connection, "SELECT lifecycle.swap_tables_step('public.c2')")
                     rows(connection, "SELECT to_json(f)" + source, body)
             except psycopg.Error as error:
                 pytest.fail(f"{name} {call}: {error.sqlstate} {error}")

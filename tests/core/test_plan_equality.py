@@ -118,6 +118,11 @@ CHANGES = [
         "lifecycle.create_hash_partitions('public.h', 3",
     ),
     (
+        "conversion",
+        TABLE + "ALTER TABLE public.t ALTER name SET NOT NULL;",
+        "lifecycle.start_conversion('public.t', lifecycle.by_list('name') || lifecycle.by_range('id', '10'), 'extend'",
+    ),
+    (
         "partitioned table",
         TABLE,
         "lifecycle.create_partitioned_table('public.t', lifecycle.by_list('name') || lifecycle.by_hash('id', 2)",
@@ -211,6 +216,7 @@ ELSEWHERE = {
     "archive_old_partitions": "the steps of detach_partition, of old partitions; tests/partition/test_retention.py",
     "split_partition": "cannot be told a second time, its target is no partition then; tests/partition/test_rewrite.py",
     "merge_partitions": "cannot be told a second time, as split_partition; tests/partition/test_rewrite.py",
+    "finish_conversion": "has no way back; tests/conversion/test_straight.py",
     "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",
     "drop_archived_partitions": "has no way back; tests/partition/test_retention.py",
     "manage_materialized_view": "changes rows of the policy table only; tests/matview/test_policies.py",

@@ -1,0 +1,297 @@
+-- The work between start and swap, a slice at a time. Each slice leaves a state from which the next one goes on.
+CREATE FUNCTION lifecycle._make_leaves(conversion lifecycle.located_conversion, condition text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_levels constant jsonb[] := lifecycle._levels(v_row.levels);
+    v_steps lifecycle.plan_step[];
+    v_step lifecycle.plan_step;
+BEGIN
+    v_steps := lifecycle._plan_leaves(conversion.source, conversion.partitioned::text, conversion.partitioned,
+        (SELECT c.relname FROM pg_class AS c WHERE c.oid = conversion.source), v_levels,
+        lifecycle._conversion_census(conversion.source, v_levels, v_row.options ->> 'time_zone', condition),
+        v_row.options - 'premake', '{}');
+    FOREACH v_step IN ARRAY v_steps LOOP
+        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END LOOP;
+    -- The tables before them get theirs at the end; these may come after it.
+    FOR v_step IN
+        SELECT d.* FROM unnest(v_steps) AS s
+        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
+            false)) AS d
+        WHERE s.action = 'create partition' AND d.statement IS NOT NULL
+    LOOP
+        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END LOOP;
+    RETURN cardinality(v_steps) > 0;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._make_leaves(lifecycle.located_conversion, text) IS
+'Makes the partitions that some rows of the source need; whether one was missing.';
+
+CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_predicate constant text := coalesce(v_row.options ->> 'predicate', 'true');
+    v_end constant text[] := lifecycle._range_end(conversion.source, v_row.key_columns, v_row.position, batch_size);
+    v_copied bigint;
+BEGIN
+    -- Rows and position are lost together, if at all.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    LOOP
+        BEGIN
+            v_copied := lifecycle._copy_range(conversion.source, conversion.partitioned, v_row.key_columns,
+                v_row.position, v_end, v_predicate);
+            EXIT;
+        EXCEPTION WHEN check_violation THEN
+            IF NOT lifecycle._make_leaves(conversion, format('%s AND %s',
+                lifecycle._key_condition(conversion.source, v_row.key_columns, '>', v_row.position),
+                lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', v_end)))
+            THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    UPDATE lifecycle.conversion AS c SET position = v_end, rows_copied = c.rows_copied + v_copied,
+        copy_started_at = coalesce(c.copy_started_at, now()),
+        copied_at = CASE WHEN v_end IS NULL THEN clock_timestamp() END,
+        phase = CASE WHEN v_end IS NULL THEN 'index' ELSE c.phase END
+    WHERE c.conversion_id = v_row.conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
+'Copies the next range of keys and writes down the position.';
+
+-- A TRUNCATE, or changes that may have been missed: everything from the beginning.
+CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the capture of %s cannot be relied on: %s', (conversion.conversion).source, problem),
+            HINT = format('SELECT * FROM lifecycle.sync_capture(%L), then go on: everything is copied again.',
+                (conversion.conversion).source);
+    ELSIF (conversion.conversion).phase = 'swapped' THEN
+        EXECUTE format('DELETE FROM %s', conversion.source);
+        PERFORM lifecycle._copy_range(conversion.partitioned, conversion.source, (conversion.conversion).key_columns,
+            NULL, NULL);
+        RETURN;
+    END IF;
+    RAISE NOTICE 'every row of % may have changed (TRUNCATE): the copy begins anew', (conversion.conversion).source;
+    EXECUTE format('TRUNCATE %s', conversion.partitioned);
+    UPDATE lifecycle.conversion AS c SET position = NULL, rows_copied = 0, copy_started_at = NULL, copied_at = NULL,
+        phase = CASE c.phase WHEN 'dress' THEN 'copy' WHEN 'ready' THEN 'copy' WHEN 'index' THEN 'copy' ELSE c.phase END
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, text) IS
+'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
+broken.';
+
+CREATE FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._replay(
+        (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
+        (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
+        max_rows,
+        format('(%s) AND %s', coalesce((conversion.conversion).options ->> 'predicate', 'true'),
+            CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
+                WHEN (conversion.conversion).position IS NULL THEN 'false'
+                ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
+                    (conversion.conversion).position) END))
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
+'Replays captured keys into the new table, as far as it is filled.';
+
+CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._replay(
+        (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
+        (conversion.conversion).root_key, (conversion.conversion).key_columns, NULL, max_rows)
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
+'Replays captured keys of the new table into the old one.';
+
+-- A value that went from one row to another can be taken still while the entry of the row that gave it up comes later:
+-- then all entries are taken together. A row without a partition gets one.
+CREATE FUNCTION lifecycle._replay_once(conversion lifecycle.located_conversion, max_rows integer) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_swapped constant boolean := v_row.phase = 'swapped';
+    v_rows integer := max_rows;
+    v_done record;
+    v_keys text;
+BEGIN
+    FOR v_attempt IN 1..10 LOOP
+        BEGIN
+            IF v_swapped THEN
+                v_done := lifecycle._replay_backward(conversion, v_rows);
+            ELSE
+                v_done := lifecycle._replay_forward(conversion, v_rows);
+            END IF;
+            EXIT;
+        EXCEPTION
+            WHEN unique_violation THEN
+                IF v_attempt = 10 THEN
+                    RAISE;
+                END IF;
+                v_rows := 2147483647;
+            WHEN check_violation THEN
+                IF v_swapped OR v_attempt = 10 THEN
+                    RAISE;
+                END IF;
+                v_keys := (SELECT string_agg(format('q.%1$I = t.%1$I', k), ' AND ')
+                    FROM unnest(v_row.key_columns) AS k);
+                IF NOT lifecycle._make_leaves(conversion, format('EXISTS (SELECT FROM %s AS q WHERE %s)', v_row.queue,
+                    v_keys))
+                THEN
+                    RAISE;
+                END IF;
+        END;
+    END LOOP;
+    IF v_done.all_rows THEN
+        PERFORM lifecycle._restart_conversion(conversion, v_done.problem);
+    END IF;
+    IF v_done.entries > 0 OR v_row.blocked IS NOT NULL THEN
+        UPDATE lifecycle.conversion AS c SET entries_replayed = c.entries_replayed + v_done.entries, blocked = NULL
+        WHERE c.conversion_id = v_row.conversion_id;
+    END IF;
+    RETURN v_done.entries;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_once(lifecycle.located_conversion, integer) IS
+'Takes entries out of the queue of a conversion, in the direction of its phase; returns how many.';
+
+-- An index is built partition by partition; the one on the root then adopts them all.
+CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._index_statement(i.indexrelid, r.relation::regclass::text, r.name,
+        lifecycle._levels((conversion.conversion).levels))
+    FROM pg_index AS i
+    CROSS JOIN LATERAL (
+        SELECT t.relid::oid AS relation, t.isleaf, lifecycle._name(ARRAY[c.relname::text],
+            left(md5(i.indexrelid::text), 8)) AS name
+        FROM pg_partition_tree(conversion.partitioned) AS t JOIN pg_class AS c ON c.oid = t.relid
+        WHERE t.isleaf AND t.level > 0
+        UNION ALL
+        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
+    ) AS r
+    WHERE i.indrelid = conversion.source
+        AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
+            WHERE x.indrelid = r.relation AND n.relname = r.name)
+        AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
+            WHERE x.indrelid = conversion.partitioned AND n.relname = lifecycle._new_index_name(i.indexrelid))
+    ORDER BY i.indexrelid, NOT r.isleaf, r.relation
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
+'The step that builds the next index of the new table; NULL when all stand.';
+
+CREATE FUNCTION lifecycle._index_once(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step constant lifecycle.plan_step := lifecycle._next_index(conversion);
+BEGIN
+    IF v_step.statement IS NOT NULL THEN
+        PERFORM lifecycle._run_step(v_step, (conversion.conversion).options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RETURN;
+    END IF;
+    UPDATE lifecycle.conversion AS c SET phase = 'dress'
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_once(lifecycle.located_conversion) IS
+'Builds one index of the new table, or goes on to the next phase when all stand.';
+
+CREATE FUNCTION lifecycle._conversion_migration(conversion lifecycle.located_conversion) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+    WHERE s.action = 'register conversion' AND s.object = 'conversion of ' || (conversion.conversion).source
+        AND s.status = 'done'
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_migration(lifecycle.located_conversion) IS
+'The journaled migration that began a conversion.';
+
+CREATE FUNCTION lifecycle._convert_once(target regclass, batch_size integer, is_braked boolean DEFAULT false)
+RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_phase constant text := (v_conversion.conversion).phase;
+    v_waits boolean;
+BEGIN
+    IF v_phase <> 'swapped' THEN
+        PERFORM lifecycle._require_same_source(v_conversion);
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', (v_conversion.conversion).queue) INTO v_waits;
+    IF (v_conversion.conversion).last_error IS NOT NULL THEN
+        UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
+        WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
+    END IF;
+    IF v_waits OR v_phase IN ('ready', 'swapped') THEN
+        PERFORM lifecycle._replay_once(v_conversion, batch_size);
+        v_conversion := lifecycle._conversion(target);
+    END IF;
+    CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase IN ('ready', 'swapped') THEN
+        NULL;
+    WHEN v_phase = 'copy' THEN
+        -- The partitions that start_conversion has left pending.
+        PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);
+        PERFORM lifecycle._copy_once(v_conversion, batch_size);
+    WHEN v_phase = 'index' THEN
+        PERFORM lifecycle._index_once(v_conversion);
+    ELSE
+        PERFORM lifecycle._dress(v_conversion);
+    END CASE;
+    RETURN lifecycle._conversion_state(lifecycle._conversion(target));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._convert_once(regclass, integer, boolean) IS
+'One slice of a conversion: a batch of the queue and, unless braked, a range of rows, an index or the dress.';
+
+-- What went wrong is written down where monitor_migration sees it; the caller commits, and raises it again.
+CREATE FUNCTION lifecycle._try_convert(
+    target regclass, batch_size integer, is_braked boolean DEFAULT false,
+    OUT state lifecycle.conversion_state, OUT failure jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+    v_hint text;
+BEGIN
+    BEGIN
+        state := lifecycle._convert_once(target, batch_size, is_braked);
+        RETURN;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+    END;
+    failure := jsonb_build_object('sqlstate', v_sqlstate, 'message', v_message, 'detail', v_detail, 'hint', v_hint);
+    -- Not that of another session, which is at the row.
+    UPDATE lifecycle.conversion AS c SET last_error = v_message, last_sqlstate = v_sqlstate,
+        last_error_at = clock_timestamp(),
+        blocked = CASE WHEN c.phase = 'swapped' AND v_sqlstate LIKE '23%' THEN v_message ELSE c.blocked END
+    WHERE c.conversion_id IN (
+        SELECT l.conversion_id FROM lifecycle.conversion AS l
+        WHERE target::oid IN (l.source_oid, l.partitioned_oid) AND l.ended_at IS NULL FOR UPDATE SKIP LOCKED);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._try_convert(regclass, integer, boolean) IS
+'One slice, or what went wrong with it.';
+
+CREATE FUNCTION lifecycle._raise_again(failure jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF failure IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = failure ->> 'sqlstate', MESSAGE = failure ->> 'message',
+            DETAIL = failure ->> 'detail', HINT = failure ->> 'hint';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_again(jsonb) IS 'Raises an error that was caught and written down.';

@@ -1,0 +1,177 @@
+-- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
+CREATE FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN level ->> 'method' = 'hash' THEN 'NULL'
+        WHEN level ->> 'method' = 'list' THEN format('t.%I::text', level ->> 'column')
+        WHEN p.width IS NOT NULL
+            THEN format('(floor(t.%I / %s::numeric) * %s)::text', level ->> 'column', p.width, p.width)
+        WHEN p.seconds > 0 THEN format('(floor(extract(epoch FROM %s) / %s) * %2$s)::text', v.place, p.seconds)
+        ELSE format('extract(epoch FROM date_trunc(%L, %s))::text', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
+            v.place || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
+    END
+    FROM (SELECT lifecycle._level_type(model, level) AS type) AS k
+    CROSS JOIN LATERAL (SELECT CASE k.type
+        WHEN 'uuid'::regtype THEN format('to_timestamp((''x'' || left(replace(t.%I::text, ''-'', ''''), 12))'
+            '::bit(48)::bigint / 1000.0)', level ->> 'column')
+        WHEN 'date'::regtype THEN format('t.%I::timestamp', level ->> 'column')
+        ELSE format('t.%I', level ->> 'column') END AS place) AS v
+    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(k.type, level ->> 'every') AS x
+        WHERE level ->> 'method' = 'range') AS p ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text) IS
+'An expression for the partition of one level that a row, alias t, belongs to: the value of a list, or the place (see
+lifecycle.range_bound) where a part of the range begins.';
+
+CREATE FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text)
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET row_security = off SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_census jsonb;
+    v_bad text;
+BEGIN
+    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM '
+        '(SELECT DISTINCT ARRAY[%s]::text[] AS path FROM %s AS t WHERE %s) AS x', (
+            SELECT string_agg(lifecycle._leaf_place(source, l.level, _conversion_census.time_zone), ', '
+                ORDER BY l.place)
+            FROM unnest(levels) WITH ORDINALITY AS l (level, place)
+        ), source, condition) INTO v_census;
+    SELECT l.level ->> 'column' INTO v_bad
+    FROM jsonb_array_elements(v_census) AS e (path)
+    CROSS JOIN unnest(levels) WITH ORDINALITY AS l (level, place)
+    WHERE l.level ->> 'method' = 'range'
+        AND coalesce(e.path ->> (l.place::integer - 1), 'NULL') IN ('NULL', 'NaN', 'Infinity', '-Infinity')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation',
+            MESSAGE = format('column %I of %s holds NULL or infinity', v_bad, source),
+            HINT = 'No range holds such rows: correct them first.';
+    END IF;
+    RETURN v_census;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_census(regclass, jsonb[], text, text) IS
+'The paths of partitions that the rows of a table need, a jsonb array of arrays; raises 23514 for rows that no range
+holds.';
+
+CREATE FUNCTION lifecycle._leaf_steps(
+    source regclass, parent text, identity text, bounds text, partition_by text
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- No inverse: partitions go with their root.
+    SELECT ARRAY[
+        lifecycle._step('create partition', 'table ' || identity,
+            format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s%s', identity,
+                parent, ' PARTITION BY ' || partition_by,
+                lifecycle._storage_clauses(source, CASE WHEN partition_by IS NULL THEN source::oid END))
+            || CASE WHEN pg_get_userbyid(c.relowner) <> current_user
+                THEN format('; ALTER TABLE %s OWNER TO %I', identity, pg_get_userbyid(c.relowner)) ELSE '' END
+            || lifecycle._ddl_acl('TABLE', identity, NULL, c.relowner), stage => 2),
+        lifecycle._step('attach partition', 'table ' || identity,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, identity, bounds), stage => 2)]
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_steps(regclass, text, text, text, text) IS
+'The steps that make a partition of the new table. Until it is dressed nobody but the owner can read it.';
+
+-- One entry a partition of the first level: what it is called after, its bounds, what is below.
+CREATE FUNCTION lifecycle._level_parts(
+    source regclass, levels jsonb[], census jsonb, options jsonb, OUT label text, OUT bounds text, OUT place numeric,
+    OUT value text, OUT below jsonb
+) RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(source, levels[1]);
+    v_zone constant text := options ->> 'time_zone';
+    v_every constant text := levels[1] ->> 'every';
+BEGIN
+    IF levels[1] ->> 'method' = 'list' THEN
+        RETURN QUERY SELECT lifecycle._value_label(ARRAY[e ->> 0]), format('FOR VALUES IN (%s)',
+                quote_nullable(e ->> 0)), NULL::numeric, e ->> 0, jsonb_agg(e - 0)
+            FROM jsonb_array_elements(census) AS e GROUP BY e ->> 0;
+    ELSIF levels[1] ->> 'method' = 'hash' THEN
+        RETURN QUERY SELECT 'h' || lpad(r::text, length(levels[1] ->> 'modulus'), '0'),
+                format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', levels[1] ->> 'modulus', r), r::numeric,
+                NULL::text, (SELECT jsonb_agg(DISTINCT e - 0) FROM jsonb_array_elements(census) AS e)
+            FROM generate_series(0, (levels[1] ->> 'modulus')::integer - 1) AS r;
+    ELSE
+        RETURN QUERY
+        WITH present AS (
+            SELECT coalesce(CASE WHEN v_type IN ('int2', 'int4', 'int8', 'numeric')
+                THEN (SELECT max((e ->> 0)::numeric) FROM jsonb_array_elements(census) AS e)
+                ELSE extract(epoch FROM now()) END, 0) AS place
+        ), part AS (
+            SELECT (e ->> 0)::numeric AS place, e - 0 AS below FROM jsonb_array_elements(census) AS e
+            UNION ALL
+            SELECT (p.lower_end).place, NULL
+            FROM present AS n CROSS JOIN LATERAL lifecycle._periods(v_type, v_every, v_zone, NULL, n.place,
+                (options ->> 'premake')::integer) AS p
+            WHERE options ? 'premake'
+        )
+        SELECT lifecycle._first_name('', (array_agg(p.lower_end))[1], (array_agg(p.upper_end))[1])::text,
+            format('FOR VALUES FROM (%s) TO (%s)', min((p.lower_end).literal), min((p.upper_end).literal)),
+            (p.lower_end).place, NULL::text, jsonb_agg(DISTINCT d.below) FILTER (WHERE d.below IS NOT NULL)
+        FROM part AS d CROSS JOIN LATERAL lifecycle._periods(v_type, v_every, v_zone, NULL, d.place, 0) AS p
+        GROUP BY (p.lower_end).place;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._level_parts(regclass, jsonb[], jsonb, jsonb) IS
+'The partitions of one level: those that a census asks for, and with options premake those of now and ahead.';
+
+CREATE FUNCTION lifecycle._standing_part(parent oid, type regtype, method text, value text, place numeric) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE method
+        WHEN 'list' THEN lifecycle._list_partition(parent, type::text, value)::oid
+        WHEN 'range' THEN (SELECT p.partition FROM lifecycle._range_partitions(ARRAY[parent]) AS p
+            WHERE p.lower_place <= place AND p.upper_place > place LIMIT 1)
+        ELSE (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, c.oid) LIKE format('%%remainder %s)', place))
+    END
+    WHERE parent IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_part(oid, regtype, text, text, numeric) IS
+'The partition that stands already for a value or a place.';
+
+CREATE FUNCTION lifecycle._plan_leaves(
+    source regclass, parent text, parent_oid oid, prefix text, levels jsonb[], census jsonb, options jsonb,
+    plan lifecycle.plan_step[]
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_part record;
+    v_plan lifecycle.plan_step[] := plan;
+    v_schema constant text := (SELECT c.relnamespace::regnamespace::text FROM pg_class AS c WHERE c.oid = source);
+    v_name text;
+    v_standing oid;
+BEGIN
+    FOR v_part IN SELECT p.* FROM lifecycle._level_parts(source, levels, census, options) AS p
+        ORDER BY p.place, p.value
+    LOOP
+        v_name := lifecycle._name(ARRAY[prefix], ltrim(v_part.label, '_'));
+        v_standing := lifecycle._standing_part(parent_oid, lifecycle._level_type(source, levels[1]),
+            levels[1] ->> 'method', v_part.value, v_part.place);
+        IF v_standing IS NOT NULL THEN
+            v_name := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_standing);
+        ELSE
+            -- Taken in the catalog, as a table or a type, or by an earlier step of this plan.
+            IF to_regclass(format('%s.%I', v_schema, v_name)) IS NOT NULL
+                OR to_regtype(format('%s.%I', v_schema, v_name)) IS NOT NULL
+                OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE p.object = format('table %s.%I', v_schema, v_name))
+            THEN
+                v_name := lifecycle._name(ARRAY[v_name], left(md5(concat_ws(' ', parent, v_part.bounds)), 8));
+            END IF;
+            v_plan := v_plan || lifecycle._leaf_steps(source, parent, format('%s.%I', v_schema, v_name), v_part.bounds,
+                lifecycle._partition_by(levels[2:]));
+        END IF;
+        IF cardinality(levels) > 1 THEN
+            v_plan := lifecycle._plan_leaves(source, format('%s.%I', v_schema, v_name), v_standing, v_name,
+                levels[2:], coalesce(v_part.below, '[]'), options, v_plan);
+        END IF;
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_leaves(
+    regclass, text, oid, text, jsonb[], jsonb, jsonb, lifecycle.plan_step[]
+) IS
+'A plan, and behind it the steps that make the partitions of a census below a table, as far as they do not stand.';

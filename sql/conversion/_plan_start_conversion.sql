@@ -1,0 +1,186 @@
+-- The rows of a table are told apart by its primary key, or else by a unique index on NOT NULL columns.
+CREATE FUNCTION lifecycle._row_key(source regclass, OUT key_columns name[], OUT index_oid oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+            JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number ORDER BY n.place), i.indexrelid
+    FROM pg_index AS i
+    WHERE i.indrelid = source AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+        AND i.indexprs IS NULL
+        AND NOT EXISTS (SELECT FROM unnest(i.indkey[:i.indnkeyatts - 1]) AS n (number)
+            JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number WHERE NOT a.attnotnull)
+    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
+
+-- pre_migration_check says what PostgreSQL or we can not do; here is what we cannot do yet.
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
+RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
+    WHERE key_mode = 'leaf'
+    UNION ALL
+    SELECT 'table ' || target, format('it cannot be copied in ranges of (%s): a type outside pg_catalog',
+        lifecycle._column_list(k.key_columns))
+    FROM lifecycle._row_key(target) AS k
+    WHERE NOT lifecycle._is_range_key(target, k.key_columns)
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key'
+    FROM pg_constraint AS k WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid)
+    UNION ALL
+    SELECT b.identity, 'a materialized view is bound to the table' FROM lifecycle._table_bindings(target) AS b
+    WHERE b.kind = 'materialized view'
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
+    FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
+    UNION ALL
+    SELECT 'index ' || i.indexrelid::regclass, 'a unique index with expressions, a condition or other than the default '
+        'operator classes lacks partition keys'
+    FROM pg_index AS i
+    WHERE i.indrelid = target AND i.indisunique
+        AND lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[], levels) <> '{}'
+        AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR EXISTS (
+            SELECT FROM unnest(i.indclass) AS o (class) JOIN pg_opclass AS c ON c.oid = o.class WHERE NOT c.opcdefault))
+    UNION ALL
+    SELECT 'publication ' || p.pubname, 'the table is published by name'
+    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = target
+    UNION ALL
+    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
+        'after the conversion', c.consumer)
+    FROM lifecycle._captures(target) AS c
+    UNION ALL
+    SELECT format('migration %s', m.migration_id), format('%s stands on the table: roll it back, and make it again '
+        'after the conversion', m.feature)
+    FROM lifecycle.migration AS m
+    WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
+        AND m.state <> 'rolled_back'
+        AND m.feature <> 'capture'
+        AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
+            AND s.action = 'register conversion')
+$fn$;
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
+'What start_conversion refuses although PostgreSQL could do it.';
+
+CREATE FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_reasons text;
+BEGIN
+    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || f.remedy || ')'), E'\n') INTO v_reasons
+    FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
+    WHERE f.severity = 'error';
+    IF v_reasons IS NULL THEN
+        SELECT string_agg(format('%s: %s', u.object, u.reason), E'\n') INTO v_reasons
+        FROM lifecycle._unsupported_conversion(target, key_mode, levels) AS u;
+    END IF;
+    IF v_reasons IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s cannot be converted', target),
+            DETAIL = v_reasons,
+            HINT = format('SELECT * FROM lifecycle.pre_migration_check(%L, ...) names what to do.', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+'Raises 0A000 with every reason why a table cannot be converted this way.';
+
+-- Until the swap the new indexes have names that nobody else has.
+CREATE FUNCTION lifecycle._new_index_name(index_oid oid) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[c.relname::text], 'partitioned') FROM pg_class AS c WHERE c.oid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._new_index_name(oid) IS
+'What the counterpart of an index is called before the swap, and again after a rollback.';
+
+CREATE FUNCTION lifecycle._index_statement(
+    index_oid oid, relation text, index_name name, levels jsonb[], stage integer DEFAULT 1
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- A unique index that lacks partition keys is widened by them; anything else is made as it stands.
+    SELECT CASE
+        WHEN k.contype IN ('p', 'u') THEN lifecycle._step('add constraint',
+            format('table constraint %I on %s', index_name, relation),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, CASE
+                WHEN x.missing = '{}' THEN pg_get_constraintdef(k.oid)
+                ELSE regexp_replace(pg_get_constraintdef(k.oid), '^([^(]*\().*$', '\1') || x.widened || ')'
+                    || coalesce(substring(pg_get_constraintdef(k.oid) FROM '\)( (?:INCLUDE|DEFERRABLE).*)$'), '') END),
+            NULL, stage, note => CASE WHEN x.missing <> '{}'
+                THEN 'unique only together with ' || lifecycle._column_list(x.missing) END)
+        ELSE lifecycle._step('create index', format('index %s.%I', c.relnamespace::regnamespace, index_name),
+            format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
+                relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
+                ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
+                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END),
+            NULL, stage)
+    END
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
+    CROSS JOIN LATERAL (
+        SELECT m.missing, lifecycle._column_list(ARRAY(
+                SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number ORDER BY n.place
+            ) || m.missing) AS widened
+        FROM (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+            i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
+    ) AS x
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_statement(oid, text, name, jsonb[], integer) IS
+'The step that makes the counterpart of an index or unique constraint on the new table or one of its partitions.';
+
+CREATE FUNCTION lifecycle._conversion_row_step(
+    source regclass, partitioned text, old_name name, levels jsonb[], options jsonb, key_columns name[], root_key name[]
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('register conversion', 'conversion of ' || source,
+        format('INSERT INTO lifecycle.conversion (source, source_oid, partitioned, partitioned_oid, old_name, levels, '
+            || 'options, key_columns, root_key, queue, rows_total, fingerprint) VALUES (%L, %L::pg_catalog.regclass, '
+            || '%L, %L::pg_catalog.regclass, %L, %L, %L, %L, %L, lifecycle._capture_queue(%2$L, ''conversion'')'
+            || '::pg_catalog.text, %10$s, lifecycle._conversion_fingerprint(%2$L, %4$L))', source, source, partitioned,
+            partitioned, old_name, to_jsonb(levels), options, key_columns, root_key, greatest(c.reltuples, 0)::bigint),
+        format('UPDATE lifecycle.conversion SET phase = ''rolled_back'', ended_at = pg_catalog.clock_timestamp() '
+            || 'WHERE source OPERATOR(pg_catalog.=) %L AND ended_at IS NULL', source))
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_row_step(regclass, text, name, jsonb[], jsonb, name[], name[]) IS
+'The step that writes down a conversion.';
+
+CREATE FUNCTION lifecycle._plan_start_conversion(
+    source regclass, levels jsonb[], new_name name, old_name name, options jsonb, census jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
+    v_root constant text := format('%s.%I', v_class.relnamespace::regnamespace, new_name);
+    v_key constant record := lifecycle._row_key(source);
+    v_level_columns constant name[] := ARRAY(SELECT DISTINCT (l ->> 'column')::name FROM unnest(levels) AS l);
+    v_root_key name[];
+BEGIN
+    IF to_regclass(v_root) IS NOT NULL
+        OR to_regclass(format('%s.%I', v_class.relnamespace::regnamespace, old_name)) IS NOT NULL
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_table',
+            MESSAGE = format('%s or %s.%I exists already', v_root, v_class.relnamespace::regnamespace, old_name),
+            HINT = 'Choose another new_name or old_name.';
+    END IF;
+    v_root_key := v_key.key_columns || lifecycle._missing_keys(source,
+        (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i WHERE i.indexrelid = v_key.index_oid),
+        levels);
+    RETURN lifecycle._data_schema_steps()
+        || lifecycle._step('create table', 'table ' || v_root,
+            format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY EXCLUDING STATISTICS) '
+                'PARTITION BY %s', v_root, source, lifecycle._partition_by(levels))
+            || CASE WHEN pg_get_userbyid(v_class.relowner) <> current_user
+                THEN format('; ALTER TABLE %s OWNER TO %I', v_root, pg_get_userbyid(v_class.relowner)) ELSE '' END
+            || lifecycle._ddl_acl('TABLE', v_root, NULL, v_class.relowner),
+            format('DROP TABLE %s', v_root),
+            note => format('about %s rows, %s', greatest(v_class.reltuples, 0)::bigint,
+                pg_size_pretty(pg_total_relation_size(source))))
+        || lifecycle._index_statement(v_key.index_oid, v_root, lifecycle._new_index_name(v_key.index_oid), levels)
+        || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
+            SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
+        || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)
+        || lifecycle._policy_step(v_root, to_jsonb(levels), (options ->> 'premake')::integer, NULL,
+            options ->> 'time_zone', NULL, NULL)
+        || lifecycle._plan_leaves(source, v_root, NULL, v_class.relname, levels, census, options, '{}');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_start_conversion(regclass, jsonb[], name, name, jsonb, jsonb) IS
+'The plan of start_conversion: the new table and the capture, and in a second stage the partitions.';

@@ -1,0 +1,201 @@
+-- The exchange of names, and of what is bound to the old table by its number. Each step carries its inverse under the
+-- names that stand right after it; rollback_conversion runs them backwards.
+CREATE FUNCTION lifecycle._rename_step(kind text, identity text, new_name name) RETURNS lifecycle.plan_step
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('rename', format('%s %s', lower(kind), identity),
+        format('ALTER %s %s RENAME TO %I', kind, identity, new_name),
+        format('ALTER %s %I.%I RENAME TO %I', kind, p.parts[1], new_name, p.parts[2]))
+    FROM (SELECT parse_ident(identity) AS parts) AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._rename_step(text, text, name) IS
+'The step that renames a table, index, sequence or statistics object.';
+
+CREATE FUNCTION lifecycle._away_name(namespace oid, wanted name, suffix text) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN to_regclass(format('%s.%I', namespace::regnamespace, n.name)) IS NULL THEN n.name
+        ELSE lifecycle._name(ARRAY[wanted::text, left(md5(wanted || suffix), 8)], suffix) END
+    FROM (SELECT lifecycle._name(ARRAY[wanted::text], suffix) AS name) AS n
+$fn$;
+COMMENT ON FUNCTION lifecycle._away_name(oid, name, text) IS 'A free name for what makes way.';
+
+CREATE FUNCTION lifecycle._swap_renames(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT r.step FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._rename_step('INDEX', i.indexrelid::regclass::text,
+                lifecycle._away_name(c.relnamespace, c.relname, 'old'))),
+            (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
+                lifecycle._new_index_name(i.indexrelid)), c.relname))
+        ) AS r (place, step)
+        WHERE i.indrelid = conversion.source ORDER BY i.indexrelid, r.place
+    ) || ARRAY(
+        SELECT r.step FROM pg_statistic_ext AS s
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
+                lifecycle._name(ARRAY[s.stxname::text], 'old'))),
+            (2, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace,
+                lifecycle._name(ARRAY[s.stxname::text], 'partitioned')), s.stxname))
+        ) AS r (place, step)
+        WHERE s.stxrelid = conversion.source ORDER BY s.oid, r.place
+    ) || ARRAY[
+        lifecycle._rename_step('TABLE', conversion.source::text, (conversion.conversion).old_name),
+        lifecycle._rename_step('TABLE', conversion.partitioned::text, c.relname)
+    ]
+    FROM pg_class AS c WHERE c.oid = conversion.source
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_renames(lifecycle.located_conversion) IS
+'The steps that exchange the names of the tables and of their indexes.';
+
+-- A sequence of its own goes over to the new table; an identity gets a new one that goes on where the old one stands.
+CREATE FUNCTION lifecycle._sequence_grants(sequence regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(string_agg(format('; GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, sequence,
+            lifecycle._grantee(a.grantee), CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), ''
+            ORDER BY a.grantee, a.privilege_type) FILTER (WHERE a.grantee IS NOT NULL), '')
+        || CASE WHEN obj_description(sequence, 'pg_class') IS NULL THEN ''
+            ELSE format('; COMMENT ON SEQUENCE %s IS %L', sequence, obj_description(sequence, 'pg_class')) END
+    FROM pg_class AS c LEFT JOIN LATERAL aclexplode(c.relacl) AS a ON a.grantee <> c.relowner
+    WHERE c.oid = sequence
+    GROUP BY c.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._sequence_grants(regclass) IS
+'Statements that give a new sequence of the same name the rights and the comment of this one.';
+
+CREATE FUNCTION lifecycle._swap_sequences(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH owned AS (
+        SELECT s.oid::regclass AS sequence, s.relname, s.relnamespace, a.attname, a.attidentity, q.*,
+            format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS old_table,
+            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS old_name,
+            d.deptype, a.attnum
+        FROM pg_depend AS d
+        JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+        JOIN pg_sequence AS q ON q.seqrelid = s.oid
+        JOIN pg_class AS c ON c.oid = d.refobjid
+        JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        CROSS JOIN LATERAL (SELECT lifecycle._away_name(s.relnamespace, s.relname, 'old') AS name) AS n
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+            AND d.refobjid = conversion.source AND d.deptype IN ('a', 'i')
+    )
+    SELECT ARRAY(
+        SELECT r.step FROM owned AS o
+        CROSS JOIN LATERAL (
+            SELECT 1, lifecycle._step('own sequence', 'sequence ' || o.sequence,
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, conversion.source, o.attname),
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, o.old_table, o.attname))
+            WHERE o.deptype = 'a'
+            UNION ALL
+            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.old_name) WHERE o.deptype = 'i'
+            UNION ALL
+            SELECT 3, lifecycle._step('add identity', format('column %s.%I', conversion.source, o.attname),
+                format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT %s '
+                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', conversion.source, o.attname,
+                    CASE o.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, o.sequence, o.seqincrement,
+                    o.seqmin, o.seqmax, o.seqstart, o.seqcache, CASE WHEN o.seqcycle THEN ' CYCLE' ELSE '' END)
+                || lifecycle._sequence_grants(o.sequence),
+                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', conversion.source, o.attname))
+            WHERE o.deptype = 'i'
+            UNION ALL
+            SELECT 4, lifecycle._step('set sequence', 'sequence ' || o.sequence,
+                format('SELECT pg_catalog.setval(%L, s.last_value, s.is_called) FROM %s AS s', o.sequence,
+                    o.old_sequence),
+                format('SELECT pg_catalog.setval(%L, s.last_value, s.is_called) FROM %s AS s', o.old_sequence,
+                    o.sequence))
+            WHERE o.deptype = 'i'
+        ) AS r (place, step)
+        ORDER BY o.attnum, o.relname, r.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
+'The steps that hand over sequences and identities. Their names are those after the renames.';
+
+-- The definitions name the table as it is called before; run after the renames they mean the new one.
+CREATE FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH own AS (
+        SELECT t.* FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+        WHERE t.tgrelid = conversion.source AND NOT t.tgisinternal
+            AND f.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
+    ), old AS (
+        SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS name
+        FROM pg_class AS c WHERE c.oid = conversion.source
+    )
+    SELECT ARRAY(
+        SELECT r.step FROM own AS t CROSS JOIN old AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('disable trigger', format('trigger %I on %s', t.tgname, o.name),
+                format('ALTER TABLE %s DISABLE TRIGGER %I', o.name, t.tgname),
+                CASE t.tgenabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sTRIGGER %I', o.name,
+                    CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname) END)),
+            (2, lifecycle._step('create trigger', format('trigger %I on %s', t.tgname, conversion.source),
+                lifecycle._ddl_trigger(t.oid),
+                format('DROP TRIGGER %I ON %s', t.tgname, conversion.source)))
+        ) AS r (place, step)
+        ORDER BY t.tgname, r.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_triggers(lifecycle.located_conversion) IS
+'The steps that give the new table the triggers and keep those of the old one from firing.';
+
+CREATE FUNCTION lifecycle._rebind_views(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('replace view', b.identity, format('CREATE OR REPLACE VIEW %s%s AS %s',
+                c.oid::regclass, ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')',
+                rtrim(pg_get_viewdef(c.oid), '; ')),
+            note => 'bound to the table that has the name then')
+        FROM lifecycle._table_bindings(target) AS b JOIN pg_class AS c ON c.oid = b.object_id
+        WHERE b.kind = 'view'
+        ORDER BY b.identity
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebind_views(regclass) IS
+'The steps that bind the views of a table to whatever has its present name when they run; owner and rights stay.';
+
+CREATE FUNCTION lifecycle._drop_capture_steps(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[
+        lifecycle._step('drop capture', format('function %s()', (conversion.conversion).queue),
+            format('DROP FUNCTION %s() CASCADE', (conversion.conversion).queue)),
+        lifecycle._step('drop capture', 'table ' || (conversion.conversion).queue,
+            format('DROP TABLE %s', (conversion.conversion).queue)),
+        lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
+            format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
+                (conversion.conversion).queue))
+    ]
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
+'The steps that end the capture of a conversion.';
+
+CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_reverse constant text := lifecycle._queue_name(conversion.partitioned, 'conversion_reverse');
+BEGIN
+    RETURN lifecycle._number(lifecycle._drop_capture_steps(conversion)
+        || lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
+            v_row.root_key || ARRAY(SELECT k FROM unnest(v_row.key_columns) AS k WHERE k <> ALL (v_row.root_key)),
+            'row', true)
+        || lifecycle._swap_renames(conversion)
+        || lifecycle._swap_sequences(conversion)
+        || lifecycle._swap_triggers(conversion)
+        || lifecycle._rebind_views(conversion.source)
+        || lifecycle._step('rename in capture', 'capture ' || v_reverse,
+            format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
+                conversion.source, v_reverse))
+        || lifecycle._step('rename in policy', 'partition policy of ' || conversion.source,
+            format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.source, conversion.partitioned),
+            format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.partitioned, conversion.source))
+        || lifecycle._step('register swap', 'conversion of ' || v_row.source,
+            format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
+                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_reverse, v_row.conversion_id),
+            format('UPDATE lifecycle.conversion SET phase = ''ready'' '
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_swap(lifecycle.located_conversion) IS 'The steps of the swap, in order.';

@@ -1,0 +1,150 @@
+CREATE FUNCTION lifecycle._require_phase(conversion lifecycle.located_conversion, phases text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF (conversion.conversion).phase <> ALL (phases) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s is in phase %s', (conversion.conversion).source,
+                (conversion.conversion).phase),
+            DETAIL = format('This takes phase %s.', array_to_string(phases, ' or ')),
+            HINT = CASE WHEN (conversion.conversion).phase = 'swapped'
+                THEN 'lifecycle.finish_conversion makes it final, lifecycle.rollback_conversion goes back.'
+                ELSE format('CALL lifecycle.convert_data(%L)', (conversion.conversion).source) END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_phase(lifecycle.located_conversion, text[]) IS
+'Raises 55000 unless a conversion is in one of these phases.';
+
+-- A trial that copied one program must not hide the others.
+CREATE FUNCTION lifecycle._require_all_rows(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_predicate constant text := (conversion.conversion).options ->> 'predicate';
+    v_others boolean;
+BEGIN
+    IF v_predicate IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE (%s) IS NOT TRUE)', conversion.source, v_predicate)
+    INTO v_others;
+    IF v_others THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has rows that were not copied', conversion.source),
+            DETAIL = format('The conversion was begun for rows WHERE %s.', v_predicate),
+            HINT = 'It was a trial: roll it back and start one without a predicate.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_all_rows(lifecycle.located_conversion) IS
+'Raises 55000 when the predicate of a conversion leaves out rows.';
+
+-- The table first, straight at its final strength and with patience; what else is needed while it is held, hardly any.
+-- Views come before it: whoever reads one would else hold it while he waits for the table.
+CREATE FUNCTION lifecycle._swap_lock(first regclass, others regclass[], views regclass[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_relation regclass;
+BEGIN
+    PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
+    FOREACH v_relation IN ARRAY views LOOP
+        -- LOCK TABLE of a view would lock all that it reads.
+        EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation,
+            (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_relation));
+    END LOOP;
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', first);
+    FOREACH v_relation IN ARRAY others LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation);
+    END LOOP;
+    PERFORM set_config('lock_timeout', v_timeout, true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_lock(regclass, regclass[], regclass[]) IS
+'Takes the locks of a swap under lifecycle.lock_timeout; raises 55P03.';
+
+-- Under the lock nobody writes: the queue is emptied to its end, all entries at once.
+CREATE FUNCTION lifecycle._drain_to_end(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_limit constant bigint := lifecycle.setting('conversion_swap_queue')::bigint;
+    v_entries bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s', (conversion.conversion).queue) INTO v_entries;
+    IF v_entries > v_limit THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+            MESSAGE = format('the queue of %s holds %s entries', (conversion.conversion).source, v_entries),
+            HINT = format('Try again: they are replayed first. CALL lifecycle.convert_data(%L)',
+                (conversion.conversion).source);
+    END IF;
+    WHILE lifecycle._replay_once(conversion, 2147483647) > 0 LOOP
+        NULL;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_to_end(lifecycle.located_conversion) IS
+'Replays all entries under the lock; raises 55P03 when they are too many for that.';
+
+CREATE FUNCTION lifecycle._run_swap(steps lifecycle.plan_step[], search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step lifecycle.plan_step;
+BEGIN
+    FOREACH v_step IN ARRAY steps LOOP
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, _run_swap.search_path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+    PERFORM lifecycle._announce();
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
+
+-- One try: all of it or nothing, in the caller's transaction.
+CREATE FUNCTION lifecycle._swap(target regclass, search_path text) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_phase(v_conversion, '{ready}');
+    PERFORM lifecycle._replay_once(v_conversion, 100000);
+    PERFORM lifecycle._swap_lock(v_conversion.source, ARRAY[v_conversion.partitioned], ARRAY(
+        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    PERFORM lifecycle._require_same_source(v_conversion);
+    PERFORM lifecycle._drain_to_end(v_conversion);
+    PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
+    PERFORM lifecycle._require_all_rows(v_conversion);
+    v_steps := lifecycle._plan_swap(v_conversion);
+    PERFORM lifecycle._run_swap(v_steps, _swap.search_path);
+    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(v_steps)
+    WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
+    RETURN v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap(regclass, text) IS
+'Swaps the tables: locks, replays the rest, runs the steps and keeps their inverses.';
+
+CREATE FUNCTION lifecycle._try_swap(
+    target regclass, search_path text, OUT steps lifecycle.plan_step[], OUT failure jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_message text;
+    v_sqlstate text;
+    v_hint text;
+BEGIN
+    BEGIN
+        steps := lifecycle._swap(target, _try_swap.search_path);
+        RETURN;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_hint = PG_EXCEPTION_HINT;
+    END;
+    failure := jsonb_build_object('sqlstate', v_sqlstate, 'message', v_message, 'hint', v_hint,
+        'detail', lifecycle._lock_holders(ARRAY[target::oid]));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._try_swap(regclass, text) IS
+'One try of the swap, or why the locks could not be had; any other error is raised.';

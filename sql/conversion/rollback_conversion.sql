@@ -1,0 +1,128 @@
+-- Backwards: what the swap has done, in reverse order; the views of the new table back to the old one; then everything
+-- that start_conversion made goes by its own journal.
+CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(ARRAY(
+        SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
+        FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.inverse IS NOT NULL
+        ORDER BY s.step DESC
+    ) || lifecycle._rebind_views(conversion.partitioned)
+    || lifecycle._step('roll back conversion', format('migration %s', m.id),
+        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.id),
+        note => 'drops the partitioned table'))
+    FROM (SELECT lifecycle._conversion_migration(conversion) AS id) AS m
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
+'The steps that take back a swap and the conversion.';
+
+CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_steps lifecycle.plan_step[];
+    v_entries bigint;
+BEGIN
+    LOOP
+        v_entries := lifecycle._replay_once(v_conversion, 100000);
+        EXIT WHEN v_entries < 1000;
+    END LOOP;
+    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source || ARRAY(
+            SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
+            WHERE t.relid <> v_conversion.partitioned), ARRAY(
+        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.partitioned) AS b
+        WHERE b.kind = 'view'));
+    PERFORM lifecycle._drain_to_end(v_conversion);
+    v_steps := lifecycle._plan_swap_back(v_conversion);
+    PERFORM lifecycle._assert_plan(v_steps, expected_plan);
+    PERFORM lifecycle._run_swap(v_steps, _swap_back.search_path);
+    RETURN v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_back(regclass, text, text) IS
+'One try of the way back: locks, replays the rest into the old table, gives it its name again.';
+
+-- Whether the old table can still take every row must be known before anything is promised.
+CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
+BEGIN
+    IF NOT v_state.rollback_possible THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
+            DETAIL = v_state.last_error,
+            HINT = format('Correct the rows and SELECT lifecycle.convert_step(%L), then try again; or '
+                'lifecycle.finish_conversion.', (conversion.conversion).source);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
+'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
+
+CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, search_path text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+BEGIN
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            RETURN lifecycle._swap_back(target, expected_plan, _retry_swap_back.search_path);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF v_attempt = v_attempts THEN
+                RAISE;
+            END IF;
+        END;
+        PERFORM lifecycle._pause();
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._retry_swap_back(regclass, text, text) IS
+'Takes a swap back, with lifecycle.lock_attempts tries for the locks.';
+
+CREATE FUNCTION lifecycle.rollback_conversion(
+    target regclass,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_owner(target);
+    IF (v_conversion.conversion).phase <> 'swapped' THEN
+        IF NOT dry_run THEN
+            PERFORM lifecycle._fence_conversion(target);
+        END IF;
+        RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_migration], dry_run, expected_plan,
+            search_path => rollback_conversion.search_path);
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_way_back(v_conversion);
+    IF dry_run THEN
+        v_steps := lifecycle._plan_swap_back(v_conversion);
+        RAISE NOTICE 'dry run: nothing was changed, % steps would run', cardinality(v_steps);
+    ELSE
+        v_steps := lifecycle._retry_swap_back(target, expected_plan, coalesce(rollback_conversion.search_path,
+            (v_conversion.conversion).options ->> 'search_path'));
+    END IF;
+    RETURN QUERY
+    SELECT v_migration, s.step, s.stage, s.action, s.object, s.statement,
+        CASE WHEN dry_run THEN 'planned' ELSE 'done' END, lifecycle._plan_hash(v_steps), s.note
+    FROM unnest(v_steps) AS s ORDER BY s.step;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
+'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
+what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
+and views again, and drops the partitioned one, in one transaction.
+
+Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
+run; search_path - for event triggers, instead of that of start_conversion.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
+says so); 42501 not the owner, or begun by another role; 55P03 lock.
+Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';

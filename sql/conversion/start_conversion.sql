@@ -1,0 +1,76 @@
+CREATE FUNCTION lifecycle.start_conversion(
+    target regclass,
+    levels jsonb,
+    key_mode text DEFAULT 'refuse',
+    foreign_key_mode text DEFAULT 'refuse',
+    predicate text DEFAULT NULL,
+    new_name name DEFAULT NULL,
+    old_name name DEFAULT NULL,
+    attach_existing boolean DEFAULT false,
+    at_once boolean DEFAULT false,
+    premake integer DEFAULT 6,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb[] := lifecycle._levels(levels);
+    v_name constant text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = target);
+    v_options constant jsonb := jsonb_strip_nulls(jsonb_build_object('key_mode', key_mode,
+        'foreign_key_mode', foreign_key_mode, 'predicate', predicate, 'premake', premake,
+        'time_zone', start_conversion.time_zone, 'search_path', start_conversion.search_path));
+    v_census jsonb;
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_levels(target, v_levels);
+    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
+    IF attach_existing THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'attach_existing is not there yet',
+            HINT = 'Leave it out: the rows are copied.';
+    ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
+        AND (c.conversion).ended_at IS NULL)
+    THEN
+        RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, ARRAY[lifecycle._step('register conversion',
+            'conversion of ' || target, NULL, note => 'is under way, see lifecycle.monitor_migration()')], dry_run,
+            expected_plan);
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_convertible(target, v_levels, key_mode, foreign_key_mode);
+    -- The table is read before the lock: under it nobody writes.
+    v_census := lifecycle._conversion_census(target, v_levels, start_conversion.time_zone, 'true');
+    PERFORM lifecycle._lock(ARRAY[target], CASE WHEN at_once THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
+        dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, lifecycle._plan_start_conversion(target, v_levels,
+            coalesce(new_name, lifecycle._name(ARRAY[v_name], 'partitioned')),
+            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), v_options, v_census),
+        dry_run, expected_plan, v_options || jsonb_build_object('levels', v_levels), start_conversion.search_path);
+    IF at_once AND NOT dry_run THEN
+        WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
+        END LOOP;
+        PERFORM lifecycle._swap(target, start_conversion.search_path);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.start_conversion(
+    regclass, jsonb, text, text, text, name, name, boolean, boolean, integer, text, boolean, text, text
+) IS
+'Begins to convert a table into a partitioned one while it is in use: makes the new table, empty, and a capture that
+records what is written meanwhile. Then CALL lifecycle.convert_data(target) copies, CALL lifecycle.swap_tables(target)
+lets the new table take the name; until lifecycle.finish_conversion both are kept alike, and
+lifecycle.rollback_conversion goes back without losing a write.
+
+Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
+what becomes of unique constraints that lack partition keys: refuse, or extend (unique together with the keys);
+foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
+rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
+until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;
+attach_existing - not there yet; at_once - copy and swap in this transaction, under the lock; premake - partitions ahead
+of now; time_zone - where days and months begin; dry_run - only show the plan; expected_plan - plan_hash of the reviewed
+dry run; search_path - for the predicate and event triggers.
+Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;
+42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
+Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
+    lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';

@@ -1,0 +1,184 @@
+"""The straight path: start, copy, validate, swap, finish, and back from either side of the swap."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from harness.calls import call, refused, rows
+
+SCENE = """
+CREATE TABLE public.t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at date NOT NULL, site text,
+    n int DEFAULT 7 CHECK (n > 0), twice int GENERATED ALWAYS AS (n * 2) STORED);
+CREATE INDEX t_n_idx ON public.t (n);
+CREATE UNIQUE INDEX "t Odd" ON public.t (site, n, id);
+INSERT INTO public.t (at, site, n) SELECT date '2024-01-01' + g % 90, 's' || g % 3, g FROM generate_series(1, 500) AS g;
+COMMENT ON TABLE public.t IS 'a table';
+COMMENT ON COLUMN public.t.n IS 'a number';
+CREATE VIEW public.v AS SELECT id, n FROM public.t WHERE n > 10;
+"""
+LEVELS = "lifecycle.by_range('at', '1 month')"
+START = f"SELECT * FROM lifecycle.start_conversion('public.t', {LEVELS}, key_mode => 'extend', time_zone => 'UTC'"
+ALL = "SELECT id, at, site, n, twice FROM {} ORDER BY id"
+
+
+def state(place):
+    return rows(
+        place,
+        "SELECT phase, remaining, rollback_possible, last_error FROM lifecycle.monitor_migration()",
+    )[0]
+
+
+def convert(database, size=100):
+    database.execute(f"CALL lifecycle.convert_data('public.t', {size})")
+
+
+def ready(database):
+    database.execute(SCENE)
+    rows(database, START + ")")
+    convert(database)
+
+
+def test_there_and_finish(database):
+    ready(database)
+    assert state(database) == ("ready", None, True, None)
+    database.execute("UPDATE public.t SET n = n + 1, at = at + 20 WHERE id % 7 = 0 AND at < '2024-03-01'")
+    database.execute("DELETE FROM public.t WHERE id % 11 = 0; INSERT INTO public.t (at, n) VALUES ('2031-05-05', 5)")
+    found = rows(
+        database,
+        "SELECT severity, finding FROM lifecycle.post_migration_validation('public.t', 100)",
+    )
+    assert {row[0] for row in found} == {"ok"}
+    before = rows(database, ALL.format("public.t"))
+    shown = rows(database, "SELECT statement FROM lifecycle.preview_swap_tables('public.t')")
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    assert rows(database, ALL.format("public.t")) == before
+    assert rows(database, "SELECT swap_steps FROM lifecycle.conversion")[0][0][0]["statement"] == shown[0][0]
+    assert database.value("SELECT relkind::text FROM pg_class WHERE oid = 'public.t'::regclass") == "p"
+    database.execute("INSERT INTO public.t (at, n) VALUES ('2024-01-01', 9)")
+    assert database.value("SELECT max(id) FROM public.t") == before[-1][0] + 1
+    assert database.value("SELECT count(*) FROM public.v WHERE n = 9") == 0
+    database.execute("INSERT INTO public.t (at, n) VALUES ('2024-01-01', 99999)")
+    assert database.value("SELECT count(*) FROM public.v WHERE n = 99999") == 1
+    indexes = {row[0] for row in rows(database, "SELECT indexname FROM pg_indexes WHERE tablename = 't'")}
+    assert indexes == {"t_pkey", "t_n_idx", "t Odd"}
+    assert {s.status for s in call(database, "finish_conversion", target="public.t")} == {"planned"}
+    assert {s.status for s in call(database, "finish_conversion", target="public.t", dry_run=False)} == {"done"}
+    assert database.value("SELECT to_regclass('public.t_old')") is None
+    assert database.value("SELECT obj_description('public.t'::regclass)") == "a table"
+    assert state(database)[0] == "finished"
+    assert database.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'lifecycle_data'::regnamespace") == [
+        (0,)
+    ]
+    with refused("55000", "is not being converted"):
+        call(database, "rollback_conversion", target="public.t")
+    database.execute("SELECT * FROM lifecycle.prepare_uninstall(dry_run => false)")
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["before the swap", "after the swap"])
+def test_there_and_back(database, swapped):
+    database.execute(SCENE)
+    schema = database.dump(schema_only=True)
+    rows(database, START + ")")
+    convert(database)
+    if swapped:
+        database.execute("CALL lifecycle.swap_tables('public.t')")
+    database.execute("UPDATE public.t SET n = n + 1, at = at + 20 WHERE id % 7 = 0 AND at < '2024-03-01'")
+    database.execute("DELETE FROM public.t WHERE id % 11 = 0; INSERT INTO public.t (at, n) VALUES ('2024-02-05', 5)")
+    if swapped:
+        with refused("55000", "rollback_conversion"):
+            migration = database.value("SELECT max(migration_id) FROM lifecycle.migration")
+            rows(database, "SELECT * FROM lifecycle.rollback_migration(%s)", [migration])
+        convert(database)
+        assert rows(database, ALL.format("public.t")) == rows(database, ALL.format("public.t_old"))
+        found = rows(
+            database,
+            "SELECT severity FROM lifecycle.post_migration_validation('public.t')",
+        )
+        assert found == [("ok",)]
+        database.execute("UPDATE public.t SET n = 1 WHERE id = 3; INSERT INTO public.t (at) VALUES ('2024-02-06')")
+    before = rows(database, ALL.format("public.t"))
+    shown = call(database, "rollback_conversion", target="public.t")
+    done = call(
+        database,
+        "rollback_conversion",
+        target="public.t",
+        dry_run=False,
+        expected_plan=shown[0].plan_hash,
+    )
+    assert [s.statement for s in done] == [s.statement for s in shown]
+    assert rows(database, ALL.format("public.t")) == before
+    assert database.dump(schema_only=True) == schema
+    assert state(database)[0] == "rolled_back"
+    database.execute("INSERT INTO public.t (at) VALUES ('2024-02-06')")
+    assert database.value("SELECT max(id) FROM public.t") == before[-1][0] + 1
+
+
+def test_a_lost_row_is_found(database):
+    """The comparison can fail: a row taken out of the copy behind its back, and one that is changed."""
+    ready(database)
+    database.execute("DELETE FROM public.t_partitioned WHERE id = 250")
+    database.execute("UPDATE public.t_partitioned SET site = 'other' WHERE id = 10")
+    found = rows(
+        database,
+        "SELECT severity FROM lifecycle.post_migration_validation('public.t', 100)",
+    )
+    assert [row[0] for row in found].count("error") == 2
+
+
+def test_truncate_and_ddl_meanwhile(database):
+    database.execute(SCENE)
+    rows(database, START + ")")
+    database.execute("CALL lifecycle.convert_data('public.t', 100, max_batches => 2)")
+    assert state(database)[0] == "copy"
+    database.execute("TRUNCATE public.t; INSERT INTO public.t (at, n) VALUES ('2024-01-03', 3)")
+    convert(database)
+    assert rows(database, ALL.format("public.t")) == rows(database, ALL.format("public.t_partitioned"))
+    database.execute("ALTER TABLE public.t ADD COLUMN extra int")
+    with pytest.raises(psycopg.Error, match="was altered since"):
+        convert(database)
+    assert "was altered" in state(database)[3]
+    with pytest.raises(psycopg.Error, match="was altered since"):
+        database.execute("CALL lifecycle.swap_tables('public.t')")
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
+
+
+def test_at_once(database):
+    database.execute(SCENE)
+    before = rows(database, ALL.format("public.t"))
+    rows(database, START + ", at_once => true)")
+    assert rows(database, ALL.format("public.t")) == before
+    assert state(database) == ("swapped", None, True, None)
+
+
+def test_a_trial_is_not_swapped(database):
+    database.execute(SCENE)
+    rows(database, START + ", predicate => $$site = 's1'$$)")
+    convert(database)
+    assert database.value("SELECT count(DISTINCT site) FROM public.t_partitioned") == 1
+    assert rows(
+        database,
+        "SELECT DISTINCT severity FROM lifecycle.post_migration_validation('public.t')",
+    ) == [("ok",)]
+    with pytest.raises(psycopg.Error, match="rows that were not copied"):
+        database.execute("CALL lifecycle.swap_tables('public.t')")
+
+
+def test_three_levels(database):
+    database.execute(
+        SCENE.replace("site text", "site text NOT NULL").replace("(at, site, n) SELECT", "(at, site, n) SELECT")
+    )
+    levels = "lifecycle.by_list('site') || lifecycle.by_hash('id', 2) || lifecycle.by_range('at', '1 month')"
+    rows(
+        database,
+        f"SELECT * FROM lifecycle.start_conversion('public.t', {levels}, 'extend', time_zone => 'UTC', premake => 1)",
+    )
+    convert(database)
+    database.execute("INSERT INTO public.t (at, site, n) VALUES ('1999-01-01', 'new one', 5)")
+    before = rows(database, ALL.format("public.t"))
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    assert rows(database, ALL.format("public.t")) == before
+    database.execute("UPDATE public.t SET site = 's' || id % 3 WHERE at > '2000-01-01'")
+    before = rows(database, ALL.format("public.t"))
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
+    assert rows(database, ALL.format("public.t")) == before
