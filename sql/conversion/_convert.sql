@@ -223,6 +223,7 @@ RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
     v_phase constant text := (v_conversion.conversion).phase;
+    v_step lifecycle.plan_step;
     v_waits boolean;
 BEGIN
     IF v_phase <> 'swapped' THEN
@@ -237,8 +238,14 @@ BEGIN
         PERFORM lifecycle._replay_once(v_conversion, batch_size);
         v_conversion := lifecycle._conversion(target);
     END IF;
-    CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase IN ('ready', 'swapped') THEN
+    CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
         NULL;
+    WHEN v_phase = 'swapped' THEN
+        v_step := lifecycle._next_key(v_conversion);
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, (v_conversion.conversion).options ->> 'search_path');
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
     WHEN v_phase = 'copy' THEN
         -- The partitions that start_conversion has left pending.
         PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);

@@ -23,8 +23,13 @@ RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = p
     FROM lifecycle._row_key(target) AS k
     WHERE NOT lifecycle._is_range_key(target, k.key_columns)
     UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key'
-    FROM pg_constraint AS k WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid)
+    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key of the '
+        'table to itself'
+    FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = target AND k.confrelid = target
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
+    FROM pg_constraint AS k
+    WHERE k.contype = 'f' AND NOT k.convalidated AND target IN (k.conrelid, k.confrelid)
     UNION ALL
     SELECT b.identity, 'a materialized view is bound to the table' FROM lifecycle._table_bindings(target) AS b
     WHERE b.kind = 'materialized view'

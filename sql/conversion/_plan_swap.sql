@@ -179,7 +179,9 @@ BEGIN
         || lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
             v_row.root_key || ARRAY(SELECT k FROM unnest(v_row.key_columns) AS k WHERE k <> ALL (v_row.root_key)),
             'row', true)
+        || lifecycle._drop_keys(conversion)
         || lifecycle._swap_renames(conversion)
+        || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
         || lifecycle._rebind_views(conversion.source)

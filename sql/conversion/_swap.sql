@@ -64,6 +64,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._swap_lock(regclass, regclass[], regclass[]) IS
 'Takes the locks of a swap under lifecycle.lock_timeout; raises 55P03.';
 
+CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT c.oid::regclass FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid) AND c.oid <> target
+            -- Others cannot be locked so; there the DDL is the lock.
+            AND pg_has_role(current_user, c.relowner, 'USAGE')
+        ORDER BY 1
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_neighbours(regclass) IS
+'The tables at the other ends of the foreign keys of a table, as far as the caller may lock them.';
+
 -- Under the lock nobody writes: the queue is emptied to its end, all entries at once.
 CREATE FUNCTION lifecycle._drain_to_end(conversion lifecycle.located_conversion) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -111,7 +125,8 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_phase(v_conversion, '{ready}');
     PERFORM lifecycle._replay_once(v_conversion, 100000);
-    PERFORM lifecycle._swap_lock(v_conversion.source, ARRAY[v_conversion.partitioned], ARRAY(
+    PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
+        || lifecycle._key_neighbours(v_conversion.source), ARRAY(
         SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
     PERFORM lifecycle._require_same_source(v_conversion);
     PERFORM lifecycle._drain_to_end(v_conversion);

@@ -60,6 +60,7 @@ BEGIN
         END IF;
         -- Where others go on writing, the queue is never empty for long.
         EXIT WHEN v_state.remaining IS NULL OR v_state.phase OPERATOR(pg_catalog.=) ANY ('{ready,swapped}')
+            AND v_state.remaining OPERATOR(pg_catalog.~~) 'queue%'
             AND v_state.queue_entries OPERATOR(pg_catalog.>=) v_queued
             AND v_state.queue_entries OPERATOR(pg_catalog.<) batch_size;
         v_queued := CASE WHEN v_state.phase OPERATOR(pg_catalog.=) ANY ('{ready,swapped}')

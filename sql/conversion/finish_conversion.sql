@@ -21,6 +21,12 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_phase(v_conversion, '{swapped}');
+    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('foreign keys of %s are not validated yet', v_conversion.partitioned),
+            HINT = format('CALL lifecycle.convert_data(%L)', v_conversion.partitioned);
+    END IF;
     IF NOT dry_run THEN
         v_conversion := lifecycle._fence_conversion(target);
         -- The triggers of the capture go from every partition.

@@ -27,7 +27,8 @@ BEGIN
         v_entries := lifecycle._replay_once(v_conversion, 100000);
         EXIT WHEN v_entries < 1000;
     END LOOP;
-    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source || ARRAY(
+    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source
+        || lifecycle._key_neighbours(v_conversion.partitioned) || ARRAY(
             SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
             WHERE t.relid <> v_conversion.partitioned), ARRAY(
         SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.partitioned) AS b

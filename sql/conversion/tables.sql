@@ -86,7 +86,11 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('monitor_migration', 'use'),
-('_conversion_state', 'use');
+('_conversion_state', 'use'),
+('_conversions', 'use'),
+('_next_key', 'use'),
+('_step', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);

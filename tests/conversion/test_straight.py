@@ -182,3 +182,48 @@ def test_three_levels(database):
     before = rows(database, ALL.format("public.t"))
     call(database, "rollback_conversion", target="public.t", dry_run=False)
     assert rows(database, ALL.format("public.t")) == before
+
+
+def test_foreign_keys_both_ways(database):
+    database.execute(SCENE)
+    database.execute(
+        "CREATE TABLE public.site (name text PRIMARY KEY); INSERT INTO public.site SELECT DISTINCT site FROM public.t;"
+        "ALTER TABLE public.t ADD CONSTRAINT t_site_fkey FOREIGN KEY (site) REFERENCES public.site ON UPDATE CASCADE;"
+        "CREATE TABLE public.c (t_id bigint, at date, CONSTRAINT c_t_fkey FOREIGN KEY (t_id) REFERENCES public.t);"
+        "INSERT INTO public.c SELECT id, at FROM public.t WHERE id < 50"
+    )
+    schema = database.dump(schema_only=True)
+    with refused("0A000", "c_t_fkey"):
+        rows(database, START + ")")
+    rows(database, START + ", foreign_key_mode => 'composite')")
+    convert(database)
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    with refused("55000", "not validated"):
+        call(database, "finish_conversion", target="public.t")
+    with refused("23503"):
+        database.execute("INSERT INTO public.t (at, site) VALUES ('2024-01-01', 'nowhere')")
+    with refused("23503"):
+        database.execute("DELETE FROM public.t WHERE id = 1")
+    convert(database)
+    assert state(database) == ("swapped", None, True, None)
+    found = database.execute(
+        "SELECT conname, conrelid::regclass::text, convalidated FROM pg_constraint "
+        "WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    assert found == [("c_t_fkey", "c", True), ("t_site_fkey", "t", True)]
+    database.execute("DELETE FROM public.c; UPDATE public.site SET name = 'S' || name")
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
+    assert database.dump(schema_only=True) == schema
+    assert database.value("SELECT count(*) FROM public.t WHERE site LIKE 'Ss%'") == 500
+
+
+def test_all_in_one_call(database):
+    database.execute(SCENE)
+    before, schema = rows(database, ALL.format("public.t")), database.dump(sort_rows=True)
+    database.execute(f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', dry_run => true)")
+    assert any("CREATE TABLE public.t_partitioned" in notice for notice in database.notices)
+    assert database.dump(sort_rows=True) == schema
+    for _ in range(2):  # the second call finds it done
+        database.execute(f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', dry_run => false)")
+        assert state(database) == ("swapped", None, True, None)
+    assert rows(database, ALL.format("public.t")) == before

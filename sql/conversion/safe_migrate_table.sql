@@ -1,0 +1,96 @@
+CREATE FUNCTION lifecycle._raise_findings(target regclass, findings lifecycle.finding[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_errors constant text := (SELECT string_agg(format('%s: %s %s', f.object, f.finding, f.detail), E'\n')
+        FROM unnest(findings) AS f WHERE f.severity = 'error');
+BEGIN
+    IF v_errors IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'data_corrupted',
+            MESSAGE = format('the copy of %s is not like it', target),
+            DETAIL = v_errors,
+            HINT = format('Nothing was swapped. SELECT * FROM lifecycle.rollback_conversion(%L, dry_run => false)',
+                target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_findings(regclass, lifecycle.finding[]) IS
+'Raises XX001 when a comparison has found a difference.';
+
+CREATE FUNCTION lifecycle._tell_plan(
+    target regclass, levels jsonb, key_mode text, foreign_key_mode text, search_path text
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step record;
+BEGIN
+    FOR v_step IN
+        SELECT format('%s: %s: %s %s', f.severity, f.object, f.finding, f.detail) AS line
+        FROM lifecycle.pre_migration_check(target, levels, key_mode, foreign_key_mode) AS f WHERE f.severity <> 'ok'
+    LOOP
+        RAISE NOTICE '%', v_step.line;
+    END LOOP;
+    FOR v_step IN
+        SELECT s.statement AS line FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            dry_run => true, search_path => _tell_plan.search_path) AS s WHERE s.statement IS NOT NULL
+    LOOP
+        RAISE NOTICE '%', v_step.line;
+    END LOOP;
+    RAISE NOTICE 'then: CALL lifecycle.convert_data, lifecycle.post_migration_validation, CALL lifecycle.swap_tables';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, text) IS
+'The findings of pre_migration_check and the plan of start_conversion as notices.';
+
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE PROCEDURE lifecycle.safe_migrate_table(
+    target regclass,
+    levels jsonb,
+    key_mode text DEFAULT 'refuse',
+    foreign_key_mode text DEFAULT 'refuse',
+    batch_size integer DEFAULT 10000,
+    pause interval DEFAULT '0',
+    dry_run boolean DEFAULT false,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_phase pg_catalog.text := (SELECT (c.conversion).phase FROM lifecycle._conversions() AS c
+        WHERE (c.source OPERATOR(pg_catalog.=) target OR c.partitioned OPERATOR(pg_catalog.=) target)
+            AND (c.conversion).ended_at IS NULL);
+BEGIN
+    IF dry_run THEN
+        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, search_path);
+        RETURN;
+    END IF;
+    IF v_phase IS NULL THEN
+        PERFORM FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            search_path => safe_migrate_table.search_path);
+        COMMIT;
+    END IF;
+    IF v_phase IS NULL OR v_phase OPERATOR(pg_catalog.<>) 'swapped' THEN
+        CALL lifecycle.convert_data(target, batch_size, pause);
+        PERFORM lifecycle._raise_findings(target, ARRAY(
+            SELECT f FROM lifecycle.post_migration_validation(target) AS f));
+        COMMIT;
+        CALL lifecycle.swap_tables(target, search_path => safe_migrate_table.search_path);
+    END IF;
+    -- The keys that the swap left to be validated.
+    CALL lifecycle.convert_data(target, batch_size, pause);
+    RAISE NOTICE 'converted. lifecycle.rollback_conversion goes back, lifecycle.finish_conversion makes it final';
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.safe_migrate_table(
+    regclass, jsonb, text, text, integer, interval, boolean, text
+) IS
+'Converts a table into a partitioned one with all the checks between: pre_migration_check, start_conversion,
+convert_data, post_migration_validation, swap_tables, and the validation of foreign keys. Interrupted, it goes on where
+it was when it is called again. It does not finish: the old table is kept in step until finish_conversion. Twins:
+pre_migration_check and start_conversion with dry_run; where only a function can be called, start_conversion,
+convert_step, post_migration_validation and swap_tables_step.
+
+Arguments: target - the table; levels, key_mode, foreign_key_mode - as in lifecycle.start_conversion; batch_size, pause
+- as in lifecycle.convert_data; dry_run - only tell findings and plan as NOTICE; search_path - for event
+triggers, by default the caller''s.
+Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
+Errors: those of its parts; XX001 the copy differs, nothing was swapped; 2D000 inside a transaction block.
+Example: CALL lifecycle.safe_migrate_table(''public.observation'',
+    lifecycle.by_range(''created_at'', ''1 month''), ''extend'', dry_run => false);';
