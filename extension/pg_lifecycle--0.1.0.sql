@@ -4905,6 +4905,152 @@ COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean
 'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
 -1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
 
+-- source: sql/capture/_copy_range.sql
+-- Two tables are kept alike by copying the one in ranges of its key, and by bringing rows whose keys were captured up
+-- to date. Conversion, its way back, splitting and merging partitions share what is here and in _replay.sql. Under
+-- row_security = off a policy that would hide rows from the copy raises 42501 instead.
+CREATE FUNCTION lifecycle._copy_columns(source regclass, destination regclass) RETURNS name[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(s.attname ORDER BY s.attnum)
+    FROM pg_attribute AS s
+    JOIN pg_attribute AS d
+        ON d.attrelid = destination AND d.attname = s.attname AND NOT d.attisdropped AND d.attgenerated = ''
+    WHERE s.attrelid = source AND s.attnum > 0 AND NOT s.attisdropped
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_columns(regclass, regclass) IS
+'The columns that both tables have and that can be written in the second.';
+
+CREATE FUNCTION lifecycle._column_list(columns name[], prefix text DEFAULT '') RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(prefix || quote_ident(c.name), ', ' ORDER BY c.place)
+    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._column_list(name[], text) IS 'Columns as SQL writes them, each behind a prefix.';
+
+-- Row comparison finds its operators on the pinned path, so the types must be at home there (_is_range_key).
+CREATE FUNCTION lifecycle._key_condition(relation regclass, key_columns name[], operator text, key text[])
+RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN key IS NULL THEN 'true' ELSE format('ROW(%s) %s ROW(%s)',
+        lifecycle._column_list(key_columns, 't.'), operator,
+        string_agg(format('%L::%s', key[k.place], lifecycle._base_type(a.atttypid, a.atttypmod)), ', '
+            ORDER BY k.place)) END
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = relation AND a.attname = k.name
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_condition(regclass, name[], text, text[]) IS
+'The condition that the key of a row, alias t, stands in this relation (>, <=) to a key given as text; true for NULL.';
+
+CREATE FUNCTION lifecycle._is_range_key(relation regclass, key_columns name[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT bool_and(t.typnamespace = 'pg_catalog'::regnamespace OR t.typtype = 'e')
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = lifecycle._base_type(a.atttypid, -1)::regtype
+    WHERE a.attrelid = relation AND a.attname = ANY (key_columns)
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_range_key(regclass, name[]) IS
+'Whether a table can be copied in ranges of these columns: types of pg_catalog, and enums.';
+
+-- The end of a range is found first, by a snapshot of its own; rows that come and go meanwhile have their entries in
+-- the queue.
+CREATE FUNCTION lifecycle._range_end(
+    source regclass, key_columns name[], after text[], max_rows integer, predicate text DEFAULT 'true'
+) RETURNS text[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET row_security = off SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
+DECLARE
+    v_end text[];
+BEGIN
+    EXECUTE format('SELECT ARRAY[%s] FROM %s AS t WHERE %s AND (%s) ORDER BY %s OFFSET %s LIMIT 1',
+        (SELECT string_agg(format('t.%I::text', k.name), ', ' ORDER BY k.place)
+         FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)),
+        source, lifecycle._key_condition(source, key_columns, '>', after), predicate,
+        lifecycle._column_list(key_columns, 't.'), max_rows - 1) INTO v_end;
+    RETURN v_end;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._range_end(regclass, name[], text[], integer, text) IS
+'The key of the last of the next so many rows behind a key (NULL: from the beginning); NULL when fewer are left.';
+
+CREATE FUNCTION lifecycle._copy_range(
+    source regclass, destination regclass, key_columns name[], after text[], until text[],
+    predicate text DEFAULT 'true'
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_columns constant name[] := lifecycle._copy_columns(source, destination);
+    v_copied bigint;
+BEGIN
+    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS t WHERE %s AND %s AND (%s)',
+        destination, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 't.'), source,
+        lifecycle._key_condition(source, key_columns, '>', after),
+        lifecycle._key_condition(source, key_columns, '<=', until), predicate);
+    GET DIAGNOSTICS v_copied = ROW_COUNT;
+    RETURN v_copied;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_range(regclass, regclass, name[], text[], text[], text) IS
+'Copies the rows of a range of keys, behind after (NULL: from the beginning) up to until (NULL: to the end), into a
+table that has none of them, and returns how many. Keep the end of the range in the same transaction.';
+
+-- source: sql/capture/_replay.sql
+-- Rows whose keys were captured are brought to their present state: whatever stands under a captured key goes, and what
+-- the source has for it now comes. Whatever changes meanwhile has its own entry. A nested loop over the keys is always
+-- right here: it prunes partitions key by key, which the planner does not reckon with.
+CREATE FUNCTION lifecycle._replay_statement(
+    source regclass, destination regclass, read_key name[], conflict_key name[], keys text, condition text
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('INSERT INTO %s AS d (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM (SELECT DISTINCT %s FROM %s) AS k '
+            || 'JOIN %s AS t ON %s WHERE %s',
+            destination, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 't.'),
+            lifecycle._column_list(read_key, 'k.'), keys, source,
+            (SELECT string_agg(format('t.%1$I = k.%1$I', r), ' AND ') FROM unnest(read_key) AS r), condition)
+        || CASE WHEN conflict_key IS NULL THEN ''
+            ELSE format(' ON CONFLICT (%s) DO ', lifecycle._column_list(conflict_key)) || coalesce((
+                SELECT 'UPDATE SET ' || string_agg(format('%1$I = excluded.%1$I', u), ', ')
+                FROM unnest(c.columns) AS u WHERE u <> ALL (conflict_key)
+            ), 'NOTHING') END
+    FROM (SELECT lifecycle._copy_columns(source, destination) AS columns) AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_statement(regclass, regclass, name[], name[], text, text) IS
+'The statement that writes the present rows of some keys (text for FROM) into another table.';
+
+CREATE FUNCTION lifecycle._replay(
+    queue regclass,
+    source regclass,
+    destination regclass,
+    read_key name[],
+    delete_key name[],
+    conflict_key name[],
+    max_rows integer,
+    condition text DEFAULT 'true',
+    OUT entries bigint,
+    OUT all_rows boolean,
+    OUT problem text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $fn$
+DECLARE
+    v_drained constant lifecycle.drained := lifecycle._drain(queue, max_rows);
+    v_keys text;
+BEGIN
+    entries := v_drained.entries;
+    all_rows := v_drained.all_rows;
+    problem := v_drained.problem;
+    IF v_drained.keys IS NULL THEN
+        RETURN;
+    END IF;
+    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
+    EXECUTE format('DELETE FROM %s AS d USING %s WHERE %s', destination, v_keys,
+        (SELECT string_agg(format('d.%1$I = k.%1$I', c), ' AND ') FROM unnest(delete_key) AS c));
+    EXECUTE lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys, condition);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay(
+    regclass, regclass, regclass, name[], name[], name[], integer, text
+) IS
+'Takes entries out of a queue and brings the rows of their keys in another table to the state of the source. read_key:
+the captured columns that find a row in the source; delete_key: those that find it in the destination; conflict_key: its
+unique key when the row may stand there under another captured key (an upsert), else NULL; condition: on the rows of
+the source, alias t (a range not yet copied). all_rows: nothing was written, the consumer must begin afresh.';
+
 -- source: sql/soft_delete/types.sql
 -- Shapes of this module.
 CREATE TYPE lifecycle.key_column AS (
@@ -14011,6 +14157,111 @@ COMMENT ON VIEW lifecycle.v_partition_stats IS
 1024^3 bytes; share of its set in per cent), what the statistics say of its rows, and when it was vacuumed and analyzed.
 Example: SELECT * FROM lifecycle.v_partition_stats WHERE size_bytes > 1073741824 ORDER BY size_bytes DESC;';
 
+-- source: sql/conversion/tables.sql
+-- One row a conversion: what was asked for, how far it is. The position is committed with the rows that it stands for,
+-- so whatever dies, the next call goes on from there.
+CREATE TABLE lifecycle.conversion (
+    conversion_id bigint GENERATED ALWAYS AS IDENTITY,
+    source text NOT NULL,
+    source_oid oid NOT NULL,
+    partitioned text NOT NULL,
+    partitioned_oid oid NOT NULL,
+    old_name name NOT NULL,
+    levels jsonb NOT NULL,
+    options jsonb NOT NULL,
+    key_columns name[] NOT NULL,
+    root_key name[] NOT NULL,
+    queue text NOT NULL,
+    phase text NOT NULL DEFAULT 'copy',
+    position text[],
+    rows_total bigint NOT NULL DEFAULT 0,
+    rows_copied bigint NOT NULL DEFAULT 0,
+    entries_replayed bigint NOT NULL DEFAULT 0,
+    fingerprint jsonb,
+    swap_steps jsonb,
+    blocked text,
+    last_error text,
+    last_sqlstate text,
+    last_error_at timestamptz,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_by name NOT NULL DEFAULT current_user,
+    copy_started_at timestamptz,
+    copied_at timestamptz,
+    swapped_at timestamptz,
+    ended_at timestamptz,
+    CONSTRAINT conversion_pkey PRIMARY KEY (conversion_id),
+    CONSTRAINT conversion_phase_check
+    CHECK (phase IN ('copy', 'index', 'dress', 'ready', 'swapped', 'finished', 'rolled_back')),
+    CONSTRAINT conversion_ended_check CHECK ((phase IN ('finished', 'rolled_back')) = (ended_at IS NOT NULL))
+);
+CREATE UNIQUE INDEX conversion_source_key ON lifecycle.conversion (source_oid, origin) WHERE ended_at IS NULL;
+COMMENT ON TABLE lifecycle.conversion IS
+'One row a conversion of a table into a partitioned one: what was asked for and how far it is. Tables are named by text
+and by oid; origin says which database the oids belong to. Read it through lifecycle.monitor_migration().';
+
+CREATE TYPE lifecycle.located_conversion AS (
+    conversion lifecycle.conversion,
+    source regclass,
+    partitioned regclass
+);
+COMMENT ON TYPE lifecycle.located_conversion IS
+'A conversion with its two tables as they are found today: source is the plain one, before and after the swap.';
+
+CREATE TYPE lifecycle.conversion_state AS (
+    conversion_id bigint,
+    table_schema name,
+    table_name name,
+    partitioned_name name,
+    phase text,
+    rows_done bigint,
+    rows_total bigint,
+    percent numeric,
+    rate numeric,
+    eta interval,
+    queue_entries bigint,
+    queue_lag interval,
+    remaining text,
+    rollback_possible boolean,
+    last_error text,
+    last_sqlstate text,
+    last_error_at timestamptz
+);
+COMMENT ON TYPE lifecycle.conversion_state IS 'One row of lifecycle.monitor_migration and of lifecycle.convert_step.';
+
+INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
+(
+    'conversion',
+    'INSERT (source, source_oid, partitioned, partitioned_oid, old_name, levels, options, key_columns, root_key, '
+    || 'queue, rows_total, fingerprint), '
+    || 'UPDATE (phase, queue, position, rows_total, rows_copied, entries_replayed, fingerprint, swap_steps, blocked, '
+    || 'last_error, last_sqlstate, last_error_at, copy_started_at, copied_at, swapped_at, ended_at)'
+),
+('conversion_conversion_id_seq', 'USAGE');
+
+INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
+('conversion_max_lag', '0', 'ms', 'The copy of a conversion waits while a standby is further behind; 0: never.'),
+('conversion_max_queue', '0', 'entries', 'The copy of a conversion waits while its queue is longer; 0: never.'),
+('conversion_swap_queue', '1000', 'entries', 'Above so many entries the swap lets go of its lock and replays first.');
+
+INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
+('monitor_migration', 'use'),
+('_conversion_state', 'use'),
+('_conversions', 'use'),
+('_next_key', 'use'),
+('_step', 'use')
+ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
+
+ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
+CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);
+CREATE POLICY conversion_write ON lifecycle.conversion FOR INSERT
+WITH CHECK (started_by = current_user AND lifecycle._may_capture(source_oid, source, origin));
+CREATE POLICY conversion_change ON lifecycle.conversion FOR UPDATE
+USING (lifecycle._may_capture(source_oid, source, origin));
+
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion_conversion_id_seq', '');
+
 -- source: sql/conversion/_table_bindings.sql
 -- Whatever PostgreSQL binds to the number of a table and not to its name stays with the old table when names change
 -- hands. Own parts (indexes, constraints, triggers, policies, ...) are left out; what nobody thought of is not.
@@ -15029,6 +15280,2149 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._attach_existing(
     regclass, jsonb[], text, text, name, boolean, boolean, text, text
 ) IS 'The second way of start_conversion: the old table becomes the first partition.';
+
+-- source: sql/conversion/_conversion.sql
+-- A conversion is found by either of its tables, whatever they are called by now.
+CREATE FUNCTION lifecycle._conversions() RETURNS SETOF lifecycle.located_conversion
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c, s.oid::regclass, p.oid::regclass
+    FROM lifecycle.conversion AS c
+    LEFT JOIN pg_class AS s
+        ON s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
+            WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
+                quote_ident((parse_ident(c.source))[1]), c.old_name))
+            ELSE to_regclass(c.source) END
+    LEFT JOIN pg_class AS p
+        ON p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
+            ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversions() IS 'All conversions with their tables as they are found today.';
+
+CREATE FUNCTION lifecycle._conversion(target regclass) RETURNS lifecycle.located_conversion
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_found lifecycle.located_conversion;
+BEGIN
+    SELECT c.conversion, c.source, c.partitioned INTO v_found FROM lifecycle._conversions() AS c
+    WHERE target IN (c.source, c.partitioned) AND (c.conversion).ended_at IS NULL;
+    IF NOT FOUND THEN
+        PERFORM lifecycle._require_table(target);
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is not being converted', target),
+            HINT = format('SELECT * FROM lifecycle.start_conversion(%L, ...) begins; '
+                'lifecycle.monitor_migration() lists what is under way.', target);
+    END IF;
+    RETURN v_found;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion(regclass) IS
+'The conversion of a table that is under way; raises 55000 when there is none.';
+
+-- Every batch asks for the row, so that a second runner is turned away, and reads it anew.
+CREATE FUNCTION lifecycle._fence_conversion(target regclass) RETURNS lifecycle.located_conversion
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_found lifecycle.located_conversion := lifecycle._conversion(target);
+BEGIN
+    PERFORM lifecycle._require_read_committed();
+    PERFORM lifecycle._require_admin();
+    PERFORM lifecycle._require_owner(target);
+    BEGIN
+        PERFORM FROM lifecycle.conversion AS c
+        WHERE c.conversion_id = (v_found.conversion).conversion_id
+        FOR UPDATE NOWAIT;
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'lock_not_available',
+            MESSAGE = format('another session is at the conversion of %s', target),
+            HINT = 'One at a time; lifecycle.monitor_migration() shows how far it is.';
+    END;
+    RETURN lifecycle._conversion(target);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._fence_conversion(regclass) IS
+'Locks the row of a conversion until the end of the transaction and returns it; raises 55P03 when another session has
+it.';
+
+-- What must not change between start and swap. A jsonb, so that the error can say what did.
+CREATE FUNCTION lifecycle._conversion_fingerprint(source regclass, partitioned regclass) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT jsonb_build_object(
+        'columns', (SELECT md5(string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
+                a.attnotnull, a.attidentity, a.attgenerated, a.attcollation, a.attacl,
+                pg_get_expr(d.adbin, d.adrelid)), E'\n' ORDER BY a.attrelid, a.attnum))
+            FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE a.attrelid IN (source, partitioned) AND a.attnum > 0 AND NOT a.attisdropped),
+        'constraints', (SELECT md5(string_agg(concat_ws(' ', k.oid, k.conname, k.convalidated,
+                pg_get_constraintdef(k.oid)), E'\n' ORDER BY k.oid))
+            FROM pg_constraint AS k WHERE source IN (k.conrelid, k.confrelid)),
+        'indexes', (SELECT md5(string_agg(pg_get_indexdef(i.indexrelid), E'\n' ORDER BY i.indexrelid))
+            FROM pg_index AS i WHERE i.indrelid = source),
+        'policies', (SELECT md5(string_agg(lifecycle._ddl_policy(p.oid), E'\n' ORDER BY p.oid))
+            FROM pg_policy AS p WHERE p.polrelid = source),
+        'triggers', (SELECT md5(string_agg(pg_get_triggerdef(t.oid) || t.tgenabled::text, E'\n' ORDER BY t.oid))
+            FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+            WHERE t.tgrelid = source AND NOT t.tgisinternal
+                AND f.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')),
+        'owner, privileges, row security', (SELECT concat_ws(' ', c.relowner, c.relacl, c.relrowsecurity,
+                c.relforcerowsecurity, c.relname, c.relpersistence) FROM pg_class AS c WHERE c.oid = source)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_fingerprint(regclass, regclass) IS
+'What a conversion was begun with, part by part.';
+
+CREATE FUNCTION lifecycle._require_same_source(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_changed text;
+BEGIN
+    SELECT string_agg(n.key, ', ' ORDER BY n.key) INTO v_changed
+    FROM jsonb_each(lifecycle._conversion_fingerprint(conversion.source, conversion.partitioned)) AS n
+    WHERE n.value IS DISTINCT FROM (conversion.conversion).fingerprint -> n.key;
+    IF conversion.source IS NULL OR conversion.partitioned IS NULL OR v_changed IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s was altered since its conversion began', (conversion.conversion).source),
+            DETAIL = format('Changed: %s.', coalesce(v_changed, 'one of the tables is gone')),
+            HINT = format('Undo that, or SELECT * FROM lifecycle.rollback_conversion(%L, dry_run => false) and start '
+                'anew.', (conversion.conversion).source);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_same_source(lifecycle.located_conversion) IS
+'Raises 55000 with what has changed when the tables are no longer those that the conversion was begun with.';
+
+-- source: sql/conversion/_plan_leaves.sql
+-- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
+CREATE FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN level ->> 'method' = 'hash' THEN 'NULL'
+        WHEN level ->> 'method' = 'list' THEN format('t.%I::text', level ->> 'column')
+        WHEN p.width IS NOT NULL
+            THEN format('(floor(t.%I / %s::numeric) * %s)::text', level ->> 'column', p.width, p.width)
+        WHEN p.seconds > 0 THEN format('(floor(extract(epoch FROM %s) / %s) * %2$s)::text', v.place, p.seconds)
+        ELSE format('extract(epoch FROM date_trunc(%L, %s))::text', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
+            v.place || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
+    END
+    FROM (SELECT lifecycle._level_type(model, level) AS type) AS k
+    CROSS JOIN LATERAL (SELECT CASE k.type
+        WHEN 'uuid'::regtype THEN format('to_timestamp((''x'' || left(replace(t.%I::text, ''-'', ''''), 12))'
+            '::bit(48)::bigint / 1000.0)', level ->> 'column')
+        WHEN 'date'::regtype THEN format('t.%I::timestamp', level ->> 'column')
+        ELSE format('t.%I', level ->> 'column') END AS place) AS v
+    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(k.type, level ->> 'every') AS x
+        WHERE level ->> 'method' = 'range') AS p ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text) IS
+'An expression for the partition of one level that a row, alias t, belongs to: the value of a list, or the place (see
+lifecycle.range_bound) where a part of the range begins.';
+
+CREATE FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text)
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET row_security = off SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_census jsonb;
+    v_bad text;
+BEGIN
+    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM '
+        '(SELECT DISTINCT ARRAY[%s]::text[] AS path FROM %s AS t WHERE %s) AS x', (
+            SELECT string_agg(lifecycle._leaf_place(source, l.level, _conversion_census.time_zone), ', '
+                ORDER BY l.place)
+            FROM unnest(levels) WITH ORDINALITY AS l (level, place)
+        ), source, condition) INTO v_census;
+    SELECT l.level ->> 'column' INTO v_bad
+    FROM jsonb_array_elements(v_census) AS e (path)
+    CROSS JOIN unnest(levels) WITH ORDINALITY AS l (level, place)
+    WHERE l.level ->> 'method' = 'range'
+        AND coalesce(e.path ->> (l.place::integer - 1), 'NULL') IN ('NULL', 'NaN', 'Infinity', '-Infinity')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'check_violation',
+            MESSAGE = format('column %I of %s holds NULL or infinity', v_bad, source),
+            HINT = 'No range holds such rows: correct them first.';
+    END IF;
+    RETURN v_census;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_census(regclass, jsonb[], text, text) IS
+'The paths of partitions that the rows of a table need, a jsonb array of arrays; raises 23514 for rows that no range
+holds.';
+
+CREATE FUNCTION lifecycle._leaf_steps(
+    source regclass, parent text, identity text, bounds text, partition_by text
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- No inverse: partitions go with their root.
+    SELECT ARRAY[
+        lifecycle._step('create partition', 'table ' || identity,
+            format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS)%s%s', identity,
+                parent, ' PARTITION BY ' || partition_by,
+                lifecycle._storage_clauses(source, CASE WHEN partition_by IS NULL THEN source::oid END))
+            || CASE WHEN pg_get_userbyid(c.relowner) <> current_user
+                THEN format('; ALTER TABLE %s OWNER TO %I', identity, pg_get_userbyid(c.relowner)) ELSE '' END
+            || lifecycle._ddl_acl('TABLE', identity, NULL, c.relowner), stage => 2),
+        lifecycle._step('attach partition', 'table ' || identity,
+            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, identity, bounds), stage => 2)]
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_steps(regclass, text, text, text, text) IS
+'The steps that make a partition of the new table. Until it is dressed nobody but the owner can read it.';
+
+-- One entry a partition of the first level: what it is called after, its bounds, what is below.
+CREATE FUNCTION lifecycle._level_parts(
+    source regclass, levels jsonb[], census jsonb, options jsonb, OUT label text, OUT bounds text, OUT place numeric,
+    OUT value text, OUT below jsonb
+) RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(source, levels[1]);
+    v_zone constant text := options ->> 'time_zone';
+    v_every constant text := levels[1] ->> 'every';
+BEGIN
+    IF levels[1] ->> 'method' = 'list' THEN
+        RETURN QUERY SELECT lifecycle._value_label(ARRAY[e ->> 0]), format('FOR VALUES IN (%s)',
+                quote_nullable(e ->> 0)), NULL::numeric, e ->> 0, jsonb_agg(e - 0)
+            FROM jsonb_array_elements(census) AS e GROUP BY e ->> 0;
+    ELSIF levels[1] ->> 'method' = 'hash' THEN
+        RETURN QUERY SELECT 'h' || lpad(r::text, length(levels[1] ->> 'modulus'), '0'),
+                format('FOR VALUES WITH (MODULUS %s, REMAINDER %s)', levels[1] ->> 'modulus', r), r::numeric,
+                NULL::text, (SELECT jsonb_agg(DISTINCT e - 0) FROM jsonb_array_elements(census) AS e)
+            FROM generate_series(0, (levels[1] ->> 'modulus')::integer - 1) AS r;
+    ELSE
+        RETURN QUERY
+        WITH present AS (
+            SELECT coalesce(CASE WHEN v_type IN ('int2', 'int4', 'int8', 'numeric')
+                THEN (SELECT max((e ->> 0)::numeric) FROM jsonb_array_elements(census) AS e)
+                ELSE extract(epoch FROM now()) END, 0) AS place
+        ), part AS (
+            SELECT (e ->> 0)::numeric AS place, e - 0 AS below FROM jsonb_array_elements(census) AS e
+            UNION ALL
+            SELECT (p.lower_end).place, NULL
+            FROM present AS n CROSS JOIN LATERAL lifecycle._periods(v_type, v_every, v_zone, NULL, n.place,
+                (options ->> 'premake')::integer) AS p
+            WHERE options ? 'premake'
+        )
+        SELECT lifecycle._first_name('', (array_agg(p.lower_end))[1], (array_agg(p.upper_end))[1])::text,
+            format('FOR VALUES FROM (%s) TO (%s)', min((p.lower_end).literal), min((p.upper_end).literal)),
+            (p.lower_end).place, NULL::text, jsonb_agg(DISTINCT d.below) FILTER (WHERE d.below IS NOT NULL)
+        FROM part AS d CROSS JOIN LATERAL lifecycle._periods(v_type, v_every, v_zone, NULL, d.place, 0) AS p
+        GROUP BY (p.lower_end).place;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._level_parts(regclass, jsonb[], jsonb, jsonb) IS
+'The partitions of one level: those that a census asks for, and with options premake those of now and ahead.';
+
+CREATE FUNCTION lifecycle._standing_part(parent oid, type regtype, method text, value text, place numeric) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE method
+        WHEN 'list' THEN lifecycle._list_partition(parent, type::text, value)::oid
+        WHEN 'range' THEN (SELECT p.partition FROM lifecycle._range_partitions(ARRAY[parent]) AS p
+            WHERE p.lower_place <= place AND p.upper_place > place LIMIT 1)
+        ELSE (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, c.oid) LIKE format('%%remainder %s)', place))
+    END
+    WHERE parent IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_part(oid, regtype, text, text, numeric) IS
+'The partition that stands already for a value or a place.';
+
+CREATE FUNCTION lifecycle._plan_leaves(
+    source regclass, parent text, parent_oid oid, prefix text, levels jsonb[], census jsonb, options jsonb,
+    plan lifecycle.plan_step[]
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_part record;
+    v_plan lifecycle.plan_step[] := plan;
+    v_schema constant text := (SELECT c.relnamespace::regnamespace::text FROM pg_class AS c WHERE c.oid = source);
+    v_name text;
+    v_standing oid;
+BEGIN
+    FOR v_part IN SELECT p.* FROM lifecycle._level_parts(source, levels, census, options) AS p
+        ORDER BY p.place, p.value
+    LOOP
+        v_name := lifecycle._name(ARRAY[prefix], ltrim(v_part.label, '_'));
+        v_standing := lifecycle._standing_part(parent_oid, lifecycle._level_type(source, levels[1]),
+            levels[1] ->> 'method', v_part.value, v_part.place);
+        IF v_standing IS NOT NULL THEN
+            v_name := (SELECT c.relname FROM pg_class AS c WHERE c.oid = v_standing);
+        ELSE
+            -- Taken in the catalog, as a table or a type, or by an earlier step of this plan.
+            IF to_regclass(format('%s.%I', v_schema, v_name)) IS NOT NULL
+                OR to_regtype(format('%s.%I', v_schema, v_name)) IS NOT NULL
+                OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE p.object = format('table %s.%I', v_schema, v_name))
+            THEN
+                v_name := lifecycle._name(ARRAY[v_name], left(md5(concat_ws(' ', parent, v_part.bounds)), 8));
+            END IF;
+            v_plan := v_plan || lifecycle._leaf_steps(source, parent, format('%s.%I', v_schema, v_name), v_part.bounds,
+                lifecycle._partition_by(levels[2:]));
+        END IF;
+        IF cardinality(levels) > 1 THEN
+            v_plan := lifecycle._plan_leaves(source, format('%s.%I', v_schema, v_name), v_standing, v_name,
+                levels[2:], coalesce(v_part.below, '[]'), options, v_plan);
+        END IF;
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_leaves(
+    regclass, text, oid, text, jsonb[], jsonb, jsonb, lifecycle.plan_step[]
+) IS
+'A plan, and behind it the steps that make the partitions of a census below a table, as far as they do not stand.';
+
+-- source: sql/conversion/_plan_start_conversion.sql
+-- The rows of a table are told apart by its primary key, or else by a unique index on NOT NULL columns.
+CREATE FUNCTION lifecycle._row_key(source regclass, OUT key_columns name[], OUT index_oid oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+            JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number ORDER BY n.place), i.indexrelid
+    FROM pg_index AS i
+    WHERE i.indrelid = source AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+        AND i.indexprs IS NULL
+        AND NOT EXISTS (SELECT FROM unnest(i.indkey[:i.indnkeyatts - 1]) AS n (number)
+            JOIN pg_attribute AS a ON a.attrelid = source AND a.attnum = n.number WHERE NOT a.attnotnull)
+    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
+
+-- pre_migration_check says what PostgreSQL or we can not do; here is what we cannot do yet.
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
+RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
+    WHERE key_mode = 'leaf'
+    UNION ALL
+    SELECT 'table ' || target, format('it cannot be copied in ranges of (%s): a type outside pg_catalog',
+        lifecycle._column_list(k.key_columns))
+    FROM lifecycle._row_key(target) AS k
+    WHERE NOT lifecycle._is_range_key(target, k.key_columns)
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key of the '
+        'table to itself'
+    FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = target AND k.confrelid = target
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
+    FROM pg_constraint AS k
+    WHERE k.contype = 'f' AND NOT k.convalidated AND target IN (k.conrelid, k.confrelid)
+    UNION ALL
+    SELECT b.identity, 'a materialized view is bound to the table' FROM lifecycle._table_bindings(target) AS b
+    WHERE b.kind = 'materialized view'
+    UNION ALL
+    SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
+    FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
+    UNION ALL
+    SELECT 'index ' || i.indexrelid::regclass, 'a unique index with expressions, a condition or other than the default '
+        'operator classes lacks partition keys'
+    FROM pg_index AS i
+    WHERE i.indrelid = target AND i.indisunique
+        AND lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[], levels) <> '{}'
+        AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR EXISTS (
+            SELECT FROM unnest(i.indclass) AS o (class) JOIN pg_opclass AS c ON c.oid = o.class WHERE NOT c.opcdefault))
+    UNION ALL
+    SELECT 'publication ' || p.pubname, 'the table is published by name'
+    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = target
+    UNION ALL
+    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
+        'after the conversion', c.consumer)
+    FROM lifecycle._captures(target) AS c
+    UNION ALL
+    SELECT format('migration %s', m.migration_id), format('%s stands on the table: roll it back, and make it again '
+        'after the conversion', m.feature)
+    FROM lifecycle.migration AS m
+    WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
+        AND m.state <> 'rolled_back'
+        AND m.feature <> 'capture'
+        AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
+            AND s.action = 'register conversion')
+$fn$;
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
+'What start_conversion refuses although PostgreSQL could do it.';
+
+CREATE FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_reasons text;
+BEGIN
+    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || f.remedy || ')'), E'\n') INTO v_reasons
+    FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
+    WHERE f.severity = 'error';
+    IF v_reasons IS NULL THEN
+        SELECT string_agg(format('%s: %s', u.object, u.reason), E'\n') INTO v_reasons
+        FROM lifecycle._unsupported_conversion(target, key_mode, levels) AS u;
+    END IF;
+    IF v_reasons IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s cannot be converted', target),
+            DETAIL = v_reasons,
+            HINT = format('SELECT * FROM lifecycle.pre_migration_check(%L, ...) names what to do.', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+'Raises 0A000 with every reason why a table cannot be converted this way.';
+
+-- Until the swap the new indexes have names that nobody else has.
+CREATE FUNCTION lifecycle._new_index_name(index_oid oid) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[c.relname::text], 'partitioned') FROM pg_class AS c WHERE c.oid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._new_index_name(oid) IS
+'What the counterpart of an index is called before the swap, and again after a rollback.';
+
+CREATE FUNCTION lifecycle._index_statement(
+    index_oid oid, relation text, index_name name, levels jsonb[], stage integer DEFAULT 1
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- A unique index that lacks partition keys is widened by them; anything else is made as it stands.
+    SELECT CASE
+        WHEN k.contype IN ('p', 'u') THEN lifecycle._step('add constraint',
+            format('table constraint %I on %s', index_name, relation),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, CASE
+                WHEN x.missing = '{}' THEN pg_get_constraintdef(k.oid)
+                ELSE regexp_replace(pg_get_constraintdef(k.oid), '^([^(]*\().*$', '\1') || x.widened || ')'
+                    || coalesce(substring(pg_get_constraintdef(k.oid) FROM '\)( (?:INCLUDE|DEFERRABLE).*)$'), '') END),
+            NULL, stage, note => CASE WHEN x.missing <> '{}'
+                THEN 'unique only together with ' || lifecycle._column_list(x.missing) END)
+        ELSE lifecycle._step('create index', format('index %s.%I', c.relnamespace::regnamespace, index_name),
+            format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
+                relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
+                ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
+                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END),
+            NULL, stage)
+    END
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
+    CROSS JOIN LATERAL (
+        SELECT m.missing, lifecycle._column_list(ARRAY(
+                SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number ORDER BY n.place
+            ) || m.missing) AS widened
+        FROM (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+            i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
+    ) AS x
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_statement(oid, text, name, jsonb[], integer) IS
+'The step that makes the counterpart of an index or unique constraint on the new table or one of its partitions.';
+
+CREATE FUNCTION lifecycle._conversion_row_step(
+    source regclass, partitioned text, old_name name, levels jsonb[], options jsonb, key_columns name[], root_key name[]
+) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('register conversion', 'conversion of ' || source,
+        format('INSERT INTO lifecycle.conversion (source, source_oid, partitioned, partitioned_oid, old_name, levels, '
+            || 'options, key_columns, root_key, queue, rows_total, fingerprint) VALUES (%L, %L::pg_catalog.regclass, '
+            || '%L, %L::pg_catalog.regclass, %L, %L, %L, %L, %L, lifecycle._capture_queue(%2$L, ''conversion'')'
+            || '::pg_catalog.text, %10$s, lifecycle._conversion_fingerprint(%2$L, %4$L))', source, source, partitioned,
+            partitioned, old_name, to_jsonb(levels), options, key_columns, root_key, greatest(c.reltuples, 0)::bigint),
+        format('UPDATE lifecycle.conversion SET phase = ''rolled_back'', ended_at = pg_catalog.clock_timestamp() '
+            || 'WHERE source OPERATOR(pg_catalog.=) %L AND ended_at IS NULL', source))
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_row_step(regclass, text, name, jsonb[], jsonb, name[], name[]) IS
+'The step that writes down a conversion.';
+
+CREATE FUNCTION lifecycle._plan_start_conversion(
+    source regclass, levels jsonb[], new_name name, old_name name, options jsonb, census jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_class constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
+    v_root constant text := format('%s.%I', v_class.relnamespace::regnamespace, new_name);
+    v_key constant record := lifecycle._row_key(source);
+    v_level_columns constant name[] := ARRAY(SELECT DISTINCT (l ->> 'column')::name FROM unnest(levels) AS l);
+    v_root_key name[];
+BEGIN
+    IF to_regclass(v_root) IS NOT NULL
+        OR to_regclass(format('%s.%I', v_class.relnamespace::regnamespace, old_name)) IS NOT NULL
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_table',
+            MESSAGE = format('%s or %s.%I exists already', v_root, v_class.relnamespace::regnamespace, old_name),
+            HINT = 'Choose another new_name or old_name.';
+    END IF;
+    v_root_key := v_key.key_columns || lifecycle._missing_keys(source,
+        (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i WHERE i.indexrelid = v_key.index_oid),
+        levels);
+    RETURN lifecycle._data_schema_steps()
+        || lifecycle._step('create table', 'table ' || v_root,
+            format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY EXCLUDING STATISTICS) '
+                'PARTITION BY %s', v_root, source, lifecycle._partition_by(levels))
+            || CASE WHEN pg_get_userbyid(v_class.relowner) <> current_user
+                THEN format('; ALTER TABLE %s OWNER TO %I', v_root, pg_get_userbyid(v_class.relowner)) ELSE '' END
+            || lifecycle._ddl_acl('TABLE', v_root, NULL, v_class.relowner),
+            format('DROP TABLE %s', v_root),
+            note => format('about %s rows, %s', greatest(v_class.reltuples, 0)::bigint,
+                pg_size_pretty(pg_total_relation_size(source))))
+        || lifecycle._index_statement(v_key.index_oid, v_root, lifecycle._new_index_name(v_key.index_oid), levels)
+        || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
+            SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
+        || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)
+        || lifecycle._policy_step(v_root, to_jsonb(levels), (options ->> 'premake')::integer, NULL,
+            options ->> 'time_zone', NULL, NULL)
+        || lifecycle._plan_leaves(source, v_root, NULL, v_class.relname, levels, census, options, '{}');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_start_conversion(regclass, jsonb[], name, name, jsonb, jsonb) IS
+'The plan of start_conversion: the new table and the capture, and in a second stage the partitions.';
+
+-- source: sql/conversion/_swap_keys.sql
+-- Both directions. Dropped before the renames, so that the inverse runs under the old names; added behind them, NOT
+-- VALID, so that nothing is scanned under the lock: they hold for every write from then on, and are validated
+-- afterwards. Before PostgreSQL 18 a partitioned table takes no such key: its leaves do, and the root adopts theirs.
+CREATE FUNCTION lifecycle._widened_key(constraint_oid oid, missing name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN missing = '{}' THEN d.definition
+        ELSE format('FOREIGN KEY (%s) REFERENCES %s(%s)%s', lifecycle._column_list(ARRAY(
+                SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS n (number, place)
+                JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.number ORDER BY n.place) || missing),
+            k.confrelid::regclass, lifecycle._column_list(ARRAY(
+                SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS n (number, place)
+                JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = n.number ORDER BY n.place)
+                || missing),
+            substring(d.definition FROM ' REFERENCES .*?\)(.*)$')) END
+    FROM pg_constraint AS k CROSS JOIN LATERAL (SELECT pg_get_constraintdef(k.oid) AS definition) AS d
+    WHERE k.oid = constraint_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._widened_key(oid, name[]) IS
+'The definition of a foreign key, with more columns on both sides.';
+
+CREATE FUNCTION lifecycle._drop_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('drop foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
+            lifecycle._ddl_constraint(k.oid))
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND conversion.source IN (k.conrelid, k.confrelid)
+        ORDER BY k.oid
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_keys(lifecycle.located_conversion) IS
+'The steps that drop the foreign keys of and to the old table, which would bind it to rows that are replayed later.';
+
+CREATE FUNCTION lifecycle._add_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, t.relid),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, pg_get_constraintdef(k.oid)))
+        FROM pg_constraint AS k
+        CROSS JOIN pg_partition_tree(conversion.partitioned) AS t
+        WHERE k.contype = 'f' AND k.conrelid = conversion.source AND t.isleaf AND t.level > 0
+        ORDER BY k.oid, t.relid
+    ) || ARRAY(
+        SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname,
+                lifecycle._widened_key(k.oid, m.missing),
+                CASE WHEN c.relkind = 'p' THEN '' ELSE ' NOT VALID' END),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname))
+        FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = k.conrelid
+        CROSS JOIN LATERAL (SELECT lifecycle._missing_keys(conversion.source, k.confkey,
+            lifecycle._levels((conversion.conversion).levels)) AS missing) AS m
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = conversion.source
+            AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
+        ORDER BY k.oid
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._add_keys(lifecycle.located_conversion) IS
+'The steps that give the foreign keys of and to the old table to the new one, not validated yet.';
+
+-- What the swap left to be validated says the catalog: keys of leaves without one on the root, keys to the root.
+CREATE FUNCTION lifecycle._next_key(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT s.step FROM (
+        SELECT 1, k.oid, lifecycle._step('validate foreign key',
+            format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+            format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0
+            AND (k.confrelid = conversion.partitioned OR k.conrelid IN (
+                SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0))
+        UNION ALL
+        (SELECT DISTINCT ON (k.conname) 2, k.oid, lifecycle._step('add foreign key',
+            format('table constraint %I on %s', k.conname, conversion.partitioned),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', conversion.partitioned, k.conname,
+                pg_get_constraintdef(k.oid)))
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid IN (
+            SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0)
+        ORDER BY k.conname, k.oid)
+    ) AS s (place, oid, step)
+    ORDER BY s.place, s.oid
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._next_key(lifecycle.located_conversion) IS
+'The step that validates the next foreign key after the swap, or lets the root adopt it; NULL when all stand.';
+
+-- source: sql/conversion/_conversion_state.sql
+-- Who may read neither the queue nor the tables still sees how far it is.
+CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.conversion_id, n.nspname, s.relname, p.relname, c.phase, c.rows_copied,
+        greatest(c.rows_total, c.rows_copied),
+        CASE WHEN c.phase = 'copy' THEN round(least(99.9, 100.0 * c.rows_copied / greatest(c.rows_total, c.rows_copied,
+            1)), 1) ELSE 100 END,
+        r.rate,
+        CASE WHEN c.phase = 'copy' THEN make_interval(secs => (greatest(c.rows_total - c.rows_copied, 0)
+            / nullif(r.rate, 0))::float8) END,
+        z.entries, clock_timestamp() - z.oldest,
+        CASE c.phase
+            WHEN 'copy' THEN 'rows to copy' WHEN 'index' THEN 'indexes to build' WHEN 'dress' THEN 'rights and policies'
+            WHEN 'ready' THEN CASE WHEN z.entries > 0 THEN 'queue to replay' END
+            WHEN 'swapped' THEN CASE WHEN z.entries > 0 THEN 'queue to replay into the old table'
+                WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate' END
+        END,
+        c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
+        coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,
+        c.last_error_at
+    FROM (SELECT (conversion.conversion).*) AS c
+    LEFT JOIN pg_class AS s ON s.oid = conversion.source
+    LEFT JOIN pg_class AS p ON p.oid = conversion.partitioned
+    LEFT JOIN pg_namespace AS n ON n.oid = coalesce(p.relnamespace, s.relnamespace)
+    LEFT JOIN LATERAL (
+        SELECT e.entries, e.oldest
+        FROM (SELECT lifecycle._named_relation(c.queue) AS queue WHERE c.ended_at IS NULL OFFSET 0) AS k
+        CROSS JOIN LATERAL lifecycle._capture_size(k.queue) AS e
+        WHERE k.queue IS NOT NULL
+    ) AS z ON true
+    CROSS JOIN LATERAL (
+        SELECT round((c.rows_copied / nullif(extract(epoch FROM coalesce(c.copied_at, clock_timestamp())
+            - c.copy_started_at), 0))::numeric) AS rate
+    ) AS r
+    CROSS JOIN LATERAL (
+        -- After the swap the way back rests on the capture alone.
+        SELECT CASE WHEN c.phase = 'swapped' THEN (
+            SELECT string_agg(f.detail, '; ') FROM lifecycle._captures(conversion.partitioned) AS k
+            CROSS JOIN LATERAL lifecycle._capture_problems(k) AS f
+            WHERE k.consumer = 'conversion_reverse' AND f.severity = 'error' AND f.finding <> 'partitions'
+        ) END AS problem
+    ) AS q
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_state(lifecycle.located_conversion) IS 'How far a conversion is.';
+
+-- source: sql/conversion/monitor_migration.sql
+CREATE FUNCTION lifecycle.monitor_migration() RETURNS SETOF lifecycle.conversion_state
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT s.*
+    FROM lifecycle._conversions() AS c
+    CROSS JOIN LATERAL lifecycle._conversion_state(c) AS s
+    WHERE (c.conversion).ended_at IS NULL OR (c.conversion).ended_at > now() - interval '1 day'
+    ORDER BY s.conversion_id DESC
+$fn$;
+COMMENT ON FUNCTION lifecycle.monitor_migration() IS
+'How far conversions are, from any session: those under way, and those that ended in the last day.
+
+Arguments: none.
+Returns: one row a conversion (lifecycle.conversion_state): conversion_id, table_schema, table_name (of the plain
+table), partitioned_name, phase (copy, index, dress, ready, swapped, finished, rolled_back), rows_done and rows_total
+(an estimate), percent, rate (rows a second), eta, queue_entries and queue_lag (age of the oldest entry), remaining
+(what convert_data still has to do; NULL: nothing), rollback_possible, and the last error with its SQLSTATE and time.
+Errors: none.
+Example: SELECT table_name, phase, percent, rate, eta, queue_entries, last_error FROM lifecycle.monitor_migration();';
+
+-- source: sql/conversion/_dress.sql
+-- What the table wears and neither LIKE nor an index brings: rights, policies, comments, replica identity, statistics.
+CREATE FUNCTION lifecycle._dress_relation(source regclass, relation regclass, is_root boolean)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._partition_grants(source, relation::text)
+        || CASE WHEN c.relrowsecurity THEN ARRAY[lifecycle._step('enable row security', 'table ' || relation,
+            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY%s', relation,
+                CASE WHEN c.relforcerowsecurity THEN ', FORCE ROW LEVEL SECURITY' ELSE '' END))] ELSE '{}' END
+        || ARRAY(SELECT lifecycle._copy_policy(p.oid, relation::text) FROM pg_policy AS p
+            WHERE p.polrelid = source AND NOT EXISTS (SELECT FROM pg_policy AS o
+                WHERE o.polrelid = relation AND o.polname = p.polname) ORDER BY p.polname)
+        || CASE WHEN is_root AND obj_description(source, 'pg_class') IS NOT NULL THEN ARRAY[lifecycle._step(
+            'set comment', 'table ' || relation, format('COMMENT ON TABLE %s IS %L', relation,
+                obj_description(source, 'pg_class')))] ELSE '{}' END
+        || CASE WHEN c.relreplident IN ('f', 'n') THEN ARRAY[lifecycle._replica_identity_step(relation,
+            CASE c.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)]
+            WHEN c.relreplident = 'i' THEN ARRAY(SELECT lifecycle._replica_identity_step(relation, 'USING INDEX '
+                    || quote_ident(n.relname))
+                FROM pg_index AS i
+                JOIN pg_index AS x ON x.indrelid = relation
+                JOIN pg_class AS n ON n.oid = x.indexrelid
+                CROSS JOIN LATERAL (SELECT o.relname FROM pg_partition_ancestors(n.oid) AS a (relid)
+                    JOIN pg_class AS o ON o.oid = a.relid UNION SELECT n.relname) AS h
+                WHERE i.indrelid = source AND i.indisreplident
+                    AND h.relname = lifecycle._new_index_name(i.indexrelid)) ELSE '{}' END
+        || ARRAY(SELECT lifecycle._step('set statistics', format('column %s.%I', relation, a.attname),
+                format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS %s', relation, a.attname, a.attstattarget))
+            FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
+                AND a.attstattarget >= 0)
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._dress_relation(regclass, regclass, boolean) IS
+'The steps that give a table of the new tree what the old table wears.';
+
+CREATE FUNCTION lifecycle._dress_root(source regclass, partitioned regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('create statistics', 'statistics object ' || quote_ident(s.stxname),
+            format('CREATE STATISTICS %s.%I%s', s.stxnamespace::regnamespace,
+                lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
+                left(substr(d.definition, length(format('CREATE STATISTICS %s.%I', s.stxnamespace::regnamespace,
+                    s.stxname)) + 1), -length(source::text)) || partitioned)
+            || CASE WHEN obj_description(s.oid, 'pg_statistic_ext') IS NULL THEN '' ELSE format(
+                '; COMMENT ON STATISTICS %s.%I IS %L', s.stxnamespace::regnamespace,
+                lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
+                obj_description(s.oid, 'pg_statistic_ext')) END)
+        FROM pg_statistic_ext AS s
+        CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(s.oid) AS definition) AS d
+        WHERE s.stxrelid = source AND NOT EXISTS (SELECT FROM pg_statistic_ext AS o WHERE o.stxrelid = partitioned
+            AND o.stxname = lifecycle._name(ARRAY[s.stxname::text], 'partitioned'))
+    ) || ARRAY(
+        SELECT lifecycle._step('set comment', 'index ' || x.indexrelid::regclass,
+            format('COMMENT ON INDEX %s IS %L', x.indexrelid::regclass, obj_description(i.indexrelid, 'pg_class')))
+        FROM pg_index AS i
+        JOIN pg_index AS x ON x.indrelid = partitioned
+        JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(i.indexrelid)
+        WHERE i.indrelid = source AND obj_description(i.indexrelid, 'pg_class') IS NOT NULL
+    ) || ARRAY(
+        SELECT lifecycle._step('set comment', format('constraint %I on %s', k.conname, partitioned),
+            format('COMMENT ON CONSTRAINT %I ON %s IS %L', n.relname, partitioned,
+                obj_description(k.oid, 'pg_constraint')))
+        FROM pg_constraint AS k
+        JOIN pg_index AS x ON x.indrelid = partitioned
+        JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(k.conindid)
+        WHERE k.conrelid = source AND k.contype IN ('p', 'u')
+            AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._dress_root(regclass, regclass) IS
+'The steps that give the new table extended statistics and comments on indexes and constraints.';
+
+CREATE FUNCTION lifecycle._dress(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_path constant text := (conversion.conversion).options ->> 'search_path';
+    v_step lifecycle.plan_step;
+BEGIN
+    FOR v_step IN
+        SELECT s.* FROM pg_partition_tree(conversion.partitioned) AS t
+        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, t.relid, t.level = 0)) AS s
+        UNION ALL
+        SELECT s.* FROM unnest(lifecycle._dress_root(conversion.source, conversion.partitioned)) AS s
+    LOOP
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, v_path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+    -- Without statistics the first queries after the swap would be the slow ones.
+    EXECUTE format('ANALYZE %s', conversion.partitioned);
+    UPDATE lifecycle.conversion AS c SET phase = 'ready'
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._dress(lifecycle.located_conversion) IS
+'Gives the new tree what the old table wears, and statistics.';
+
+-- source: sql/conversion/_convert.sql
+-- The work between start and swap, a slice at a time. Each slice leaves a state from which the next one goes on.
+CREATE FUNCTION lifecycle._make_leaves(conversion lifecycle.located_conversion, condition text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_levels constant jsonb[] := lifecycle._levels(v_row.levels);
+    v_steps lifecycle.plan_step[];
+    v_step lifecycle.plan_step;
+BEGIN
+    v_steps := lifecycle._plan_leaves(conversion.source, conversion.partitioned::text, conversion.partitioned,
+        (SELECT c.relname FROM pg_class AS c WHERE c.oid = conversion.source), v_levels,
+        lifecycle._conversion_census(conversion.source, v_levels, v_row.options ->> 'time_zone', condition),
+        v_row.options - 'premake', '{}');
+    FOREACH v_step IN ARRAY v_steps LOOP
+        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END LOOP;
+    -- The tables before them get theirs at the end; these may come after it.
+    FOR v_step IN
+        SELECT d.* FROM unnest(v_steps) AS s
+        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
+            false)) AS d
+        WHERE s.action = 'create partition' AND d.statement IS NOT NULL
+    LOOP
+        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END LOOP;
+    RETURN cardinality(v_steps) > 0;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._make_leaves(lifecycle.located_conversion, text) IS
+'Makes the partitions that some rows of the source need; whether one was missing.';
+
+CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_predicate constant text := coalesce(v_row.options ->> 'predicate', 'true');
+    v_end constant text[] := lifecycle._range_end(conversion.source, v_row.key_columns, v_row.position, batch_size);
+    v_copied bigint;
+BEGIN
+    -- Rows and position are lost together, if at all.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    LOOP
+        BEGIN
+            v_copied := lifecycle._copy_range(conversion.source, conversion.partitioned, v_row.key_columns,
+                v_row.position, v_end, v_predicate);
+            EXIT;
+        EXCEPTION WHEN check_violation THEN
+            IF NOT lifecycle._make_leaves(conversion, format('%s AND %s',
+                lifecycle._key_condition(conversion.source, v_row.key_columns, '>', v_row.position),
+                lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', v_end)))
+            THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    UPDATE lifecycle.conversion AS c SET position = v_end, rows_copied = c.rows_copied + v_copied,
+        copy_started_at = coalesce(c.copy_started_at, now()),
+        copied_at = CASE WHEN v_end IS NULL THEN clock_timestamp() END,
+        phase = CASE WHEN v_end IS NULL THEN 'index' ELSE c.phase END
+    WHERE c.conversion_id = v_row.conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
+'Copies the next range of keys and writes down the position.';
+
+-- A TRUNCATE, or changes that may have been missed: everything from the beginning.
+CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the capture of %s cannot be relied on: %s', (conversion.conversion).source, problem),
+            HINT = format('SELECT * FROM lifecycle.sync_capture(%L), then go on: everything is copied again.',
+                (conversion.conversion).source);
+    ELSIF (conversion.conversion).phase = 'swapped' THEN
+        EXECUTE format('DELETE FROM %s', conversion.source);
+        PERFORM lifecycle._copy_range(conversion.partitioned, conversion.source, (conversion.conversion).key_columns,
+            NULL, NULL);
+        RETURN;
+    END IF;
+    RAISE NOTICE 'every row of % may have changed (TRUNCATE): the copy begins anew', (conversion.conversion).source;
+    EXECUTE format('TRUNCATE %s', conversion.partitioned);
+    UPDATE lifecycle.conversion AS c SET position = NULL, rows_copied = 0, copy_started_at = NULL, copied_at = NULL,
+        phase = CASE c.phase WHEN 'dress' THEN 'copy' WHEN 'ready' THEN 'copy' WHEN 'index' THEN 'copy' ELSE c.phase END
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, text) IS
+'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
+broken.';
+
+CREATE FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._replay(
+        (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
+        (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
+        max_rows,
+        format('(%s) AND %s', coalesce((conversion.conversion).options ->> 'predicate', 'true'),
+            CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
+                WHEN (conversion.conversion).position IS NULL THEN 'false'
+                ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
+                    (conversion.conversion).position) END))
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
+'Replays captured keys into the new table, as far as it is filled.';
+
+CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._replay(
+        (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
+        (conversion.conversion).root_key, (conversion.conversion).key_columns, NULL, max_rows)
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
+'Replays captured keys of the new table into the old one.';
+
+-- A value that went from one row to another can be taken still while the entry of the row that gave it up comes later:
+-- then all entries are taken together. A row without a partition gets one.
+CREATE FUNCTION lifecycle._replay_once(conversion lifecycle.located_conversion, max_rows integer) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_swapped constant boolean := v_row.phase = 'swapped';
+    v_rows integer := max_rows;
+    v_done record;
+    v_keys text;
+BEGIN
+    FOR v_attempt IN 1..10 LOOP
+        BEGIN
+            IF v_swapped THEN
+                v_done := lifecycle._replay_backward(conversion, v_rows);
+            ELSE
+                v_done := lifecycle._replay_forward(conversion, v_rows);
+            END IF;
+            EXIT;
+        EXCEPTION
+            WHEN unique_violation THEN
+                IF v_attempt = 10 THEN
+                    RAISE;
+                END IF;
+                v_rows := 2147483647;
+            WHEN check_violation THEN
+                IF v_swapped OR v_attempt = 10 THEN
+                    RAISE;
+                END IF;
+                v_keys := (SELECT string_agg(format('q.%1$I = t.%1$I', k), ' AND ')
+                    FROM unnest(v_row.key_columns) AS k);
+                IF NOT lifecycle._make_leaves(conversion, format('EXISTS (SELECT FROM %s AS q WHERE %s)', v_row.queue,
+                    v_keys))
+                THEN
+                    RAISE;
+                END IF;
+        END;
+    END LOOP;
+    IF v_done.all_rows THEN
+        PERFORM lifecycle._restart_conversion(conversion, v_done.problem);
+    END IF;
+    IF v_done.entries > 0 OR v_row.blocked IS NOT NULL THEN
+        UPDATE lifecycle.conversion AS c SET entries_replayed = c.entries_replayed + v_done.entries, blocked = NULL
+        WHERE c.conversion_id = v_row.conversion_id;
+    END IF;
+    RETURN v_done.entries;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_once(lifecycle.located_conversion, integer) IS
+'Takes entries out of the queue of a conversion, in the direction of its phase; returns how many.';
+
+-- An index is built partition by partition; the one on the root then adopts them all.
+CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._index_statement(i.indexrelid, r.relation::regclass::text, r.name,
+        lifecycle._levels((conversion.conversion).levels))
+    FROM pg_index AS i
+    CROSS JOIN LATERAL (
+        SELECT t.relid::oid AS relation, t.isleaf, lifecycle._name(ARRAY[c.relname::text],
+            left(md5(i.indexrelid::text), 8)) AS name
+        FROM pg_partition_tree(conversion.partitioned) AS t JOIN pg_class AS c ON c.oid = t.relid
+        WHERE t.isleaf AND t.level > 0
+        UNION ALL
+        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
+    ) AS r
+    WHERE i.indrelid = conversion.source
+        AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
+            WHERE x.indrelid = r.relation AND n.relname = r.name)
+        AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
+            WHERE x.indrelid = conversion.partitioned AND n.relname = lifecycle._new_index_name(i.indexrelid))
+    ORDER BY i.indexrelid, NOT r.isleaf, r.relation
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
+'The step that builds the next index of the new table; NULL when all stand.';
+
+CREATE FUNCTION lifecycle._index_once(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step constant lifecycle.plan_step := lifecycle._next_index(conversion);
+BEGIN
+    IF v_step.statement IS NOT NULL THEN
+        PERFORM lifecycle._run_step(v_step, (conversion.conversion).options ->> 'search_path');
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RETURN;
+    END IF;
+    UPDATE lifecycle.conversion AS c SET phase = 'dress'
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_once(lifecycle.located_conversion) IS
+'Builds one index of the new table, or goes on to the next phase when all stand.';
+
+CREATE FUNCTION lifecycle._conversion_migration(conversion lifecycle.located_conversion) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+    WHERE s.action = 'register conversion' AND s.object = 'conversion of ' || (conversion.conversion).source
+        AND s.status = 'done'
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_migration(lifecycle.located_conversion) IS
+'The journaled migration that began a conversion.';
+
+CREATE FUNCTION lifecycle._convert_once(target regclass, batch_size integer, is_braked boolean DEFAULT false)
+RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_phase constant text := (v_conversion.conversion).phase;
+    v_step lifecycle.plan_step;
+    v_waits boolean;
+BEGIN
+    IF v_phase <> 'swapped' THEN
+        PERFORM lifecycle._require_same_source(v_conversion);
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', (v_conversion.conversion).queue) INTO v_waits;
+    IF (v_conversion.conversion).last_error IS NOT NULL THEN
+        UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
+        WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
+    END IF;
+    IF v_waits OR v_phase IN ('ready', 'swapped') THEN
+        PERFORM lifecycle._replay_once(v_conversion, batch_size);
+        v_conversion := lifecycle._conversion(target);
+    END IF;
+    CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
+        NULL;
+    WHEN v_phase = 'swapped' THEN
+        v_step := lifecycle._next_key(v_conversion);
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, (v_conversion.conversion).options ->> 'search_path');
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    WHEN v_phase = 'copy' THEN
+        -- The partitions that start_conversion has left pending.
+        PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);
+        PERFORM lifecycle._copy_once(v_conversion, batch_size);
+    WHEN v_phase = 'index' THEN
+        PERFORM lifecycle._index_once(v_conversion);
+    ELSE
+        PERFORM lifecycle._dress(v_conversion);
+    END CASE;
+    RETURN lifecycle._conversion_state(lifecycle._conversion(target));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._convert_once(regclass, integer, boolean) IS
+'One slice of a conversion: a batch of the queue and, unless braked, a range of rows, an index or the dress.';
+
+-- What went wrong is written down where monitor_migration sees it; the caller commits, and raises it again.
+CREATE FUNCTION lifecycle._try_convert(
+    target regclass, batch_size integer, is_braked boolean DEFAULT false,
+    OUT state lifecycle.conversion_state, OUT failure jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+    v_hint text;
+BEGIN
+    BEGIN
+        state := lifecycle._convert_once(target, batch_size, is_braked);
+        RETURN;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+    END;
+    failure := jsonb_build_object('sqlstate', v_sqlstate, 'message', v_message, 'detail', v_detail, 'hint', v_hint);
+    -- Not that of another session, which is at the row.
+    UPDATE lifecycle.conversion AS c SET last_error = v_message, last_sqlstate = v_sqlstate,
+        last_error_at = clock_timestamp(),
+        blocked = CASE WHEN c.phase = 'swapped' AND v_sqlstate LIKE '23%' THEN v_message ELSE c.blocked END
+    WHERE c.conversion_id IN (
+        SELECT l.conversion_id FROM lifecycle.conversion AS l
+        WHERE target::oid IN (l.source_oid, l.partitioned_oid) AND l.ended_at IS NULL FOR UPDATE SKIP LOCKED);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._try_convert(regclass, integer, boolean) IS
+'One slice, or what went wrong with it.';
+
+CREATE FUNCTION lifecycle._raise_again(failure jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF failure IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = failure ->> 'sqlstate', MESSAGE = failure ->> 'message',
+            DETAIL = failure ->> 'detail', HINT = failure ->> 'hint';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_again(jsonb) IS 'Raises an error that was caught and written down.';
+
+-- source: sql/conversion/convert_step.sql
+CREATE FUNCTION lifecycle._require_batch(batch_size integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF batch_size IS NULL OR batch_size < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('batch_size must be at least 1, not %s', coalesce(batch_size::text, 'NULL'));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_batch(integer) IS 'Raises 22023 for a batch_size below 1.';
+
+CREATE FUNCTION lifecycle.convert_step(
+    target regclass, batch_size integer DEFAULT 10000, max_seconds numeric DEFAULT 5
+) RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_until constant timestamptz := clock_timestamp() + make_interval(secs => max_seconds::float8);
+    v_done record;
+BEGIN
+    PERFORM lifecycle._require_batch(batch_size);
+    LOOP
+        SELECT t.state, t.failure INTO v_done FROM lifecycle._try_convert(target, batch_size) AS t;
+        -- That the way back is barred must be seen afterwards, so it is no error here.
+        EXIT WHEN v_done.failure IS NOT NULL AND ((lifecycle._conversion(target)).conversion).blocked IS NOT NULL;
+        PERFORM lifecycle._raise_again(v_done.failure);
+        EXIT WHEN (v_done.state).remaining IS NULL OR clock_timestamp() >= v_until;
+    END LOOP;
+    RETURN lifecycle._conversion_state(lifecycle._conversion(target));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.convert_step(regclass, integer, numeric) IS
+'A bounded part of convert_data in the caller''s transaction, where only a function can be called. Call it, and commit,
+until remaining is NULL. After the swap it brings the old table up to date.
+
+Arguments: target - the table; batch_size - rows or queue entries at a time, default 10000; max_seconds - after how long
+no other batch is begun, seconds, default 5.
+Returns: lifecycle.conversion_state, as lifecycle.monitor_migration shows it.
+Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
+COMMITTED; 42501 not the owner; 22023 batch_size.
+Example: SELECT phase, percent, remaining FROM lifecycle.convert_step(''public.observation'', max_seconds => 2);';
+
+-- source: sql/conversion/preview_convert_data.sql
+CREATE FUNCTION lifecycle.preview_convert_data(target regclass)
+RETURNS TABLE (phase text, work text, amount bigint, estimated_time interval)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(v_conversion);
+    v_leaves constant bigint := (SELECT count(*) FROM pg_partition_tree(v_conversion.partitioned) AS t WHERE t.isleaf);
+BEGIN
+    RETURN QUERY SELECT 'copy', 'rows to copy (an estimate)', greatest(v_state.rows_total - v_state.rows_done, 0),
+        make_interval(secs => ((v_state.rows_total - v_state.rows_done) / coalesce(v_state.rate, 50000))::float8)
+        WHERE v_state.phase = 'copy';
+    RETURN QUERY SELECT 'index', 'indexes to build, partition by partition', v_leaves * count(*), NULL::interval
+        FROM pg_index AS i WHERE i.indrelid = v_conversion.source AND v_state.phase IN ('copy', 'index')
+        HAVING count(*) > 0;
+    RETURN QUERY SELECT 'dress', 'tables to get rights, policies and statistics', v_leaves + 1, NULL::interval
+        WHERE v_state.phase IN ('copy', 'index', 'dress');
+    RETURN QUERY SELECT v_state.phase, 'queue entries to replay', v_state.queue_entries, NULL::interval;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_convert_data(regclass) IS
+'What convert_data still has to do.
+
+Arguments: target - the table.
+Returns: one row a kind of work: phase, work, amount, estimated_time (NULL where nothing is known).
+Errors: 55000 it is not being converted.
+Example: SELECT * FROM lifecycle.preview_convert_data(''public.observation'');';
+
+-- source: sql/conversion/convert_data.sql
+-- Why the copy should wait: somebody is behind, and more writes would leave him further behind.
+CREATE FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_max_lag constant bigint := lifecycle.setting('conversion_max_lag')::bigint;
+    v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;
+    v_lag numeric;
+BEGIN
+    SELECT max(extract(epoch FROM r.replay_lag) * 1000) INTO v_lag FROM pg_stat_replication AS r;
+    RETURN CASE
+        WHEN v_max_lag > 0 AND v_lag > v_max_lag THEN format('a standby is %s ms behind', round(v_lag))
+        WHEN v_max_queue > 0 AND state.queue_entries > v_max_queue
+            THEN format('the queue holds %s entries', state.queue_entries)
+    END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_brake(lifecycle.conversion_state) IS
+'Why convert_data should pause (settings conversion_max_lag, conversion_max_queue); NULL: it need not.';
+
+CREATE FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RAISE NOTICE '%.%: % %, % of % rows, % rows/s, % left, % queued', state.table_schema, state.table_name, state.phase,
+        state.percent || ' %', state.rows_done, state.rows_total, coalesce(state.rate, 0),
+        coalesce(date_trunc('second', state.eta)::text, 'unknown time'), state.queue_entries;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._convert_notice(lifecycle.conversion_state) IS 'Tells how far a conversion is.';
+
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE PROCEDURE lifecycle.convert_data(
+    target regclass,
+    batch_size integer DEFAULT 10000,
+    pause interval DEFAULT '0',
+    max_batches integer DEFAULT NULL
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_state lifecycle.conversion_state;
+    v_done record;
+    v_queued pg_catalog.int8;
+    v_brake pg_catalog.text;
+    v_batches pg_catalog.int4 := 0;
+    v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    PERFORM lifecycle._require_batch(batch_size);
+    LOOP
+        EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
+        v_brake := lifecycle._conversion_brake(v_state);
+        SELECT t.state, t.failure INTO v_done
+        FROM lifecycle._try_convert(target, batch_size, v_brake IS NOT NULL) AS t;
+        COMMIT;
+        PERFORM lifecycle._raise_again(v_done.failure);
+        v_state := v_done.state;
+        v_batches := v_batches OPERATOR(pg_catalog.+) 1;
+        IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) v_told OPERATOR(pg_catalog.>=)
+            '5 seconds'::pg_catalog.interval
+        THEN
+            v_told := pg_catalog.clock_timestamp();
+            PERFORM lifecycle._convert_notice(v_state);
+        END IF;
+        -- Where others go on writing, the queue is never empty for long.
+        EXIT WHEN v_state.remaining IS NULL OR v_state.phase OPERATOR(pg_catalog.=) ANY ('{ready,swapped}')
+            AND v_state.remaining OPERATOR(pg_catalog.~~) 'queue%'
+            AND v_state.queue_entries OPERATOR(pg_catalog.>=) v_queued
+            AND v_state.queue_entries OPERATOR(pg_catalog.<) batch_size;
+        v_queued := CASE WHEN v_state.phase OPERATOR(pg_catalog.=) ANY ('{ready,swapped}')
+            THEN v_state.queue_entries END;
+        IF v_brake IS NOT NULL THEN
+            RAISE NOTICE 'the copy waits: %', v_brake;
+            PERFORM pg_catalog.pg_sleep(1);
+        END IF;
+        PERFORM pg_catalog.pg_sleep(pg_catalog.date_part('epoch', pause));
+    END LOOP;
+    PERFORM lifecycle._convert_notice(v_state) WHERE v_state.conversion_id IS NOT NULL;
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.convert_data(regclass, integer, interval, integer) IS
+'Copies the table into the new one in ranges of its key, replays what is written meanwhile, builds the indexes, gives
+rights, policies and statistics: one transaction a batch. Stop it, or kill it, and call it again: it goes on where it
+was. While a standby is further behind than the setting conversion_max_lag, or the queue is longer than
+conversion_max_queue, the copy waits. After the swap it brings the old table up to date. Twins: preview_convert_data
+and, where only a function can be called, convert_step.
+
+Arguments: target - the table; batch_size - rows or queue entries a transaction, default 10000; pause - after each
+transaction, interval, default none; max_batches - stop after so many, default never.
+Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
+Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
+COMMITTED; 42501 not the owner; 22023 batch_size; 2D000 inside a transaction block.
+Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';
+
+-- source: sql/conversion/_plan_swap.sql
+-- The exchange of names, and of what is bound to the old table by its number. Each step carries its inverse under the
+-- names that stand right after it; rollback_conversion runs them backwards.
+CREATE FUNCTION lifecycle._rename_step(kind text, identity text, new_name name) RETURNS lifecycle.plan_step
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('rename', format('%s %s', lower(kind), identity),
+        format('ALTER %s %s RENAME TO %I', kind, identity, new_name),
+        format('ALTER %s %I.%I RENAME TO %I', kind, p.parts[1], new_name, p.parts[2]))
+    FROM (SELECT parse_ident(identity) AS parts) AS p
+$fn$;
+COMMENT ON FUNCTION lifecycle._rename_step(text, text, name) IS
+'The step that renames a table, index, sequence or statistics object.';
+
+CREATE FUNCTION lifecycle._away_name(namespace oid, wanted name, suffix text) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN to_regclass(format('%s.%I', namespace::regnamespace, n.name)) IS NULL THEN n.name
+        ELSE lifecycle._name(ARRAY[wanted::text, left(md5(wanted || suffix), 8)], suffix) END
+    FROM (SELECT lifecycle._name(ARRAY[wanted::text], suffix) AS name) AS n
+$fn$;
+COMMENT ON FUNCTION lifecycle._away_name(oid, name, text) IS 'A free name for what makes way.';
+
+CREATE FUNCTION lifecycle._swap_renames(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT r.step FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._rename_step('INDEX', i.indexrelid::regclass::text,
+                lifecycle._away_name(c.relnamespace, c.relname, 'old'))),
+            (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
+                lifecycle._new_index_name(i.indexrelid)), c.relname))
+        ) AS r (place, step)
+        WHERE i.indrelid = conversion.source ORDER BY i.indexrelid, r.place
+    ) || ARRAY(
+        SELECT r.step FROM pg_statistic_ext AS s
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
+                lifecycle._name(ARRAY[s.stxname::text], 'old'))),
+            (2, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace,
+                lifecycle._name(ARRAY[s.stxname::text], 'partitioned')), s.stxname))
+        ) AS r (place, step)
+        WHERE s.stxrelid = conversion.source ORDER BY s.oid, r.place
+    ) || ARRAY[
+        lifecycle._rename_step('TABLE', conversion.source::text, (conversion.conversion).old_name),
+        lifecycle._rename_step('TABLE', conversion.partitioned::text, c.relname)
+    ]
+    FROM pg_class AS c WHERE c.oid = conversion.source
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_renames(lifecycle.located_conversion) IS
+'The steps that exchange the names of the tables and of their indexes.';
+
+-- A sequence of its own goes over to the new table; an identity gets a new one that goes on where the old one stands.
+CREATE FUNCTION lifecycle._sequence_grants(sequence regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(string_agg(format('; GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, sequence,
+            lifecycle._grantee(a.grantee), CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), ''
+            ORDER BY a.grantee, a.privilege_type) FILTER (WHERE a.grantee IS NOT NULL), '')
+        || CASE WHEN obj_description(sequence, 'pg_class') IS NULL THEN ''
+            ELSE format('; COMMENT ON SEQUENCE %s IS %L', sequence, obj_description(sequence, 'pg_class')) END
+    FROM pg_class AS c LEFT JOIN LATERAL aclexplode(c.relacl) AS a ON a.grantee <> c.relowner
+    WHERE c.oid = sequence
+    GROUP BY c.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._sequence_grants(regclass) IS
+'Statements that give a new sequence of the same name the rights and the comment of this one.';
+
+CREATE FUNCTION lifecycle._swap_sequences(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH owned AS (
+        SELECT s.oid::regclass AS sequence, s.relname, s.relnamespace, a.attname, a.attidentity, q.*,
+            format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS old_table,
+            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS old_name,
+            d.deptype, a.attnum
+        FROM pg_depend AS d
+        JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+        JOIN pg_sequence AS q ON q.seqrelid = s.oid
+        JOIN pg_class AS c ON c.oid = d.refobjid
+        JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        CROSS JOIN LATERAL (SELECT lifecycle._away_name(s.relnamespace, s.relname, 'old') AS name) AS n
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+            AND d.refobjid = conversion.source AND d.deptype IN ('a', 'i')
+    )
+    SELECT ARRAY(
+        SELECT r.step FROM owned AS o
+        CROSS JOIN LATERAL (
+            SELECT 1, lifecycle._step('own sequence', 'sequence ' || o.sequence,
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, conversion.source, o.attname),
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, o.old_table, o.attname))
+            WHERE o.deptype = 'a'
+            UNION ALL
+            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.old_name) WHERE o.deptype = 'i'
+            UNION ALL
+            SELECT 3, lifecycle._step('add identity', format('column %s.%I', conversion.source, o.attname),
+                format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT %s '
+                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', conversion.source, o.attname,
+                    CASE o.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, o.sequence, o.seqincrement,
+                    o.seqmin, o.seqmax, o.seqstart, o.seqcache, CASE WHEN o.seqcycle THEN ' CYCLE' ELSE '' END)
+                || lifecycle._sequence_grants(o.sequence),
+                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', conversion.source, o.attname))
+            WHERE o.deptype = 'i'
+            UNION ALL
+            SELECT 4, lifecycle._step('set sequence', 'sequence ' || o.sequence,
+                format('SELECT pg_catalog.setval(%L, s.last_value, s.is_called) FROM %s AS s', o.sequence,
+                    o.old_sequence),
+                format('SELECT pg_catalog.setval(%L, s.last_value, s.is_called) FROM %s AS s', o.old_sequence,
+                    o.sequence))
+            WHERE o.deptype = 'i'
+        ) AS r (place, step)
+        ORDER BY o.attnum, o.relname, r.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
+'The steps that hand over sequences and identities. Their names are those after the renames.';
+
+-- The definitions name the table as it is called before; run after the renames they mean the new one.
+CREATE FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH own AS (
+        SELECT t.* FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+        WHERE t.tgrelid = conversion.source AND NOT t.tgisinternal
+            AND f.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
+    ), old AS (
+        SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS name
+        FROM pg_class AS c WHERE c.oid = conversion.source
+    )
+    SELECT ARRAY(
+        SELECT r.step FROM own AS t CROSS JOIN old AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('disable trigger', format('trigger %I on %s', t.tgname, o.name),
+                format('ALTER TABLE %s DISABLE TRIGGER %I', o.name, t.tgname),
+                CASE t.tgenabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sTRIGGER %I', o.name,
+                    CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname) END)),
+            (2, lifecycle._step('create trigger', format('trigger %I on %s', t.tgname, conversion.source),
+                lifecycle._ddl_trigger(t.oid),
+                format('DROP TRIGGER %I ON %s', t.tgname, conversion.source)))
+        ) AS r (place, step)
+        ORDER BY t.tgname, r.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_triggers(lifecycle.located_conversion) IS
+'The steps that give the new table the triggers and keep those of the old one from firing.';
+
+CREATE FUNCTION lifecycle._rebind_views(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('replace view', b.identity, format('CREATE OR REPLACE VIEW %s%s AS %s',
+                c.oid::regclass, ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')',
+                rtrim(pg_get_viewdef(c.oid), '; ')),
+            note => 'bound to the table that has the name then')
+        FROM lifecycle._table_bindings(target) AS b JOIN pg_class AS c ON c.oid = b.object_id
+        WHERE b.kind = 'view'
+        ORDER BY b.identity
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebind_views(regclass) IS
+'The steps that bind the views of a table to whatever has its present name when they run; owner and rights stay.';
+
+CREATE FUNCTION lifecycle._drop_capture_steps(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[
+        lifecycle._step('drop capture', format('function %s()', (conversion.conversion).queue),
+            format('DROP FUNCTION %s() CASCADE', (conversion.conversion).queue)),
+        lifecycle._step('drop capture', 'table ' || (conversion.conversion).queue,
+            format('DROP TABLE %s', (conversion.conversion).queue)),
+        lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
+            format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
+                (conversion.conversion).queue))
+    ]
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
+'The steps that end the capture of a conversion.';
+
+CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_reverse constant text := lifecycle._queue_name(conversion.partitioned, 'conversion_reverse');
+BEGIN
+    RETURN lifecycle._number(lifecycle._drop_capture_steps(conversion)
+        || lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
+            v_row.root_key || ARRAY(SELECT k FROM unnest(v_row.key_columns) AS k WHERE k <> ALL (v_row.root_key)),
+            'row', true)
+        || lifecycle._drop_keys(conversion)
+        || lifecycle._swap_renames(conversion)
+        || lifecycle._add_keys(conversion)
+        || lifecycle._swap_sequences(conversion)
+        || lifecycle._swap_triggers(conversion)
+        || lifecycle._rebind_views(conversion.source)
+        || lifecycle._step('rename in capture', 'capture ' || v_reverse,
+            format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
+                conversion.source, v_reverse))
+        || lifecycle._step('rename in policy', 'partition policy of ' || conversion.source,
+            format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.source, conversion.partitioned),
+            format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.partitioned, conversion.source))
+        || lifecycle._step('register swap', 'conversion of ' || v_row.source,
+            format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
+                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_reverse, v_row.conversion_id),
+            format('UPDATE lifecycle.conversion SET phase = ''ready'' '
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_swap(lifecycle.located_conversion) IS 'The steps of the swap, in order.';
+
+-- source: sql/conversion/_swap.sql
+CREATE FUNCTION lifecycle._require_phase(conversion lifecycle.located_conversion, phases text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF (conversion.conversion).phase <> ALL (phases) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s is in phase %s', (conversion.conversion).source,
+                (conversion.conversion).phase),
+            DETAIL = format('This takes phase %s.', array_to_string(phases, ' or ')),
+            HINT = CASE WHEN (conversion.conversion).phase = 'swapped'
+                THEN 'lifecycle.finish_conversion makes it final, lifecycle.rollback_conversion goes back.'
+                ELSE format('CALL lifecycle.convert_data(%L)', (conversion.conversion).source) END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_phase(lifecycle.located_conversion, text[]) IS
+'Raises 55000 unless a conversion is in one of these phases.';
+
+-- A trial that copied one program must not hide the others.
+CREATE FUNCTION lifecycle._require_all_rows(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_predicate constant text := (conversion.conversion).options ->> 'predicate';
+    v_others boolean;
+BEGIN
+    IF v_predicate IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE (%s) IS NOT TRUE)', conversion.source, v_predicate)
+    INTO v_others;
+    IF v_others THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has rows that were not copied', conversion.source),
+            DETAIL = format('The conversion was begun for rows WHERE %s.', v_predicate),
+            HINT = 'It was a trial: roll it back and start one without a predicate.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_all_rows(lifecycle.located_conversion) IS
+'Raises 55000 when the predicate of a conversion leaves out rows.';
+
+-- The table first, straight at its final strength and with patience; what else is needed while it is held, hardly any.
+-- Views come before it: whoever reads one would else hold it while he waits for the table.
+CREATE FUNCTION lifecycle._swap_lock(first regclass, others regclass[], views regclass[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_timeout constant text := current_setting('lock_timeout');
+    v_relation regclass;
+BEGIN
+    PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
+    FOREACH v_relation IN ARRAY views LOOP
+        -- LOCK TABLE of a view would lock all that it reads.
+        EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation,
+            (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_relation));
+    END LOOP;
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', first);
+    FOREACH v_relation IN ARRAY others LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation);
+    END LOOP;
+    PERFORM set_config('lock_timeout', v_timeout, true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_lock(regclass, regclass[], regclass[]) IS
+'Takes the locks of a swap under lifecycle.lock_timeout; raises 55P03.';
+
+CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT c.oid::regclass FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid) AND c.oid <> target
+            -- Others cannot be locked so; there the DDL is the lock.
+            AND pg_has_role(current_user, c.relowner, 'USAGE')
+        ORDER BY 1
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_neighbours(regclass) IS
+'The tables at the other ends of the foreign keys of a table, as far as the caller may lock them.';
+
+-- Under the lock nobody writes: the queue is emptied to its end, all entries at once.
+CREATE FUNCTION lifecycle._drain_to_end(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_limit constant bigint := lifecycle.setting('conversion_swap_queue')::bigint;
+    v_entries bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s', (conversion.conversion).queue) INTO v_entries;
+    IF v_entries > v_limit THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+            MESSAGE = format('the queue of %s holds %s entries', (conversion.conversion).source, v_entries),
+            HINT = format('Try again: they are replayed first. CALL lifecycle.convert_data(%L)',
+                (conversion.conversion).source);
+    END IF;
+    WHILE lifecycle._replay_once(conversion, 2147483647) > 0 LOOP
+        NULL;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drain_to_end(lifecycle.located_conversion) IS
+'Replays all entries under the lock; raises 55P03 when they are too many for that.';
+
+CREATE FUNCTION lifecycle._run_swap(steps lifecycle.plan_step[], search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step lifecycle.plan_step;
+BEGIN
+    FOREACH v_step IN ARRAY steps LOOP
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, _run_swap.search_path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+    PERFORM lifecycle._announce();
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
+
+-- One try: all of it or nothing, in the caller's transaction.
+CREATE FUNCTION lifecycle._swap(target regclass, search_path text) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_phase(v_conversion, '{ready}');
+    PERFORM lifecycle._replay_once(v_conversion, 100000);
+    PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
+        || lifecycle._key_neighbours(v_conversion.source), ARRAY(
+        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    PERFORM lifecycle._require_same_source(v_conversion);
+    PERFORM lifecycle._drain_to_end(v_conversion);
+    PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
+    PERFORM lifecycle._require_all_rows(v_conversion);
+    v_steps := lifecycle._plan_swap(v_conversion);
+    PERFORM lifecycle._run_swap(v_steps, _swap.search_path);
+    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(v_steps)
+    WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
+    RETURN v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap(regclass, text) IS
+'Swaps the tables: locks, replays the rest, runs the steps and keeps their inverses.';
+
+CREATE FUNCTION lifecycle._try_swap(
+    target regclass, search_path text, OUT steps lifecycle.plan_step[], OUT failure jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_message text;
+    v_sqlstate text;
+    v_hint text;
+BEGIN
+    BEGIN
+        steps := lifecycle._swap(target, _try_swap.search_path);
+        RETURN;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_hint = PG_EXCEPTION_HINT;
+    END;
+    failure := jsonb_build_object('sqlstate', v_sqlstate, 'message', v_message, 'hint', v_hint,
+        'detail', lifecycle._lock_holders(ARRAY[target::oid]));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._try_swap(regclass, text) IS
+'One try of the swap, or why the locks could not be had; any other error is raised.';
+
+-- source: sql/conversion/swap_tables_step.sql
+CREATE FUNCTION lifecycle.swap_tables_step(
+    target regclass, search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.plan_step LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+    v_try record;
+BEGIN
+    FOR v_attempt IN 1..v_attempts LOOP
+        SELECT t.steps, t.failure INTO v_try FROM lifecycle._try_swap(target, swap_tables_step.search_path) AS t;
+        EXIT WHEN v_try.failure IS NULL OR v_attempt = v_attempts;
+        PERFORM lifecycle._pause();
+    END LOOP;
+    PERFORM lifecycle._raise_again(v_try.failure);
+    RETURN QUERY SELECT s.* FROM unnest(v_try.steps) AS s;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.swap_tables_step(regclass, text) IS
+'The swap of swap_tables in the caller''s transaction, where only a function can be called. Commit at once: the table is
+locked until then.
+
+Arguments: target - the table; search_path - for event triggers, by default the caller''s.
+Returns: the steps that were run (lifecycle.plan_step).
+Errors: 55P03 no lock within lifecycle.lock_attempts tries, or too much is queued; 55000 the conversion is not ready,
+the table was altered since, or a predicate left out rows; 42501 not the owner; 25000 unless READ COMMITTED.
+Example: SELECT statement FROM lifecycle.swap_tables_step(''public.observation'');';
+
+-- source: sql/conversion/preview_swap_tables.sql
+CREATE FUNCTION lifecycle.preview_swap_tables(target regclass) RETURNS SETOF lifecycle.step_result
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_phase(v_conversion, '{copy,index,dress,ready}');
+    v_steps := lifecycle._plan_swap(v_conversion);
+    RETURN QUERY SELECT * FROM lifecycle._result_rows(v_steps, lifecycle._plan_hash(v_steps));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_swap_tables(regclass) IS
+'What swap_tables will do, in one transaction under an ACCESS EXCLUSIVE lock of the table: names, sequences, triggers,
+views, and a capture that keeps the old table in step.
+
+Arguments: target - the table.
+Returns: one row a step (lifecycle.step_result), status planned.
+Errors: 55000 the table is not being converted, or is swapped already.
+Example: SELECT statement FROM lifecycle.preview_swap_tables(''public.observation'');';
+
+-- source: sql/conversion/swap_tables.sql
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE PROCEDURE lifecycle.swap_tables(
+    target regclass,
+    max_attempts integer DEFAULT 100,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_failure pg_catalog.jsonb;
+    v_replay pg_catalog.jsonb;
+    v_attempt pg_catalog.int4 := 0;
+    v_began pg_catalog.timestamptz;
+BEGIN
+    LOOP
+        v_attempt := v_attempt OPERATOR(pg_catalog.+) 1;
+        -- What has come together is replayed before the lock, and committed.
+        SELECT t.failure INTO v_replay FROM lifecycle._try_convert(target, 10000) AS t;
+        COMMIT;
+        PERFORM lifecycle._raise_again(v_replay);
+        v_began := pg_catalog.clock_timestamp();
+        SELECT t.failure INTO v_failure FROM lifecycle._try_swap(target, search_path) AS t;
+        COMMIT;
+        EXIT WHEN v_failure IS NULL OR v_attempt OPERATOR(pg_catalog.>=) max_attempts;
+        PERFORM lifecycle._pause();
+    END LOOP;
+    PERFORM lifecycle._raise_again(v_failure);
+    RAISE NOTICE 'swapped % in try %, which took % ms', target, v_attempt, pg_catalog.round(
+        (1000 OPERATOR(pg_catalog.*) pg_catalog.extract('epoch', pg_catalog.clock_timestamp()
+            OPERATOR(pg_catalog.-) v_began))::pg_catalog.numeric);
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.swap_tables(regclass, integer, text) IS
+'Lets the partitioned table take the name of the table: replays the queue, locks the table for as long as the rest and
+the renames take, a few milliseconds, and hands over names, sequences, triggers and views. A capture then keeps the old
+table in step until finish_conversion. If the lock is not had within the setting lock_timeout, it lets go, so that
+nobody waits longer, and tries again; it never ends a session. Twins: preview_swap_tables, and swap_tables_step where
+only a function can be called.
+
+Arguments: target - the table; max_attempts - how often, default 100; search_path - for event triggers, by default the
+caller''s.
+Returns: nothing; a NOTICE says how long it took.
+Errors: 55P03 no lock after max_attempts; 55000 the conversion is not ready, the table was altered since, or a predicate
+left out rows; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a transaction block.
+Example: CALL lifecycle.swap_tables(''public.observation'');';
+
+-- source: sql/conversion/start_conversion.sql
+CREATE FUNCTION lifecycle.start_conversion(
+    target regclass,
+    levels jsonb,
+    key_mode text DEFAULT 'refuse',
+    foreign_key_mode text DEFAULT 'refuse',
+    predicate text DEFAULT NULL,
+    new_name name DEFAULT NULL,
+    old_name name DEFAULT NULL,
+    attach_existing boolean DEFAULT false,
+    at_once boolean DEFAULT false,
+    premake integer DEFAULT 6,
+    time_zone text DEFAULT current_setting('TimeZone'),
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb[] := lifecycle._levels(levels);
+    v_name constant text := (SELECT c.relname FROM pg_class AS c WHERE c.oid = target);
+    v_options constant jsonb := jsonb_strip_nulls(jsonb_build_object('key_mode', key_mode,
+        'foreign_key_mode', foreign_key_mode, 'predicate', predicate, 'premake', premake,
+        'time_zone', start_conversion.time_zone, 'search_path', start_conversion.search_path));
+    v_census jsonb;
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_levels(target, v_levels);
+    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
+    IF attach_existing THEN
+        RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, key_mode, foreign_key_mode,
+            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), at_once, dry_run, expected_plan,
+            start_conversion.search_path);
+        RETURN;
+    ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
+        AND (c.conversion).ended_at IS NULL)
+    THEN
+        RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, ARRAY[lifecycle._step('register conversion',
+            'conversion of ' || target, NULL, note => 'is under way, see lifecycle.monitor_migration()')], dry_run,
+            expected_plan);
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_convertible(target, v_levels, key_mode, foreign_key_mode);
+    -- The table is read before the lock: under it nobody writes.
+    v_census := lifecycle._conversion_census(target, v_levels, start_conversion.time_zone, 'true');
+    PERFORM lifecycle._lock(ARRAY[target], CASE WHEN at_once THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
+        dry_run);
+    RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, lifecycle._plan_start_conversion(target, v_levels,
+            coalesce(new_name, lifecycle._name(ARRAY[v_name], 'partitioned')),
+            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), v_options, v_census),
+        dry_run, expected_plan, v_options || jsonb_build_object('levels', v_levels), start_conversion.search_path);
+    IF at_once AND NOT dry_run THEN
+        WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
+        END LOOP;
+        PERFORM lifecycle._swap(target, start_conversion.search_path);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.start_conversion(
+    regclass, jsonb, text, text, text, name, name, boolean, boolean, integer, text, boolean, text, text
+) IS
+'Begins to convert a table into a partitioned one while it is in use: makes the new table, empty, and a capture that
+records what is written meanwhile. Then CALL lifecycle.convert_data(target) copies, CALL lifecycle.swap_tables(target)
+lets the new table take the name; until lifecycle.finish_conversion both are kept alike, and
+lifecycle.rollback_conversion goes back without losing a write.
+
+Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
+what becomes of unique constraints that lack partition keys: refuse, or extend (unique together with the keys);
+foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
+rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
+until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;
+attach_existing - copy nothing, the old table becomes the first partition; at_once - copy and swap in this transaction,
+under the lock; premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
+plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
+Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;
+42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
+Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
+    lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';
+
+-- source: sql/conversion/post_migration_validation.sql
+-- One statement, so one snapshot, for both sides. What is queued may differ; all else may not, since a change and its
+-- entry are of one transaction, and so are a replay and the end of the entry.
+CREATE FUNCTION lifecycle._compare_range(
+    conversion lifecycle.located_conversion, after text[], until text[], exact boolean,
+    OUT source_rows bigint, OUT source_hash numeric, OUT new_rows bigint, OUT new_hash numeric
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_side text := (SELECT format('SELECT count(*), sum(%s::numeric) FROM %%s AS t WHERE %s AND %s AND %%s '
+            'AND NOT EXISTS (SELECT FROM %s AS q WHERE %s)',
+            replace(CASE WHEN exact THEN format('hash_record_extended(ROW(%s), 0)', c.list)
+                ELSE format('hashtextextended(ROW(%s)::text, 0)', c.list) END, '%', '%%'),
+            replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '>', after), '%', '%%'),
+            replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', until), '%', '%%'),
+            v_row.queue, (SELECT replace(string_agg(format('q.%1$I = t.%1$I', k), ' AND '), '%', '%%')
+                FROM unnest(v_row.key_columns) AS k))
+        FROM (SELECT lifecycle._column_list(lifecycle._copy_columns(conversion.source, conversion.partitioned), 't.')
+            AS list) AS c);
+BEGIN
+    EXECUTE format('SELECT s.*, d.* FROM (%s) AS s, (%s) AS d',
+        format(v_side, conversion.source, format('(%s)', coalesce(v_row.options ->> 'predicate', 'true'))),
+        format(v_side, conversion.partitioned, 'true'))
+    INTO source_rows, source_hash, new_rows, new_hash;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._compare_range(lifecycle.located_conversion, text[], text[], boolean) IS
+'Counts and content hashes of a range of keys in both tables, in one snapshot, without the rows that are queued.';
+
+CREATE FUNCTION lifecycle._can_hash(conversion lifecycle.located_conversion) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    EXECUTE format('SELECT hash_record_extended(ROW(%s), 0) FROM (SELECT (x).* FROM (SELECT NULL::%s AS x) AS n) AS t',
+        lifecycle._column_list(lifecycle._copy_columns(conversion.source, conversion.partitioned), 't.'),
+        conversion.source);
+    RETURN true;
+EXCEPTION WHEN undefined_function THEN
+    -- json and its like have no hash; their text does.
+    RETURN false;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._can_hash(lifecycle.located_conversion) IS
+'Whether all columns of a table have a hash function.';
+
+CREATE FUNCTION lifecycle.post_migration_validation(target regclass, range_rows integer DEFAULT 100000)
+RETURNS SETOF lifecycle.finding LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_row constant lifecycle.conversion := v_conversion.conversion;
+    v_exact constant boolean := lifecycle._can_hash(v_conversion);
+    v_after text[];
+    v_until text[];
+    v_found record;
+    v_same boolean;
+BEGIN
+    PERFORM lifecycle._require_batch(range_rows);
+    PERFORM lifecycle._require_phase(v_conversion, '{index,dress,ready,swapped}');
+    LOOP
+        v_until := lifecycle._range_end(v_conversion.source, v_row.key_columns, v_after, range_rows);
+        SELECT c.* INTO v_found FROM lifecycle._compare_range(v_conversion, v_after, v_until, v_exact) AS c;
+        v_same := (v_found.source_rows, v_found.source_hash) IS NOT DISTINCT FROM
+            (v_found.new_rows, v_found.new_hash);
+        RETURN NEXT ROW(CASE WHEN v_same THEN 'ok' ELSE 'error' END, format('table %s', v_conversion.partitioned),
+            CASE WHEN v_same THEN 'same rows' ELSE 'rows differ' END,
+            format('keys behind %s up to %s: %s rows, hash %s; %s has %s, hash %s',
+                coalesce(v_after::text, 'the beginning'), coalesce(v_until::text, 'the end'), v_found.source_rows,
+                coalesce(v_found.source_hash, 0), v_conversion.partitioned, v_found.new_rows,
+                coalesce(v_found.new_hash, 0)),
+            CASE WHEN NOT v_same THEN format('SELECT * FROM lifecycle.rollback_conversion(%L, dry_run => false)',
+                target) END)::lifecycle.finding;
+        EXIT WHEN v_until IS NULL;
+        v_after := v_until;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.post_migration_validation(regclass, integer) IS
+'Compares the two tables of a conversion, range by range of the key, by number of rows and a hash of their contents,
+while they are in use. Each range is read in one snapshot; rows that are queued to be replayed are left out of it.
+Before the swap as well as after it.
+
+Arguments: target - the table; range_rows - rows a range, default 100000.
+Returns: one row a range (lifecycle.finding): severity ok or error.
+Errors: 55000 it is not being converted, or not copied yet; 42501 row security would hide rows; 22023 range_rows.
+Example: SELECT * FROM lifecycle.post_migration_validation(''public.observation'') WHERE severity <> ''ok'';';
+
+-- source: sql/conversion/safe_migrate_table.sql
+CREATE FUNCTION lifecycle._raise_findings(target regclass, findings lifecycle.finding[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_errors constant text := (SELECT string_agg(format('%s: %s %s', f.object, f.finding, f.detail), E'\n')
+        FROM unnest(findings) AS f WHERE f.severity = 'error');
+BEGIN
+    IF v_errors IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'data_corrupted',
+            MESSAGE = format('the copy of %s is not like it', target),
+            DETAIL = v_errors,
+            HINT = format('Nothing was swapped. SELECT * FROM lifecycle.rollback_conversion(%L, dry_run => false)',
+                target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._raise_findings(regclass, lifecycle.finding[]) IS
+'Raises XX001 when a comparison has found a difference.';
+
+CREATE FUNCTION lifecycle._tell_plan(
+    target regclass, levels jsonb, key_mode text, foreign_key_mode text, search_path text
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step record;
+BEGIN
+    FOR v_step IN
+        SELECT format('%s: %s: %s %s', f.severity, f.object, f.finding, f.detail) AS line
+        FROM lifecycle.pre_migration_check(target, levels, key_mode, foreign_key_mode) AS f WHERE f.severity <> 'ok'
+    LOOP
+        RAISE NOTICE '%', v_step.line;
+    END LOOP;
+    FOR v_step IN
+        SELECT s.statement AS line FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            dry_run => true, search_path => _tell_plan.search_path) AS s WHERE s.statement IS NOT NULL
+    LOOP
+        RAISE NOTICE '%', v_step.line;
+    END LOOP;
+    RAISE NOTICE 'then: CALL lifecycle.convert_data, lifecycle.post_migration_validation, CALL lifecycle.swap_tables';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, text) IS
+'The findings of pre_migration_check and the plan of start_conversion as notices.';
+
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE PROCEDURE lifecycle.safe_migrate_table(
+    target regclass,
+    levels jsonb,
+    key_mode text DEFAULT 'refuse',
+    foreign_key_mode text DEFAULT 'refuse',
+    batch_size integer DEFAULT 10000,
+    pause interval DEFAULT '0',
+    dry_run boolean DEFAULT false,
+    search_path text DEFAULT pg_catalog.current_setting('search_path')
+) LANGUAGE plpgsql AS $fn$
+DECLARE
+    v_phase pg_catalog.text := (SELECT (c.conversion).phase FROM lifecycle._conversions() AS c
+        WHERE (c.source OPERATOR(pg_catalog.=) target OR c.partitioned OPERATOR(pg_catalog.=) target)
+            AND (c.conversion).ended_at IS NULL);
+BEGIN
+    IF dry_run THEN
+        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, search_path);
+        RETURN;
+    END IF;
+    IF v_phase IS NULL THEN
+        PERFORM FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            search_path => safe_migrate_table.search_path);
+        COMMIT;
+    END IF;
+    IF v_phase IS NULL OR v_phase OPERATOR(pg_catalog.<>) 'swapped' THEN
+        CALL lifecycle.convert_data(target, batch_size, pause);
+        PERFORM lifecycle._raise_findings(target, ARRAY(
+            SELECT f FROM lifecycle.post_migration_validation(target) AS f));
+        COMMIT;
+        CALL lifecycle.swap_tables(target, search_path => safe_migrate_table.search_path);
+    END IF;
+    -- The keys that the swap left to be validated.
+    CALL lifecycle.convert_data(target, batch_size, pause);
+    RAISE NOTICE 'converted. lifecycle.rollback_conversion goes back, lifecycle.finish_conversion makes it final';
+END
+$fn$;
+COMMENT ON PROCEDURE lifecycle.safe_migrate_table(
+    regclass, jsonb, text, text, integer, interval, boolean, text
+) IS
+'Converts a table into a partitioned one with all the checks between: pre_migration_check, start_conversion,
+convert_data, post_migration_validation, swap_tables, and the validation of foreign keys. Interrupted, it goes on where
+it was when it is called again. It does not finish: the old table is kept in step until finish_conversion. Twins:
+pre_migration_check and start_conversion with dry_run; where only a function can be called, start_conversion,
+convert_step, post_migration_validation and swap_tables_step.
+
+Arguments: target - the table; levels, key_mode, foreign_key_mode - as in lifecycle.start_conversion; batch_size, pause
+- as in lifecycle.convert_data; dry_run - only tell findings and plan as NOTICE; search_path - for event
+triggers, by default the caller''s.
+Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
+Errors: those of its parts; XX001 the copy differs, nothing was swapped; 2D000 inside a transaction block.
+Example: CALL lifecycle.safe_migrate_table(''public.observation'',
+    lifecycle.by_range(''created_at'', ''1 month''), ''extend'', dry_run => false);';
+
+-- source: sql/conversion/finish_conversion.sql
+CREATE FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._drop_capture_steps(conversion) || ARRAY[
+        lifecycle._step('drop old table', 'table ' || conversion.source, format('DROP TABLE %s', conversion.source),
+            note => format('for good: %s', pg_size_pretty(pg_total_relation_size(conversion.source)))),
+        lifecycle._step('register end', 'conversion of ' || (conversion.conversion).source,
+            format('UPDATE lifecycle.conversion SET phase = ''finished'', ended_at = pg_catalog.clock_timestamp() '
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', (conversion.conversion).conversion_id))
+    ]
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_finish(lifecycle.located_conversion) IS 'The steps of finish_conversion.';
+
+CREATE FUNCTION lifecycle.finish_conversion(
+    target regclass,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion lifecycle.located_conversion := lifecycle._conversion(target);
+BEGIN
+    PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_phase(v_conversion, '{swapped}');
+    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('foreign keys of %s are not validated yet', v_conversion.partitioned),
+            HINT = format('CALL lifecycle.convert_data(%L)', v_conversion.partitioned);
+    END IF;
+    IF NOT dry_run THEN
+        v_conversion := lifecycle._fence_conversion(target);
+        -- The triggers of the capture go from every partition.
+        PERFORM lifecycle._lock(ARRAY[v_conversion.partitioned, v_conversion.source], 'ACCESS EXCLUSIVE', dry_run);
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._apply('conversion_finish', v_conversion.partitioned,
+        lifecycle._plan_finish(v_conversion), dry_run, expected_plan, search_path => finish_conversion.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.finish_conversion(regclass, boolean, text, text) IS
+'Makes a conversion final: ends the capture that keeps the old table in step, and drops the old table. There is no way
+back after it.
+
+Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
+run; search_path - for event triggers.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 the table is not being converted, or not swapped yet; 2BP01 something still depends on the old table;
+42501 not the owner; 55P03 lock.
+Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_run => false);';
+
+-- source: sql/conversion/rollback_conversion.sql
+-- Backwards: what the swap has done, in reverse order; the views of the new table back to the old one; then everything
+-- that start_conversion made goes by its own journal.
+CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(ARRAY(
+        SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
+        FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.inverse IS NOT NULL
+        ORDER BY s.step DESC
+    ) || lifecycle._rebind_views(conversion.partitioned)
+    || lifecycle._step('roll back conversion', format('migration %s', m.id),
+        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.id),
+        note => 'drops the partitioned table'))
+    FROM (SELECT lifecycle._conversion_migration(conversion) AS id) AS m
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
+'The steps that take back a swap and the conversion.';
+
+CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_steps lifecycle.plan_step[];
+    v_entries bigint;
+BEGIN
+    LOOP
+        v_entries := lifecycle._replay_once(v_conversion, 100000);
+        EXIT WHEN v_entries < 1000;
+    END LOOP;
+    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source
+        || lifecycle._key_neighbours(v_conversion.partitioned) || ARRAY(
+            SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
+            WHERE t.relid <> v_conversion.partitioned), ARRAY(
+        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.partitioned) AS b
+        WHERE b.kind = 'view'));
+    PERFORM lifecycle._drain_to_end(v_conversion);
+    v_steps := lifecycle._plan_swap_back(v_conversion);
+    PERFORM lifecycle._assert_plan(v_steps, expected_plan);
+    PERFORM lifecycle._run_swap(v_steps, _swap_back.search_path);
+    RETURN v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_back(regclass, text, text) IS
+'One try of the way back: locks, replays the rest into the old table, gives it its name again.';
+
+-- Whether the old table can still take every row must be known before anything is promised.
+CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
+BEGIN
+    IF NOT v_state.rollback_possible THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
+            DETAIL = v_state.last_error,
+            HINT = format('Correct the rows and SELECT lifecycle.convert_step(%L), then try again; or '
+                'lifecycle.finish_conversion.', (conversion.conversion).source);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
+'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
+
+CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, search_path text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+BEGIN
+    FOR v_attempt IN 1..v_attempts LOOP
+        BEGIN
+            RETURN lifecycle._swap_back(target, expected_plan, _retry_swap_back.search_path);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF v_attempt = v_attempts THEN
+                RAISE;
+            END IF;
+        END;
+        PERFORM lifecycle._pause();
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._retry_swap_back(regclass, text, text) IS
+'Takes a swap back, with lifecycle.lock_attempts tries for the locks.';
+
+CREATE FUNCTION lifecycle.rollback_conversion(
+    target regclass,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT NULL
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._require_owner(target);
+    IF (v_conversion.conversion).phase <> 'swapped' THEN
+        IF NOT dry_run THEN
+            PERFORM lifecycle._fence_conversion(target);
+        END IF;
+        RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_migration], dry_run, expected_plan,
+            search_path => rollback_conversion.search_path);
+        RETURN;
+    END IF;
+    PERFORM lifecycle._require_way_back(v_conversion);
+    IF dry_run THEN
+        v_steps := lifecycle._plan_swap_back(v_conversion);
+        RAISE NOTICE 'dry run: nothing was changed, % steps would run', cardinality(v_steps);
+    ELSE
+        v_steps := lifecycle._retry_swap_back(target, expected_plan, coalesce(rollback_conversion.search_path,
+            (v_conversion.conversion).options ->> 'search_path'));
+    END IF;
+    RETURN QUERY
+    SELECT v_migration, s.step, s.stage, s.action, s.object, s.statement,
+        CASE WHEN dry_run THEN 'planned' ELSE 'done' END, lifecycle._plan_hash(v_steps), s.note
+    FROM unnest(v_steps) AS s ORDER BY s.step;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
+'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
+what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
+and views again, and drops the partitioned one, in one transaction.
+
+Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
+run; search_path - for event triggers, instead of that of start_conversion.
+Returns: one row a step (lifecycle.step_result).
+Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
+says so); 42501 not the owner, or begun by another role; 55P03 lock.
+Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';
+
+-- source: sql/conversion/_rollback_plan_conversion.sql
+-- The journal's own inverses know nothing of what was written since the swap.
+CREATE FUNCTION lifecycle._rollback_plan_conversion(
+    migration_id bigint, plan lifecycle.plan_step[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_source text;
+    v_phase text;
+BEGIN
+    SELECT c.source, c.phase INTO v_source, v_phase
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    JOIN lifecycle.conversion AS c ON 'conversion of ' || c.source = s.object
+        AND c.started_at BETWEEN m.applied_at AND coalesce(s.run_at, 'infinity')
+    WHERE s.migration_id = _rollback_plan_conversion.migration_id AND s.action = 'register conversion'
+    ORDER BY c.conversion_id DESC LIMIT 1;
+    IF v_phase = 'swapped' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s is swapped: what was written since would be lost', v_source),
+            HINT = format('SELECT * FROM lifecycle.rollback_conversion(%L) loses nothing; '
+                'lifecycle.finish_conversion makes it final.', v_source);
+    ELSIF v_phase = 'finished' THEN
+        RETURN ARRAY[lifecycle._step('undo conversion', 'conversion of ' || v_source, NULL,
+            note => 'is finished: the table stays partitioned')];
+    END IF;
+    RETURN plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rollback_plan_conversion(bigint, lifecycle.plan_step[], jsonb) IS
+'The rollback of start_conversion: refused after the swap, nothing left to do after the end.';
 
 -- source: sql/matview/types.sql
 -- What the refresh functions pass to each other and return.
