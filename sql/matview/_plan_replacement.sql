@@ -61,6 +61,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._swap_statement(regclass, name[], text) IS
 'The statements that put what was built beside in the place of a materialized view, with what reads it.';
 
+-- The build takes its time, and GRANT or CREATE OR REPLACE VIEW wait for nobody: what was planned at its beginning is
+-- put in place only when it still is what stands.
+CREATE FUNCTION lifecycle._require_as_planned(target regclass, columns name[], digest text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF md5(lifecycle._swap_statement(target, columns, '')) <> digest THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s, or a view that reads it, has changed while its replacement was built', target),
+            DETAIL = 'To go on would take that change back: a grant, a comment, an index, another definition.',
+            HINT = 'Nothing was changed. Try again.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_as_planned(regclass, name[], text) IS
+'Raises 55000 when a materialized view, or what reads it, is not as it was when its replacement was planned.';
+
 -- Journaled steps about what was made anew follow to the new oids.
 CREATE FUNCTION lifecycle._follow_step(target regclass) RETURNS lifecycle.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -118,7 +135,9 @@ BEGIN
         || lifecycle._ddl_comments('materialized view ' || target, v_lost));
     plan := lifecycle._build_steps(target, v_shape) || ARRAY[
         lifecycle._step('swap', 'materialized view ' || target,
-            lifecycle._swap_statement(target, v_shape.columns, restored),
+            format('SELECT lifecycle._require_as_planned(%L, %L, %L); ', target, v_shape.columns,
+                md5(lifecycle._swap_statement(target, v_shape.columns, '')))
+                || lifecycle._swap_statement(target, v_shape.columns, restored),
             lifecycle._ddl('materialized view ' || target),
             note => (SELECT 'made anew: ' || string_agg(d.relation::regclass::text, ', ' ORDER BY d.level)
                     || CASE WHEN bool_or(d.kind = 'm') THEN '; readers wait while the materialized ones are filled'

@@ -11,7 +11,10 @@ BEGIN
     SELECT (lifecycle._locate(s.object, s.address, m.origin)).object_id INTO v_target
     FROM lifecycle.migration AS m
     JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
-    WHERE m.migration_id = _rollback_plan_materialized_view.migration_id AND s.action = 'swap' AND s.status = 'done';
+    WHERE m.migration_id = _rollback_plan_materialized_view.migration_id AND s.action = 'swap' AND s.status = 'done'
+        -- To plan is to look at the stored query, and a stored query is nobody's but the writer's: others see the
+        -- journaled inverse, and may not run it.
+        AND lifecycle._may_run(s.applied_by, s.session_by, s.writer);
     IF v_target IS NULL OR v_parameters -> 'old_query' IS NULL THEN
         RETURN plan;
     END IF;

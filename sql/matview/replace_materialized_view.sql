@@ -32,7 +32,7 @@ plan_hash of the reviewed dry run; search_path - for the names in query, by defa
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a materialized view; 2BP01 something reads a column that is gone or of another type, or cannot be made
 anew (functions, policies, tables of its row type); 42P17 the query reads the view itself; 42501 not the owner of the
-view, or of one that reads it; 23505 a unique index does not fit the new rows; 55P03 lock; 25000 not READ COMMITTED;
-what CREATE VIEW and the query raise.
+view, or of one that reads it; 23505 a unique index does not fit the new rows; 55000 a view or a grant has changed while
+it was built; 55P03 lock; 25000 not READ COMMITTED; what CREATE VIEW and the query raise.
 Example: SELECT * FROM lifecycle.replace_materialized_view(''public.shop_total'',
     ''SELECT shop, sum(amount) AS total, count(*) AS sales FROM public.sale GROUP BY shop'', dry_run => true);';

@@ -340,3 +340,52 @@ def test_unpopulated_stays_so(base):
     assert base.value("SELECT relispopulated FROM pg_class WHERE oid = 'public.m'::regclass") is False
     call(base, "rollback_materialized_view", target="public.m", dry_run=False)
     assert base.dump(schema_only=True) == before
+
+
+def test_a_change_made_during_the_build_is_not_taken_back(base, session, observer):
+    base.execute(
+        f"CREATE MATERIALIZED VIEW public.m AS {TOTALS}; CREATE VIEW public.v AS TABLE public.m;"
+        "CREATE FUNCTION public.gate(n numeric) RETURNS numeric LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN n; END'"
+    )
+    base.execute("SELECT lifecycle.set_setting('lock_attempts', '100')")
+    gate, worker = session(base), session(base)
+    gate.run("BEGIN; SELECT pg_advisory_xact_lock(42)")
+    query = "SELECT shop, public.gate(sum(amount)) AS amount FROM public.sale GROUP BY shop"
+    worker.start("SELECT lifecycle.replace_materialized_view('public.m', %s)", [query])
+    assert observer.settle(worker, [gate]) == "blocked"
+    base.execute("GRANT SELECT ON public.v TO PUBLIC")
+    gate.run("COMMIT")
+    with refused("55000", "has changed while its replacement was built"):
+        worker.result()
+    assert base.value("SELECT has_table_privilege('pg_monitor', 'public.v', 'SELECT')")
+    call(base, "replace_materialized_view", target="public.m", query=query)
+    assert base.value("SELECT has_table_privilege('pg_monitor', 'public.v', 'SELECT')")
+
+
+def test_a_planted_query_is_not_looked_at(base, roles):
+    """To preview a rollback must not run what another role has stored."""
+    eve = roles("eve")
+    base.execute(f"SELECT lifecycle.grant_lifecycle_admin('{eve}'); GRANT ALL ON SCHEMA public TO {eve}")
+    hers = base.connect(eve)
+    call(hers, "create_materialized_view", view_name="public.m", query="SELECT 1 AS one", unique_key=None)
+    planted = '{"old_query": "SELECT 1 AS one; SELECT 1/0", "old_columns": ""}'
+    rows(
+        hers,
+        "WITH m AS (INSERT INTO lifecycle.migration (feature, target, target_oid, parameters, search_path, plan_hash, "
+        "state) VALUES ('materialized_view', 'public.m', 'public.m'::regclass, %s, 'public', '', 'pending') "
+        "RETURNING migration_id) SELECT migration_id FROM m",
+        [planted],
+    )
+    (migration,) = base.execute("SELECT max(migration_id) FROM lifecycle.migration")[0]
+    hers.execute(
+        "INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, "
+        "top_level) VALUES (%s, 1, 1, 'swap', 'materialized view public.m', 'SELECT 1', 'SELECT 1', false)",
+        [migration],
+    )
+    hers.execute("SELECT lifecycle._settle(%s, 1, false)", [migration])
+    with refused("22012"):
+        call(hers, "rollback_materialized_view", target="public.m")
+    assert [s.status for s in call(base, "rollback_materialized_view", target="public.m")] == ["planned"]
+    with refused("42501", eve):
+        call(base, "rollback_materialized_view", target="public.m", dry_run=False)
