@@ -121,6 +121,6 @@ def test_writing_beside_pg_ivm(database: Database, clients: int) -> None:
         "SELECT note, refresh_time_ms FROM lifecycle.refresh_incremental_view('public.total')"
     )
     print(
-        f"  freshness: pg_ivm 0 rows old (each writer keeps its view up to date, and waits for the others); ours {stale} "
-        f"rows old until a refresh of {milliseconds} ms ({note})"
+        f"  freshness: pg_ivm 0 rows old (each writer keeps its view up to date, and waits for the others); ours "
+        f"{stale} rows old until a refresh of {milliseconds} ms ({note})"
     )
