@@ -45,20 +45,17 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
 'The steps that capture the sources of an incremental view, and the sources as they are stored.';
 
--- Columns that are asked for one key, and no index that could answer.
-CREATE FUNCTION lifecycle._unindexed_sources(sources lifecycle.view_source[]) RETURNS text
+-- Where the planner must do without sequential scans and still reads a table without the help of an index, the condition
+-- on the key does not get down to it.
+CREATE FUNCTION lifecycle._unindexed_sources(path_plan jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT string_agg(format('no index of %s begins with a column of its key (%s): each refresh reads all of it',
-        s.relation, array_to_string(s.columns, ', ')), '; ')
-    FROM unnest(sources) AS s
-    WHERE s.way = 'key' AND NOT EXISTS (
-        SELECT FROM pg_index AS i
-        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = to_regclass(s.relation) AND i.indisvalid AND a.attname = ANY (s.columns)
-    )
+    SELECT string_agg(DISTINCT format('no index of %s leads to the rows of one key: each refresh reads all of it',
+        n.relation::regclass), '; ')
+    FROM lifecycle._plan_nodes(path_plan) AS n
+    WHERE n.relation IS NOT NULL AND NOT n.by_index
 $fn$;
-COMMENT ON FUNCTION lifecycle._unindexed_sources(lifecycle.view_source[]) IS
-'Which sources have no index for the key, in words; NULL when all have.';
+COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
+'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
 CREATE FUNCTION lifecycle._plan_incremental_view(
     view_schema name,
@@ -107,7 +104,7 @@ BEGIN
                 v_target, v_query_view, key_columns, v_captures.stored,
                 lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
-            note => lifecycle._unindexed_sources(v_sources)),
+            note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.
         lifecycle._step('fill', 'table ' || v_target,
             format('SELECT FROM lifecycle.refresh_incremental_view(%L)', v_target), stage => 2)

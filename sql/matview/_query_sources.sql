@@ -1,6 +1,6 @@
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
 CREATE FUNCTION lifecycle._plan_nodes(plan jsonb)
-RETURNS TABLE (node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean)
+RETURNS TABLE (node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean, by_index boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE node (n, is_global, in_subplan) AS (
         SELECT plan, false, false
@@ -11,7 +11,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM node AS o CROSS JOIN LATERAL jsonb_array_elements(o.n -> 'Plans') AS c (n)
     )
     SELECT o.n ->> 'Node Type', coalesce(r.root, r.oid), o.n ->> 'Alias', c.parts, array_to_string(c.parts, ' '),
-        o.is_global
+        o.is_global, o.n ?| '{Index Cond,Recheck Cond,TID Cond}'
     FROM node AS o
     CROSS JOIN LATERAL (
         SELECT ARRAY(SELECT e.value FROM jsonb_each_text(o.n) AS e WHERE e.key IN ('Filter', 'Index Cond',
@@ -25,7 +25,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_nodes(jsonb) IS
 'The nodes of a plan. relation: what is scanned, a partition as its root; parts: its conditions; is_global: computed
-once for all keys.';
+once for all keys; by_index: an index finds the rows.';
 
 -- A condition counts only when all of it must hold: "(a = b)" within an OR says nothing. EXPLAIN writes AND between
 -- parentheses; names and strings are skipped as a whole.

@@ -22,7 +22,8 @@ DECLARE
     v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_object constant text := 'incremental view ' || target;
     v_found bigint[];
-    v_slow constant text := lifecycle._unindexed_sources(v_view.sources);
+    v_slow constant text := lifecycle._unindexed_sources(
+        lifecycle._path_plan(v_view.query_view, v_view.key_columns));
 BEGIN
     FOR v_attempt IN 1..3 LOOP
         PERFORM lifecycle.refresh_incremental_view(target);
@@ -52,6 +53,7 @@ COMMENT ON FUNCTION lifecycle.verify_incremental_view(regclass, boolean) IS
 
 Arguments: target - the incremental view; repair - rebuild it when it differs.
 Returns: lifecycle.finding: equal, differs, repaired, or undecided (changes came in faster than they could be compared);
-and a warning where a table has no index for the key.
+and a warning where the plan of one key
+reads a whole table, for want of an index.
 Errors: as lifecycle.refresh_incremental_view.
 Example: SELECT severity, finding, detail FROM lifecycle.verify_incremental_view(''public.shop_total'');';
