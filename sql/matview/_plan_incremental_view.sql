@@ -45,8 +45,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
 'The steps that capture the sources of an incremental view, and the sources as they are stored.';
 
--- Where the planner must do without sequential scans and still reads a table without the help of an index, the condition
--- on the key does not get down to it.
+-- Where the planner must do without sequential scans and still reads a table without the help of an index, the
+-- condition on the key does not get down to it.
 CREATE FUNCTION lifecycle._unindexed_sources(path_plan jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT string_agg(DISTINCT format('no index of %s leads to the rows of one key: each refresh reads all of it',

@@ -1,6 +1,8 @@
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
 CREATE FUNCTION lifecycle._plan_nodes(plan jsonb)
-RETURNS TABLE (node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean, by_index boolean)
+RETURNS TABLE (
+    node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean, by_index boolean
+)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE node (n, is_global, in_subplan) AS (
         SELECT plan, false, false
