@@ -19065,7 +19065,9 @@ Example: SELECT view_name, refreshes, time_share FROM lifecycle.refresh_load(''1
 -- source: sql/matview/_query_sources.sql
 -- The nodes of a plan: which table is scanned there, under which name, by which conditions.
 CREATE FUNCTION lifecycle._plan_nodes(plan jsonb)
-RETURNS TABLE (node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean)
+RETURNS TABLE (
+    node_type text, relation oid, alias text, parts text[], conditions text, is_global boolean, by_index boolean
+)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE node (n, is_global, in_subplan) AS (
         SELECT plan, false, false
@@ -19076,7 +19078,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM node AS o CROSS JOIN LATERAL jsonb_array_elements(o.n -> 'Plans') AS c (n)
     )
     SELECT o.n ->> 'Node Type', coalesce(r.root, r.oid), o.n ->> 'Alias', c.parts, array_to_string(c.parts, ' '),
-        o.is_global
+        o.is_global, o.n ?| '{Index Cond,Recheck Cond,TID Cond}'
     FROM node AS o
     CROSS JOIN LATERAL (
         SELECT ARRAY(SELECT e.value FROM jsonb_each_text(o.n) AS e WHERE e.key IN ('Filter', 'Index Cond',
@@ -19090,7 +19092,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_nodes(jsonb) IS
 'The nodes of a plan. relation: what is scanned, a partition as its root; parts: its conditions; is_global: computed
-once for all keys.';
+once for all keys; by_index: an index finds the rows.';
 
 -- A condition counts only when all of it must hold: "(a = b)" within an OR says nothing. EXPLAIN writes AND between
 -- parentheses; names and strings are skipped as a whole.
@@ -19432,20 +19434,17 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
 'The steps that capture the sources of an incremental view, and the sources as they are stored.';
 
--- Columns that are asked for one key, and no index that could answer.
-CREATE FUNCTION lifecycle._unindexed_sources(sources lifecycle.view_source[]) RETURNS text
+-- Where the planner must do without sequential scans and still reads a table without the help of an index, the
+-- condition on the key does not get down to it.
+CREATE FUNCTION lifecycle._unindexed_sources(path_plan jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT string_agg(format('no index of %s begins with a column of its key (%s): each refresh reads all of it',
-        s.relation, array_to_string(s.columns, ', ')), '; ')
-    FROM unnest(sources) AS s
-    WHERE s.way = 'key' AND NOT EXISTS (
-        SELECT FROM pg_index AS i
-        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = to_regclass(s.relation) AND i.indisvalid AND a.attname = ANY (s.columns)
-    )
+    SELECT string_agg(DISTINCT format('no index of %s leads to the rows of one key: each refresh reads all of it',
+        n.relation::regclass), '; ')
+    FROM lifecycle._plan_nodes(path_plan) AS n
+    WHERE n.relation IS NOT NULL AND NOT n.by_index
 $fn$;
-COMMENT ON FUNCTION lifecycle._unindexed_sources(lifecycle.view_source[]) IS
-'Which sources have no index for the key, in words; NULL when all have.';
+COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
+'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
 CREATE FUNCTION lifecycle._plan_incremental_view(
     view_schema name,
@@ -19494,7 +19493,7 @@ BEGIN
                 v_target, v_query_view, key_columns, v_captures.stored,
                 lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
-            note => lifecycle._unindexed_sources(v_sources)),
+            note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.
         lifecycle._step('fill', 'table ' || v_target,
             format('SELECT FROM lifecycle.refresh_incremental_view(%L)', v_target), stage => 2)
@@ -19945,6 +19944,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._swap_statement(regclass, name[], text) IS
 'The statements that put what was built beside in the place of a materialized view, with what reads it.';
 
+-- The build takes its time, and GRANT or CREATE OR REPLACE VIEW wait for nobody: what was planned at its beginning is
+-- put in place only when it still is what stands.
+CREATE FUNCTION lifecycle._require_as_planned(target regclass, columns name[], digest text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF md5(lifecycle._swap_statement(target, columns, '')) <> digest THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s, or a view that reads it, has changed while its replacement was built', target),
+            DETAIL = 'To go on would take that change back: a grant, a comment, an index, another definition.',
+            HINT = 'Nothing was changed. Try again.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_as_planned(regclass, name[], text) IS
+'Raises 55000 when a materialized view, or what reads it, is not as it was when its replacement was planned.';
+
 -- Journaled steps about what was made anew follow to the new oids.
 CREATE FUNCTION lifecycle._follow_step(target regclass) RETURNS lifecycle.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -20002,7 +20018,9 @@ BEGIN
         || lifecycle._ddl_comments('materialized view ' || target, v_lost));
     plan := lifecycle._build_steps(target, v_shape) || ARRAY[
         lifecycle._step('swap', 'materialized view ' || target,
-            lifecycle._swap_statement(target, v_shape.columns, restored),
+            format('SELECT lifecycle._require_as_planned(%L, %L, %L); ', target, v_shape.columns,
+                md5(lifecycle._swap_statement(target, v_shape.columns, '')))
+                || lifecycle._swap_statement(target, v_shape.columns, restored),
             lifecycle._ddl('materialized view ' || target),
             note => (SELECT 'made anew: ' || string_agg(d.relation::regclass::text, ', ' ORDER BY d.level)
                     || CASE WHEN bool_or(d.kind = 'm') THEN '; readers wait while the materialized ones are filled'
@@ -20050,8 +20068,8 @@ plan_hash of the reviewed dry run; search_path - for the names in query, by defa
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a materialized view; 2BP01 something reads a column that is gone or of another type, or cannot be made
 anew (functions, policies, tables of its row type); 42P17 the query reads the view itself; 42501 not the owner of the
-view, or of one that reads it; 23505 a unique index does not fit the new rows; 55P03 lock; 25000 not READ COMMITTED;
-what CREATE VIEW and the query raise.
+view, or of one that reads it; 23505 a unique index does not fit the new rows; 55000 a view or a grant has changed while
+it was built; 55P03 lock; 25000 not READ COMMITTED; what CREATE VIEW and the query raise.
 Example: SELECT * FROM lifecycle.replace_materialized_view(''public.shop_total'',
     ''SELECT shop, sum(amount) AS total, count(*) AS sales FROM public.sale GROUP BY shop'', dry_run => true);';
 
@@ -20069,7 +20087,10 @@ BEGIN
     SELECT (lifecycle._locate(s.object, s.address, m.origin)).object_id INTO v_target
     FROM lifecycle.migration AS m
     JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
-    WHERE m.migration_id = _rollback_plan_materialized_view.migration_id AND s.action = 'swap' AND s.status = 'done';
+    WHERE m.migration_id = _rollback_plan_materialized_view.migration_id AND s.action = 'swap' AND s.status = 'done'
+        -- To plan is to look at the stored query, and a stored query is nobody's but the writer's: others see the
+        -- journaled inverse, and may not run it.
+        AND lifecycle._may_run(s.applied_by, s.session_by, s.writer);
     IF v_target IS NULL OR v_parameters -> 'old_query' IS NULL THEN
         RETURN plan;
     END IF;
@@ -20613,7 +20634,8 @@ DECLARE
     v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_object constant text := 'incremental view ' || target;
     v_found bigint[];
-    v_slow constant text := lifecycle._unindexed_sources(v_view.sources);
+    v_slow constant text := lifecycle._unindexed_sources(
+        lifecycle._path_plan(v_view.query_view, v_view.key_columns));
 BEGIN
     FOR v_attempt IN 1..3 LOOP
         PERFORM lifecycle.refresh_incremental_view(target);
@@ -20643,7 +20665,8 @@ COMMENT ON FUNCTION lifecycle.verify_incremental_view(regclass, boolean) IS
 
 Arguments: target - the incremental view; repair - rebuild it when it differs.
 Returns: lifecycle.finding: equal, differs, repaired, or undecided (changes came in faster than they could be compared);
-and a warning where a table has no index for the key.
+and a warning where the plan of one key
+reads a whole table, for want of an index.
 Errors: as lifecycle.refresh_incremental_view.
 Example: SELECT severity, finding, detail FROM lifecycle.verify_incremental_view(''public.shop_total'');';
 

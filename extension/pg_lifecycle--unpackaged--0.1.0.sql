@@ -709,7 +709,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_repeatable(findings
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_settings(search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_captures(sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unindexed_sources(sources lifecycle.view_source[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unindexed_sources(path_plan jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_incremental_view(view_schema name, view_name name, query text, key_columns name[], sources jsonb, tolerance interval, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_incremental_view(target regclass, query text, key_columns name[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_relation(view_name text, search_path text, OUT relation_schema name, OUT relation_name name);
@@ -727,6 +727,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_compatible(target r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._beside(relation regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._build_steps(target regclass, shape lifecycle.query_shape);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_statement(target regclass, columns name[], more text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_as_planned(target regclass, columns name[], digest text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._follow_step(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_replacement(target regclass, query text, search_path text, restored text, forced boolean, OUT plan lifecycle.plan_step[], OUT parameters jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.replace_materialized_view(target regclass, query text, dry_run boolean, expected_plan text, search_path text);
