@@ -12,10 +12,13 @@ BEGIN
     IF step.address IS NOT NULL AND v_now IS NULL THEN
         v_named := lifecycle._address(step.object);
         -- What a later change in the same rollback replaced is made anew by its inverse, before this one's turn.
-        IF v_named IS NOT NULL AND EXISTS (
+        IF EXISTS (
             SELECT FROM lifecycle.migration_step AS o
             WHERE o.migration_id = ANY (migration_ids) AND o.status = 'done' AND o.object = step.object
-                AND o.address = v_named AND (o.migration_id, o.step) > (step.migration_id, step.step)
+                AND (o.migration_id, o.step) > (step.migration_id, step.step)
+                -- Replaced by it, or dropped by it.
+                AND (o.address = v_named
+                    OR v_named IS NULL AND o.address IS NULL AND o.inverse IS NOT NULL AND o.action LIKE 'drop %')
         ) THEN
             RETURN lifecycle._step('undo ' || step.action, step.object, step.inverse, step.statement,
                 note => step.note);

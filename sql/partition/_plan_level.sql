@@ -70,6 +70,32 @@ COMMENT ON FUNCTION lifecycle._free_ranges(
     regtype, lifecycle.range_ends, lifecycle.range_partition[], numeric
 ) IS 'The parts of a period that no partition holds; where nothing is missing, the range of a partition that stands.';
 
+-- Where rows in the default partition stand in the way of one period, maintenance makes the others.
+CREATE FUNCTION lifecycle._plan_period(
+    parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], time_zone text, levels jsonb[],
+    path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    RETURN lifecycle._plan_partition(parent, key, ends, NULL, _plan_period.time_zone, false, levels, path, options);
+EXCEPTION WHEN check_violation THEN
+    GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
+    IF NOT options ? 'pass_over' THEN
+        RAISE;
+    END IF;
+    RETURN ARRAY[lifecycle._step('blocked', 'table ' || parent, NULL,
+        note => concat_ws('. ', v_sqlstate || ': ' || v_message, nullif(v_detail, '')))];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_period(
+    regclass, lifecycle.range_key, lifecycle.range_bound[], text, jsonb[], text[], jsonb
+) IS
+'The plan of one period of a level; with the option pass_over, a step "blocked" where rows in the default partition
+stand in its way.';
+
 CREATE FUNCTION lifecycle._plan_range_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -91,8 +117,8 @@ BEGIN
         CROSS JOIN LATERAL lifecycle._free_ranges(v_type, p, v_standing, v_place) AS f
     LOOP
         IF parent_oid IS NOT NULL THEN
-            v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),
-                ARRAY[v_ends.lower_end, v_ends.upper_end], NULL, v_zone, false, levels[2:], path, options);
+            v_plan := v_plan || lifecycle._plan_period(parent_oid, ROW(levels[1] ->> 'column', v_type),
+                ARRAY[v_ends.lower_end, v_ends.upper_end], v_zone, levels[2:], path, options);
             CONTINUE;
         END IF;
         v_identity := lifecycle._free_identity(parent, lifecycle._first_name((parse_ident(parent))[2], v_ends.lower_end,

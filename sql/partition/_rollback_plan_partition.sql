@@ -24,6 +24,8 @@ DECLARE
             SELECT p.object, lifecycle._partition_rows((lifecycle._address(p.object)).object_id) AS rows
             FROM unnest(plan) AS p
             WHERE p.action = 'undo create partition' AND p.statement IS NOT NULL
+                -- What an earlier step of the rollback makes anew is empty.
+                AND lifecycle._address(p.object) IS NOT NULL
         ) AS f
         WHERE f.rows IS NOT NULL
     );

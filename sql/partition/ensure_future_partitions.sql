@@ -88,6 +88,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._standing_sets(lifecycle.due_set[]) IS
 'The skipped steps of the managed tables that lack nothing.';
 
+CREATE FUNCTION lifecycle._without_blocked(plan lifecycle.plan_step[]) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT ROW(p.step, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level, p.note)
+            ::lifecycle.plan_step
+        FROM unnest(plan) WITH ORDINALITY AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE p.action <> 'blocked' ORDER BY p.place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._without_blocked(lifecycle.plan_step[]) IS 'A plan without what is in the way.';
+
 CREATE FUNCTION lifecycle._plan_managed_set(parent regclass, levels jsonb[], options jsonb, dry_run boolean)
 RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -102,7 +112,12 @@ BEGIN
     v_set.failures := ARRAY[]::lifecycle.step_result[];
     BEGIN
         PERFORM lifecycle._lock_attach(parent, dry_run);
-        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}', options);
+        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}',
+            options || '{"pass_over": true}');
+        v_set.failures := ARRAY(
+            SELECT ROW(NULL, NULL, 1, 'create partition', p.object, NULL, 'failed', NULL, p.note)::lifecycle.step_result
+            FROM unnest(v_set.plan) AS p WHERE p.action = 'blocked');
+        v_set.plan := lifecycle._without_blocked(v_set.plan);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;

@@ -106,10 +106,14 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
     c = ident(connection, column)
     partitioned = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, "p " + table[:15]])[0][0]
     name = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, table])[0][0]
+    listed = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, "l " + table[:15]])[0][0]
     try:
         connection.execute(f"CREATE SCHEMA {ident(connection, schema)}")
         connection.execute(f"CREATE TABLE {q} ({c} bigint PRIMARY KEY, note text)")
         connection.execute(f"CREATE TABLE {part} ({c} date NOT NULL) PARTITION BY RANGE ({c})")
+        connection.execute(
+            f"CREATE TABLE {ident(connection, schema, 'l ' + table[:15])} ({c} text) PARTITION BY LIST ({c})"
+        )
         connection.execute(f"INSERT INTO {q} VALUES (1)")
         before = rows(connection, SNAPSHOT)
         calls = [
@@ -155,6 +159,12 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
             ),
             ("create_monthly_partition(%s::regclass, 2024, 2)", [partitioned]),
             ("ensure_future_partitions(2, %s::regclass)", [partitioned]),
+            ("manage_partitions(%s::regclass, '1 month', premake => 1, retention => '3 partitions')", [partitioned]),
+            ("manage_partitions(%s::regclass, levels => lifecycle.by_list(%s))", [listed, column]),
+            ("create_list_partition(%s::regclass, ARRAY[%s, NULL])", [listed, view]),
+            ("precreate_partitions(%s::regclass, jsonb_build_array(%s::text))", [listed, table + "'\""]),
+            ("follow_dimension(%s::regclass, %s::regclass, '{note}', %s)", [listed, name, f"d.{c} > 0"]),
+            ("cleanup_empty_partitions(target => %s::regclass)", [partitioned]),
         ]
         for call, params in calls:
             shown = rows(connection, f"SELECT statement FROM lifecycle.{call[:-1]}, dry_run => true)", params)

@@ -119,6 +119,37 @@ def test_a_hash_level_above_and_below(database):
     assert len(tree(database, "public.obs_by_submission")) == 1 + 2 + 4 + 12
 
 
+def test_by_submission_beside_it(observations):
+    """The alternative root: one submission is in one of so many partitions, whatever its program, site and month."""
+    observations.execute("ALTER TABLE public.obs ADD COLUMN submission_id uuid NOT NULL")
+    make(observations, "lifecycle.by_hash('submission_id', 4)", table_name="obs_by_submission")
+    assert [name for name, level in tree(observations, "public.obs_by_submission") if level] == [
+        f"obs_by_submission_h{n}" for n in range(4)
+    ]
+    observations.execute(
+        f"INSERT INTO public.program VALUES ('{A}'); INSERT INTO public.obs_by_submission (program_id, site_id,"
+        f" submission_id) SELECT '{A}', '{B}', gen_random_uuid() FROM generate_series(1, 100)"
+    )
+    plan = rows(observations, f"EXPLAIN SELECT * FROM public.obs_by_submission WHERE submission_id = '{B}'")
+    assert sum("obs_by_submission_h" in line for (line,) in plan) == 1
+    same = "SELECT count(*) FROM lifecycle.validate_partitions('public.obs_by_submission')"
+    assert observations.value(same) == 0
+
+
+def test_levels_of_every_shape(observations):
+    """One jsonb, however it was put together."""
+    for number, levels in enumerate(
+        (
+            LEVELS,
+            f"to_jsonb(ARRAY[lifecycle.by_list('program_id'), lifecycle.by_list('site_id'), {BY_MONTH}])",
+            '\'[{"method": "list", "column": "program_id"}, {"method": "list", "column": "site_id"},'
+            ' {"method": "range", "column": "created_at", "every": "1 month"}]\'::jsonb',
+        )
+    ):
+        make(observations, levels, table_name=f"shape_{number}")
+    assert len(observations.execute("SELECT DISTINCT levels FROM lifecycle.partition_policy")) == 1
+
+
 def test_rows_stay_when_the_policy_goes(observations):
     precreate(observations, [A, B])
     precreate(observations, [C, B])

@@ -247,6 +247,19 @@ def test_the_last_ones_of_time(metrics):
     assert names(metrics) == ["m_0", "m_1"]
 
 
+def test_dropped_when_empty_and_taken_back_to_the_beginning(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    before = database.dump(schema_only=True)
+    call(database, "create_monthly_partition", parent="public.m", year=2024, month=1)
+    call(database, "manage_partitions", parent="public.m", every="1 month")
+    assert statuses(call(database, "cleanup_empty_partitions")) == ["done"]
+    undone = (
+        "SELECT status FROM lifecycle.rollback_all_migrations('I_UNDERSTAND_THIS_IS_DESTRUCTIVE', dry_run => false)"
+    )
+    database.execute(undone)
+    assert database.dump(schema_only=True) == before
+
+
 def test_empty_ones_are_dropped(metrics, roles):
     reader = roles("reader")
     old(metrics, 14, 5, 4, 1)
