@@ -2121,10 +2121,13 @@ BEGIN
     IF step.address IS NOT NULL AND v_now IS NULL THEN
         v_named := lifecycle._address(step.object);
         -- What a later change in the same rollback replaced is made anew by its inverse, before this one's turn.
-        IF v_named IS NOT NULL AND EXISTS (
+        IF EXISTS (
             SELECT FROM lifecycle.migration_step AS o
             WHERE o.migration_id = ANY (migration_ids) AND o.status = 'done' AND o.object = step.object
-                AND o.address = v_named AND (o.migration_id, o.step) > (step.migration_id, step.step)
+                AND (o.migration_id, o.step) > (step.migration_id, step.step)
+                -- Replaced by it, or dropped by it.
+                AND (o.address = v_named
+                    OR v_named IS NULL AND o.address IS NULL AND o.inverse IS NOT NULL AND o.action LIKE 'drop %')
         ) THEN
             RETURN lifecycle._step('undo ' || step.action, step.object, step.inverse, step.statement,
                 note => step.note);
@@ -9403,6 +9406,32 @@ COMMENT ON FUNCTION lifecycle._free_ranges(
     regtype, lifecycle.range_ends, lifecycle.range_partition[], numeric
 ) IS 'The parts of a period that no partition holds; where nothing is missing, the range of a partition that stands.';
 
+-- Where rows in the default partition stand in the way of one period, maintenance makes the others.
+CREATE FUNCTION lifecycle._plan_period(
+    parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], time_zone text, levels jsonb[],
+    path text[], options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    RETURN lifecycle._plan_partition(parent, key, ends, NULL, _plan_period.time_zone, false, levels, path, options);
+EXCEPTION WHEN check_violation THEN
+    GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
+    IF NOT options ? 'pass_over' THEN
+        RAISE;
+    END IF;
+    RETURN ARRAY[lifecycle._step('blocked', 'table ' || parent, NULL,
+        note => concat_ws('. ', v_sqlstate || ': ' || v_message, nullif(v_detail, '')))];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_period(
+    regclass, lifecycle.range_key, lifecycle.range_bound[], text, jsonb[], text[], jsonb
+) IS
+'The plan of one period of a level; with the option pass_over, a step "blocked" where rows in the default partition
+stand in its way.';
+
 CREATE FUNCTION lifecycle._plan_range_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -9424,8 +9453,8 @@ BEGIN
         CROSS JOIN LATERAL lifecycle._free_ranges(v_type, p, v_standing, v_place) AS f
     LOOP
         IF parent_oid IS NOT NULL THEN
-            v_plan := v_plan || lifecycle._plan_partition(parent_oid, ROW(levels[1] ->> 'column', v_type),
-                ARRAY[v_ends.lower_end, v_ends.upper_end], NULL, v_zone, false, levels[2:], path, options);
+            v_plan := v_plan || lifecycle._plan_period(parent_oid, ROW(levels[1] ->> 'column', v_type),
+                ARRAY[v_ends.lower_end, v_ends.upper_end], v_zone, levels[2:], path, options);
             CONTINUE;
         END IF;
         v_identity := lifecycle._free_identity(parent, lifecycle._first_name((parse_ident(parent))[2], v_ends.lower_end,
@@ -10918,6 +10947,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._standing_sets(lifecycle.due_set[]) IS
 'The skipped steps of the managed tables that lack nothing.';
 
+CREATE FUNCTION lifecycle._without_blocked(plan lifecycle.plan_step[]) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT ROW(p.step, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level, p.note)
+            ::lifecycle.plan_step
+        FROM unnest(plan) WITH ORDINALITY AS p (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE p.action <> 'blocked' ORDER BY p.place)
+$fn$;
+COMMENT ON FUNCTION lifecycle._without_blocked(lifecycle.plan_step[]) IS 'A plan without what is in the way.';
+
 CREATE FUNCTION lifecycle._plan_managed_set(parent regclass, levels jsonb[], options jsonb, dry_run boolean)
 RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -10932,7 +10971,12 @@ BEGIN
     v_set.failures := ARRAY[]::lifecycle.step_result[];
     BEGIN
         PERFORM lifecycle._lock_attach(parent, dry_run);
-        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}', options);
+        v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}',
+            options || '{"pass_over": true}');
+        v_set.failures := ARRAY(
+            SELECT ROW(NULL, NULL, 1, 'create partition', p.object, NULL, 'failed', NULL, p.note)::lifecycle.step_result
+            FROM unnest(v_set.plan) AS p WHERE p.action = 'blocked');
+        v_set.plan := lifecycle._without_blocked(v_set.plan);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
             v_detail = PG_EXCEPTION_DETAIL;
@@ -12475,6 +12519,8 @@ DECLARE
             SELECT p.object, lifecycle._partition_rows((lifecycle._address(p.object)).object_id) AS rows
             FROM unnest(plan) AS p
             WHERE p.action = 'undo create partition' AND p.statement IS NOT NULL
+                -- What an earlier step of the rollback makes anew is empty.
+                AND lifecycle._address(p.object) IS NOT NULL
         ) AS f
         WHERE f.rows IS NOT NULL
     );

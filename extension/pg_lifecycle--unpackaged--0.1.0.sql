@@ -361,6 +361,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_partition(parent regcl
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._value_label(list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._place_now(parent oid, model regclass, level jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_ranges(key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_period(parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], time_zone text, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_range_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_list_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb, list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
@@ -414,6 +415,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.follow_dimension(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text, managed oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text, action text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._without_blocked(plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_managed_set(parent regclass, levels jsonb[], options jsonb, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_future_set(parent regclass, time_zone text, months date[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]);
