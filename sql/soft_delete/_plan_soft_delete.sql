@@ -52,14 +52,10 @@ COMMENT ON FUNCTION lifecycle._soft_delete_column_steps(regclass, name) IS 'The 
 CREATE FUNCTION lifecycle._soft_delete_index_step(target regclass, index_name name) RETURNS lifecycle.plan_step
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_class pg_class;
-    v_schema name;
-    v_large boolean;
+    v_schema constant name := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = target);
+    v_large constant boolean := lifecycle._is_large(target);
 BEGIN
-    SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
-    v_schema := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = v_class.relnamespace);
-    v_large := v_class.relkind = 'r'
-        AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
     IF EXISTS (
         SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = target AND a.attname = 'deletion_id' AND i.indisvalid
@@ -74,7 +70,9 @@ BEGIN
         format('DROP INDEX %I.%I', v_schema, index_name),
         stage => CASE WHEN v_large THEN 2 ELSE 1 END,
         top_level => v_large,
-        note => CASE WHEN v_large THEN 'everything works without it, restores and counts are slow until it stands' END
+        note => CASE WHEN v_large
+            THEN 'CONCURRENTLY; everything works without it, restores and counts are slow until it stands'
+            ELSE 'empty where nothing is deleted yet; ACCESS EXCLUSIVE while the table is read' END
     );
 END
 $fn$;
@@ -85,12 +83,12 @@ COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
 
 CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     relation text, trigger_name name, definition text, routine text, argument text DEFAULT '',
-    always boolean DEFAULT false
+    always boolean DEFAULT false, kind text DEFAULT ''
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step(
         'create trigger', format('trigger %I on %s', trigger_name, relation),
         CASE WHEN t.oid IS NULL THEN
-            format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
+            format('CREATE %sTRIGGER %I ', kind, trigger_name) || format(definition, relation)
             || format(' EXECUTE FUNCTION %s(%s)', routine, argument)
             || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
                 ELSE '' END
@@ -101,8 +99,9 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean) IS
-'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean, text) IS
+'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica; kind:
+CONSTRAINT or nothing.';
 
 CREATE FUNCTION lifecycle._soft_delete_function_step(
     routine text, parameters text, types text, result text, attributes text, body text, owner name
@@ -276,10 +275,13 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
-    follow_foreign_keys boolean, path text
+    follow_foreign_keys boolean, live_keys text[], live_keys_as text, live_foreign_keys text[], intercept boolean,
+    index_mode text, path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_live_keys constant lifecycle.plan_step[] := lifecycle._live_key_steps(target, column_name, live_keys,
+        live_keys_as);
     v_schema name;
     v_table name;
     v_plan lifecycle.plan_step[];
@@ -288,12 +290,17 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     v_plan := lifecycle._data_schema_steps()
         || lifecycle._soft_delete_column_steps(target, column_name)
-        || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
+        || CASE WHEN index_mode = 'none' THEN '{}' ELSE ARRAY[lifecycle._soft_delete_index_step(target,
+            lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))] END
+        || lifecycle._index_mode_steps(target, column_name, index_mode)
+        || v_live_keys
         || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, follow_foreign_keys,
             path)
         || lifecycle._soft_delete_view_steps(target,
             format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
-                column_name, v_keys, path);
+                column_name, v_keys, path, lifecycle._live_columns_added(v_live_keys))
+        || CASE WHEN intercept THEN lifecycle._intercept_steps(target, column_name, path) ELSE '{}' END
+        || lifecycle._live_foreign_key_steps(target, column_name, live_foreign_keys);
     IF rpc_name <> '' IS NOT FALSE THEN
         v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._soft_delete_rpc_template(), column_name,
             format('%I.%I', v_schema, coalesce(rpc_name, lifecycle._name(ARRAY['soft_delete', v_table::text]))),
@@ -308,6 +315,5 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_soft_delete(
-    regclass, name, name, name, name, name,
-    boolean, text
+    regclass, name, name, name, name, name, boolean, text[], text, text[], boolean, text, text
 ) IS 'The plan of enable_soft_delete.';

@@ -81,19 +81,40 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked rows
 -- would forbid him to mark it.
 DECLARE
+    v_asked text := coalesce(current_setting('lifecycle.soft_delete', true), '');
     v_rows bigint;
     v_context text;
+    v_parent text;
+    v_gone boolean;
 BEGIN
-    -- A foreign key that cascades from another table is not what was asked for: its row must really go.
+    -- A foreign key that cascades from another table is not what was asked for: its row must really go. The words alone
+    -- could be anybody's; the row it belongs to has gone before.
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     IF v_context ~ E'GET DIAGNOSTICS[^\n]*\n[^\n]{0,40}DELETE FROM ONLY ' THEN
-        RETURN OLD;
+        FOR v_parent IN
+            SELECT format('SELECT %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)',
+                string_agg(format('($1).%I IS NOT NULL', c.attname), ' AND '), k.confrelid::regclass,
+                string_agg(format('p.%I OPERATOR(%I.%s) ($1).%I', p.attname, n.nspname, o.oprname, c.attname), ' AND '))
+            FROM pg_constraint AS k
+            CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x (child_number, parent_number, operator)
+            JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child_number
+            JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent_number
+            JOIN pg_operator AS o ON o.oid = x.operator
+            JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+            WHERE k.conrelid = TG_RELID AND k.contype = 'f' AND k.confdeltype = 'c'
+            GROUP BY k.oid, k.confrelid
+        LOOP
+            EXECUTE v_parent INTO v_gone USING OLD;
+            IF v_gone THEN
+                RETURN OLD;
+            END IF;
+        END LOOP;
     END IF;
     PERFORM set_config('lifecycle.soft_delete', '', true), set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM set_config('lifecycle.soft_delete', {table_literal}, true);
+    PERFORM set_config('lifecycle.soft_delete', v_asked, true);
     IF v_rows > 0 THEN
         PERFORM set_config('lifecycle.marked',
             (coalesce(nullif(current_setting('lifecycle.marked', true), ''), '0')::bigint + v_rows)::text, true);

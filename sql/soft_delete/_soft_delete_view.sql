@@ -31,8 +31,7 @@ COMMENT ON FUNCTION lifecycle._is_active_view(regclass, regclass, name) IS
 
 -- security_invoker, or row-level security would be the view owner's. The columns are listed, since * is frozen anyway.
 CREATE FUNCTION lifecycle._active_view_step(
-    target regclass, view_identity text,
-    deleted_at name
+    target regclass, view_identity text, deleted_at name, added name[]
 ) RETURNS lifecycle.plan_step
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -52,6 +51,8 @@ BEGIN
                     UNION
                     SELECT deleted_at, 2000 WHERE NOT EXISTS (
                         SELECT FROM pg_attribute AS a WHERE a.attrelid = target AND a.attname = deleted_at)
+                    UNION
+                    SELECT x.name, 2000 + x.place FROM unnest(added) WITH ORDINALITY AS x (name, place)
                 ) AS n),
                 target, deleted_at, v_owner,
                 format('The rows of %s that are not deleted. DELETE marks a row as deleted.', target))
@@ -81,8 +82,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._active_view_step(
-    regclass, text,
-    name
+    regclass, text, name, name[]
 ) IS 'The step that makes the active view, or adopts one.';
 
 CREATE FUNCTION lifecycle._table_grants(target regclass, OUT grantee text, OUT privileges text) RETURNS SETOF record
@@ -98,7 +98,7 @@ COMMENT ON FUNCTION lifecycle._table_grants(regclass) IS
 'Who besides the owner may SELECT, INSERT, UPDATE or DELETE in a table.';
 
 CREATE FUNCTION lifecycle._soft_delete_view_steps(
-    target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text
+    target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text, added name[]
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
@@ -106,7 +106,7 @@ DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[
-        lifecycle._active_view_step(target, view_identity, deleted_at),
+        lifecycle._active_view_step(target, view_identity, deleted_at, added),
         lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', '',
             lifecycle._soft_delete_body(lifecycle._soft_delete_view_template(), target, deleted_at, 'deletion_id',
                 keys, path),
@@ -120,5 +120,5 @@ BEGIN
     ];
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_view_steps(regclass, text, name, lifecycle.key_column[], text) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_view_steps(regclass, text, name, lifecycle.key_column[], text, name[]) IS
 'The steps that make the active view and what turns its DELETE into a soft one.';

@@ -57,6 +57,11 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
     restore_rpc_name name DEFAULT NULL,
     rpc_argument name DEFAULT NULL,
     follow_foreign_keys boolean DEFAULT true,
+    live_keys text[] DEFAULT '{}',
+    live_keys_as text DEFAULT 'index',
+    live_foreign_keys text[] DEFAULT '{}',
+    intercept boolean DEFAULT false,
+    index_mode text DEFAULT 'deletion',
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -64,23 +69,26 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
-    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
+        lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);
     PERFORM lifecycle._require_same_column(target, column_name);
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'soft_delete', target,
         lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
-            follow_foreign_keys, enable_soft_delete.search_path),
+            follow_foreign_keys, live_keys, live_keys_as, live_foreign_keys, intercept, index_mode,
+            enable_soft_delete.search_path),
         dry_run, expected_plan,
         jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name,
-            'follow_foreign_keys', follow_foreign_keys),
+            'follow_foreign_keys', follow_foreign_keys, 'live_keys', live_keys, 'live_keys_as', live_keys_as,
+            'live_foreign_keys', live_foreign_keys, 'intercept', intercept, 'index_mode', index_mode),
         enable_soft_delete.search_path
     );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.enable_soft_delete(
     regclass, name, name, name, name, name,
-    boolean,
+    boolean, text[], text, text[], boolean, text,
     boolean, text, text
 ) IS
 'Lets rows of a table be marked as deleted instead of being deleted: adds deleted_at and deletion_id, the view
@@ -92,10 +100,17 @@ Arguments: target - a table with a primary key, or a partitioned one; column_nam
 rows, timestamptz, or an existing one of type timestamptz or timestamp; view_name, rpc_name, restore_rpc_name - other
 names, in the schema of the table, '''' for no function; rpc_argument - the name of the argument of a key of one
 column; follow_foreign_keys - whether marking a row does what a DELETE of it would do to rows that refer to it, default
-true; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers of
-the table see when rows are marked through the view or the functions.
+true; live_keys - names of unique constraints and indexes that are to count live rows only, ''{*}'' for all that can;
+live_keys_as - index (WHERE deleted_at IS NULL) or column (generated, rewrites the table; upserts need no condition);
+live_foreign_keys - names of foreign keys from or to the table by which no live row may refer to a deleted one, ''{*}''
+for all that lead to a soft-deleted table; intercept - whether a DELETE on the table marks its rows too; index_mode -
+deletion (one index on the deleted rows), live (the ordinary indexes hold live rows only, too), none; dry_run - only
+show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers of the table see when rows
+are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
-another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.
+another view of that name; 42701 another column of that name; 42704 no such key; 0A000 interception of a partitioned
+table; 22023 no such choice; 55000 no primary key, a key that cannot be live, or the plan differs from expected_plan;
+55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';

@@ -20,7 +20,7 @@ BEGIN
     v_condition := lifecycle._purge_condition(target, v_columns.deleted_at, now() - older_than);
     -- Rows that were marked before the table was enabled have no number.
     FOR v_round IN 1..2 LOOP
-        v_purged := lifecycle._execute(format(
+        v_purged := lifecycle._delete_really(target, format(
             'WITH batch AS MATERIALIZED (SELECT %s FROM %s AS t WHERE t.%I IS %sNULL AND %s%s LIMIT %s '
             'FOR UPDATE OF t SKIP LOCKED) DELETE FROM %2$s AS t USING batch AS b WHERE %8$s',
             (SELECT string_agg(format('t.%I', k.name), ', ') FROM unnest(v_keys) AS k), target, v_columns.deletion_id,

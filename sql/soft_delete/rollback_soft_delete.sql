@@ -1,11 +1,69 @@
 -- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the
 -- choice is the caller's; a column that was there before stays, and nothing is at stake.
+CREATE FUNCTION lifecycle._marked_by(migration_id bigint, OUT target regclass, OUT deleted_at name)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    SELECT c.attrelid::regclass, c.attname INTO target, deleted_at
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
+    WHERE s.migration_id = _marked_by.migration_id AND s.action = 'add column' AND s.status = 'done';
+    IF target IS NULL THEN
+        -- The column was there before, or a later change has added something.
+        SELECT t.tgrelid::regclass INTO target
+        FROM lifecycle.migration AS m
+        JOIN pg_trigger AS t ON t.tgname = 'zz_soft_delete_row' AND t.tgrelid = CASE
+            WHEN m.origin = lifecycle._origin() THEN m.target_oid ELSE to_regclass(m.target)::oid END
+        WHERE m.migration_id = _marked_by.migration_id;
+        deleted_at := CASE WHEN target IS NOT NULL THEN (lifecycle._soft_delete_columns(target)).deleted_at END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._marked_by(bigint) IS
+'The table of a migration of this module, and the column that marks its deleted rows.';
+
+CREATE FUNCTION lifecycle._live_keys_of(migration_id bigint) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT i.indexrelid
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    LEFT JOIN pg_constraint AS k ON a.class_id = 'pg_constraint'::regclass AND k.oid = a.object_id
+    JOIN pg_index AS i ON i.indexrelid = coalesce(k.conindid, a.object_id) AND i.indisunique
+    WHERE s.migration_id = _live_keys_of.migration_id AND s.status = 'done'
+        AND s.action IN ('create index', 'rename index', 'add constraint')
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_keys_of(bigint) IS
+'The unique indexes of live rows that a migration has made.';
+
+-- After the triggers have gone, before what needs the rows away.
+CREATE FUNCTION lifecycle._with_purge(plan lifecycle.plan_step[], target regclass, deleted_at name, deleted bigint)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT plan[:f.place - 1] || lifecycle._step('delete rows', 'table ' || target,
+            CASE WHEN lifecycle._is_intercepted(target)
+                THEN format('SET LOCAL lifecycle.real_delete = %L; ', target) ELSE '' END
+            || format('DELETE FROM %s AS t WHERE t.%I IS NOT NULL', target, deleted_at),
+            note => format('%s deleted rows go for good', deleted))
+        || plan[f.place:]
+    FROM (
+        SELECT min(p.place)::integer AS place
+        FROM unnest(plan) WITH ORDINALITY
+            AS p (number, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE p.action ~ '^undo (add|drop|create index|rename index)'
+    ) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._with_purge(lifecycle.plan_step[], regclass, name, bigint) IS
+'The plan of a rollback with a step that deletes the marked rows for good.';
+
 CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
-    v_column name;
-    v_target regclass;
+    v_column_goes constant boolean := EXISTS (SELECT FROM unnest(plan) AS p
+        WHERE p.action = 'undo add column' AND p.statement IS NOT NULL);
+    v_keys constant oid[] := ARRAY(SELECT lifecycle._live_keys_of(migration_id));
+    v_marked record;
     v_deleted bigint;
 BEGIN
     IF v_choice NOT IN ('refuse', 'restore', 'purge', 'keep') THEN
@@ -13,53 +71,33 @@ BEGIN
             MESSAGE = format('deleted_rows cannot be %L', v_choice),
             HINT = 'Choose refuse, restore, purge or keep.';
     END IF;
-    IF NOT EXISTS (SELECT FROM unnest(plan) AS p WHERE p.action = 'undo add column' AND p.statement IS NOT NULL) THEN
+    SELECT m.* INTO v_marked FROM lifecycle._marked_by(migration_id) AS m;
+    IF v_marked.target IS NULL OR NOT v_column_goes AND v_keys = '{}' THEN
         RETURN plan;
     END IF;
-    SELECT c.attrelid::regclass, c.attname INTO v_target, v_column
-    FROM lifecycle.migration_step AS s
-    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
-    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
-    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
-    WHERE s.migration_id = _rollback_plan_soft_delete.migration_id AND s.action = 'add column' AND s.status = 'done';
-    IF NOT FOUND THEN
-        RETURN plan;
+    EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_marked.target, v_marked.deleted_at)
+        INTO v_deleted;
+    IF v_deleted > 0 AND v_choice = 'purge' THEN
+        RETURN lifecycle._with_purge(plan, v_marked.target, v_marked.deleted_at, v_deleted);
+    ELSIF v_column_goes AND v_deleted > 0 AND v_choice = 'refuse' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete on %s cannot be rolled back while deleted rows exist', v_marked.target),
+            DETAIL = format('%s rows are marked as deleted; without column %I they would be live again.', v_deleted,
+                v_marked.deleted_at),
+            HINT = 'Choose with deleted_rows (rollback_migration: options => {"deleted_rows": ...}): restore brings '
+                'them back, purge deletes them for good, keep leaves the columns in place.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_target, v_column) INTO v_deleted;
+    PERFORM lifecycle._require_unique_again(v_marked.target, v_marked.deleted_at, x) FROM unnest(v_keys) AS x;
     IF v_choice = 'keep' THEN
         RETURN ARRAY(
-            SELECT CASE WHEN p.action IN ('undo add column', 'undo create index')
+            SELECT CASE WHEN p.action = 'undo add column'
+                    OR p.action = 'undo create index' AND p.statement ~ 'deletion_id_idx"?$'
                 THEN lifecycle._step(p.action, p.object, NULL, note => 'stays: deleted_rows is keep') ELSE p END
             FROM unnest(plan) AS p
         );
-    ELSIF v_deleted = 0 OR v_choice = 'restore' THEN
-        RETURN plan;
-    ELSIF v_choice = 'purge' THEN
-        -- After the triggers have gone, before the column goes.
-        RETURN ARRAY(
-            SELECT s FROM unnest(plan) WITH ORDINALITY AS p (number, stage, action, object, statement, inverse,
-                top_level, note, place)
-            CROSS JOIN LATERAL (
-                SELECT 1 AS turn, lifecycle._step('delete rows', 'table ' || v_target,
-                    format('DELETE FROM %s AS t WHERE t.%I IS NOT NULL', v_target, v_column),
-                    note => format('%s deleted rows go for good', v_deleted)) AS s
-                WHERE p.place = (SELECT min(q.place) FROM unnest(plan) WITH ORDINALITY
-                    AS q (number, stage, action, object, statement, inverse, top_level, note, place)
-                    WHERE q.action = 'undo add column')
-                UNION ALL
-                SELECT 2, ROW(p.number, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level,
-                    p.note)::lifecycle.plan_step
-            ) AS x
-            ORDER BY p.place, x.turn
-        );
     END IF;
-    RAISE EXCEPTION USING
-        ERRCODE = 'object_not_in_prerequisite_state',
-        MESSAGE = format('soft delete on %s cannot be rolled back while deleted rows exist', v_target),
-        DETAIL = format('%s rows are marked as deleted; without column %I they would be live again.', v_deleted,
-            v_column),
-        HINT = 'Choose with deleted_rows (rollback_migration: options => {"deleted_rows": ...}): restore brings them '
-            'back, purge deletes them for good, keep leaves the columns in place.';
+    RETURN plan;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rollback_plan_soft_delete(bigint, lifecycle.plan_step[], jsonb) IS
@@ -95,6 +133,7 @@ refuse (the default), restore (they are live again), purge (they are deleted for
 cascade - take back later changes that rest on it as well; dry_run - only show the plan (the default); expected_plan -
 plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 55000 deleted rows exist, or soft delete is not enabled; 22023 no such choice; the others as
+Errors: 55000 deleted rows exist, or soft delete is not enabled; 23505 deleted rows hold values that a key would forbid
+again; 22023 no such choice; the others as
 lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_soft_delete(''public.packages'', deleted_rows => ''restore'');';

@@ -13,6 +13,16 @@ TABLE = (
     "CREATE TABLE public.t (id bigint PRIMARY KEY, name text, deleted_at timestamp); INSERT INTO "
     "public.t VALUES (1, 'x', NULL);"
 )
+KEYED = TABLE + (
+    "CREATE TABLE public.k (id int PRIMARY KEY, name text, a int, b int, t_id bigint REFERENCES public.t, "
+    "CONSTRAINT k_name_key UNIQUE (name) INCLUDE (a) WITH (fillfactor = 70), "
+    "CONSTRAINT k_a_b_key UNIQUE (a, b) DEFERRABLE INITIALLY DEFERRED, "
+    "CONSTRAINT k_b_excl EXCLUDE (b WITH =) WHERE (a > 1));"
+    "CREATE UNIQUE INDEX k_lower ON public.k (lower(name) DESC) NULLS NOT DISTINCT WHERE b > 0;"
+    "CREATE INDEX k_b ON public.k (b); CREATE INDEX k_t ON public.k (t_id);"
+    "COMMENT ON CONSTRAINT k_name_key ON public.k IS 'a name'; COMMENT ON INDEX public.k_lower IS 'an index';"
+    "INSERT INTO public.k VALUES (1, 'x', 1, 1, 1);"
+)
 PARENT = (
     "CREATE TABLE public.p (at date NOT NULL, id bigint, note text DEFAULT 'x', PRIMARY KEY (at, id)) "
     "PARTITION BY RANGE (at);"
@@ -85,6 +95,24 @@ CHANGES = [
         "soft delete, foreign keys not followed",
         TABLE,
         "lifecycle.enable_soft_delete('public.t', follow_foreign_keys => false",
+    ),
+    (
+        "soft delete, live keys",
+        KEYED,
+        "lifecycle.enable_soft_delete('public.k', live_keys => '{{*}}', index_mode => 'live'",
+    ),
+    (
+        "soft delete, live keys by column",
+        KEYED,
+        "lifecycle.enable_soft_delete('public.k', live_keys => '{{k_name_key,k_a_b_key}}', live_keys_as => 'column'",
+    ),
+    (
+        "soft delete, all options",
+        KEYED + "SELECT lifecycle.enable_soft_delete('public.t');",
+        (
+            "lifecycle.enable_soft_delete('public.k', live_keys => '{{k_name_key}}', live_foreign_keys => '{{*}}', "
+            "intercept => true, index_mode => 'none'"
+        ),
     ),
     (
         "month by year and month",
