@@ -1,5 +1,5 @@
--- An index that counts live rows only, in the place and under the name of the whole one. A small table is locked while
--- it is built; for a large one it is built CONCURRENTLY under another name first, and takes over in a moment.
+-- An index that counts live rows only in the place of a whole one. A small table is locked while it is built, and the
+-- name stays; for a large one it is built CONCURRENTLY, under another name, before the whole one goes.
 CREATE FUNCTION lifecycle._live_predicate(deleted_at name) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('(%I IS NULL)', deleted_at)
@@ -20,7 +20,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND a.attgenerated = 's'
         JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum
         WHERE i.indexrelid = index_oid AND starts_with(
-            regexp_replace(pg_get_expr(g.adbin, g.adrelid), '\s+', ' ', 'g'),
+            ltrim(regexp_replace(pg_get_expr(g.adbin, g.adrelid), '\s+', ' ', 'g')),
             regexp_replace('CASE WHEN ' || lifecycle._live_predicate(deleted_at), '\s+', ' ', 'g'))
     )
 $fn$;
@@ -125,12 +125,8 @@ BEGIN
         lifecycle._step('create index', format('index %I.%I', v_schema, v_new),
             lifecycle._index_statement(index_oid, v_new, v_live, 'CONCURRENTLY '),
             format('DROP INDEX %I.%I', v_schema, v_new), 2, true,
-            format('no rewrite; beside the whole one until it stands; at most %s', v_size)),
-        lifecycle._drop_index_step(index_oid, 3),
-        lifecycle._step('rename index', format('index %I.%I', v_schema, v_name),
-            format('ALTER INDEX %I.%I RENAME TO %I', v_schema, v_new, v_name),
-            format('ALTER INDEX %I.%I RENAME TO %I', v_schema, v_name, v_new), 3,
-            note => 'ACCESS EXCLUSIVE for a moment')
+            format('no rewrite, no long lock: the whole one goes when it stands; at most %s', v_size)),
+        lifecycle._drop_index_step(index_oid, 3)
     ];
 END
 $fn$;

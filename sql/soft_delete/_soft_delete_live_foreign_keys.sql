@@ -53,8 +53,8 @@ DECLARE
     v_named record;
 BEGIN
     FOR v_named IN
-        SELECT n.name, k.oid, k.conrelid, k.confrelid, k.confrelid = target OR lifecycle._live_where(k.confrelid,
-            'p') <> 'true' AS managed
+        SELECT n.name, k.oid, k.conrelid, k.confrelid,
+            lifecycle._deleted_at_of(k.confrelid, target, 'any') IS NOT NULL AS managed
         FROM unnest(names) WITH ORDINALITY AS n (name, place)
         LEFT JOIN pg_constraint AS k ON k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid)
             AND (k.conname = n.name OR n.name = '*')
@@ -67,8 +67,8 @@ BEGIN
                 MESSAGE = CASE WHEN v_named.oid IS NULL THEN format('%s has no foreign key %s', target,
                         coalesce(quote_ident(v_named.name), 'NULL'))
                     ELSE format('foreign key %I of %s does not lead to a soft-deleted table', v_named.name, target) END,
-                DETAIL = CASE WHEN v_named.oid IS NOT NULL
-                    THEN format('It refers to %s.', v_named.confrelid::regclass) END,
+                DETAIL = CASE WHEN v_named.oid IS NULL THEN 'Neither of its own, nor from another table to it.'
+                    ELSE format('It refers to %s.', v_named.confrelid::regclass) END,
                 HINT = CASE WHEN v_named.oid IS NULL
                     THEN 'live_foreign_keys takes names of foreign keys from or to the table, or ''{*}'' for all.'
                     ELSE format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_named.confrelid::regclass) END;
@@ -98,51 +98,66 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._live_foreign_key_neighbours(regclass, text[]) IS
 'The other tables on which live foreign keys make a trigger.';
 
+-- A deferred check has to see whether its row is there still, which needs the rights of the child's owner.
+CREATE FUNCTION lifecycle._live_foreign_key_timing(foreign_key oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN k.condeferrable AND c.relowner = p.relowner
+        THEN ' DEFERRABLE' || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END ELSE '' END
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_class AS p ON p.oid = k.confrelid
+    WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_timing(oid) IS 'When a live foreign key is checked.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_body(foreign_key oid, child_deleted_at name, parent_deleted_at name)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(lifecycle._live_foreign_key_template(),
+        ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'name', 'values', 'still'],
+        ARRAY[k.confrelid::regclass::text, quote_literal(k.confrelid::regclass), quote_ident(parent_deleted_at),
+            f.same_key, quote_literal(k.conname), f.new_values,
+            CASE WHEN lifecycle._live_foreign_key_timing(foreign_key) = '' THEN 'true'
+                ELSE format('EXISTS (SELECT FROM %s AS c WHERE %s%s)', k.conrelid::regclass, f.still,
+                    coalesce(' AND c.' || quote_ident(child_deleted_at) || ' IS NULL', '')) END])
+    FROM pg_constraint AS k
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('p.%I %s NEW.%I', x.parent_column, x.parent_equals, x.child_column), ' AND ')
+                AS same_key,
+            string_agg(format('c.%1$I %2$s NEW.%1$I', x.child_column, x.child_equals), ' AND ') AS still,
+            string_agg(format('NEW.%I', x.child_column), ', ') AS new_values
+        FROM lifecycle._live_foreign_key_columns(foreign_key) AS x
+    ) AS f
+    WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_body(oid, name, name) IS
+'The body of the trigger function of a live foreign key; child_deleted_at is NULL where rows cannot be marked.';
+
 CREATE FUNCTION lifecycle._live_foreign_key_step(foreign_key oid, child_deleted_at name, parent_deleted_at name)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_key pg_constraint := (SELECT k FROM pg_constraint AS k WHERE k.oid = foreign_key);
-    v_child constant regclass := v_key.conrelid;
-    v_parent constant regclass := v_key.confrelid;
-    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_key.confrelid);
-    -- A deferred check has to see whether its row is there still, which needs the rights of the child's owner.
-    v_deferrable constant boolean := v_key.condeferrable
-        AND v_owner = (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_key.conrelid);
-    v_routine constant text := lifecycle._soft_delete_routine(v_key.conrelid, '_live_' || left(md5(v_key.conname), 6));
-    v_live constant text := format('NEW.%I IS NULL', child_deleted_at);
-    v_same text;
+    v_key record;
+    v_routine text;
     v_refers text;
     v_moved text;
-    v_still text;
-    v_values text;
-    v_timing constant text := CASE WHEN v_deferrable THEN ' DEFERRABLE'
-        || CASE WHEN v_key.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END ELSE '' END;
     v_steps lifecycle.plan_step[];
 BEGIN
-    SELECT string_agg(format('p.%I %s NEW.%I', f.parent_column, f.parent_equals, f.child_column), ' AND '),
-        string_agg(format('NEW.%I IS NOT NULL', f.child_column), ' AND '),
-        string_agg(format('(OLD.%1$I %2$s NEW.%1$I) IS NOT TRUE', f.child_column, f.child_equals), ' OR '),
-        string_agg(format('c.%1$I %2$s NEW.%1$I', f.child_column, f.child_equals), ' AND '),
-        string_agg(format('NEW.%I', f.child_column), ', ')
-    INTO v_same, v_refers, v_moved, v_still, v_values
+    SELECT k.conname, k.conrelid::regclass AS child, pg_get_userbyid(p.relowner) AS owner INTO v_key
+    FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid WHERE k.oid = foreign_key;
+    v_routine := lifecycle._soft_delete_routine(v_key.child, '_live_' || left(md5(v_key.conname), 6));
+    SELECT string_agg(format('NEW.%I IS NOT NULL', f.child_column), ' AND '),
+        string_agg(format('(OLD.%1$I %2$s NEW.%1$I) IS NOT TRUE', f.child_column, f.child_equals), ' OR ')
+    INTO v_refers, v_moved
     FROM lifecycle._live_foreign_key_columns(foreign_key) AS f;
     v_steps := ARRAY[lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', 'SECURITY DEFINER ',
-        lifecycle._fill(lifecycle._live_foreign_key_template(),
-            ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'name', 'values', 'still'],
-            ARRAY[v_parent::text, quote_literal(v_parent), quote_ident(parent_deleted_at), v_same,
-                quote_literal(v_key.conname), v_values,
-                CASE WHEN v_deferrable THEN format('EXISTS (SELECT FROM %s AS c WHERE %s)', v_child,
-                    concat_ws(' AND ', v_still, format('c.%I IS NULL', child_deleted_at))) ELSE 'true' END]),
-        v_owner)];
+        lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
     v_steps := v_steps || ARRAY(
-        SELECT lifecycle._soft_delete_trigger_step(v_child::text,
+        SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
             lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),
-            format('AFTER %s ON %%s%s FOR EACH ROW WHEN (%s)', t.event, v_timing,
-                replace(concat_ws(' AND ', v_live, v_refers, t.condition), '%', '%%')),
+            format('AFTER %s ON %%s%s FOR EACH ROW WHEN (%s)', t.event, lifecycle._live_foreign_key_timing(foreign_key),
+                replace(concat_ws(' AND ', 'NEW.' || quote_ident(child_deleted_at) || ' IS NULL', v_refers, t.condition), '%', '%%')
+            ),
             v_routine, '', true, 'CONSTRAINT ')
         FROM (VALUES ('zz_live_insert', 'INSERT', NULL),
             ('zz_live_update', 'UPDATE', format('(%s)', concat_ws(' OR ', v_moved,
-                format('OLD.%I IS NOT NULL', child_deleted_at))))) AS t (prefix, event, condition)
+                'OLD.' || quote_ident(child_deleted_at) || ' IS NOT NULL')))) AS t (prefix, event, condition)
     );
     v_steps[2].note := concat_ws('; ', v_steps[2].note, 'no rewrite; SHARE ROW EXCLUSIVE for a moment; rows that stand '
         'are not checked (check_soft_delete does)');
@@ -152,6 +167,17 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._live_foreign_key_step(oid, name, name) IS
 'The steps that make a foreign key a live one.';
 
+CREATE FUNCTION lifecycle._deleted_at_of(relation regclass, target regclass, column_name name) RETURNS name
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE WHEN relation = target THEN column_name
+        WHEN lifecycle._live_where(relation, 'r') <> 'true'
+        THEN (lifecycle._soft_delete_columns(relation)).deleted_at END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._deleted_at_of(regclass, regclass, name) IS
+'The column that marks deleted rows of a table, or NULL; column_name for the target itself.';
+
 CREATE FUNCTION lifecycle._live_foreign_key_steps(target regclass, column_name name, names text[])
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -159,12 +185,8 @@ DECLARE
     v_plan lifecycle.plan_step[] := '{}';
 BEGIN
     FOR v_key IN
-        SELECT k.oid,
-            CASE WHEN k.conrelid = target THEN column_name
-                WHEN lifecycle._live_where(k.conrelid, 'c') <> 'true'
-                THEN (lifecycle._soft_delete_columns(k.conrelid)).deleted_at END AS child_column,
-            CASE WHEN k.confrelid = target THEN column_name
-                ELSE (lifecycle._soft_delete_columns(k.confrelid)).deleted_at END AS parent_column
+        SELECT k.oid, lifecycle._deleted_at_of(k.conrelid, target, column_name) AS child_column,
+            lifecycle._deleted_at_of(k.confrelid, target, column_name) AS parent_column
         FROM lifecycle._live_foreign_key_choice(target, names) AS f JOIN pg_constraint AS k ON k.oid = f
         ORDER BY k.conname, k.oid
     LOOP

@@ -95,7 +95,8 @@ BEGIN
         SELECT n.name, i.indexrelid AS index_oid, lifecycle._live_key_hindrance(i.indexrelid, live_keys_as) AS reason
         FROM unnest(live_keys) WITH ORDINALITY AS n (name, place)
         LEFT JOIN (pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid)
-            ON i.indrelid = target AND (c.relname = n.name OR n.name = '*' AND NOT i.indisprimary)
+            ON i.indrelid = target AND (c.relname IN (n.name, lifecycle._name(ARRAY[n.name], 'live'))
+                OR n.name = '*' AND NOT i.indisprimary)
             AND (i.indisunique OR i.indisexclusion)
         ORDER BY n.place, c.relname
     LOOP

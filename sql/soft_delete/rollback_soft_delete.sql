@@ -1,6 +1,8 @@
 -- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the
 -- choice is the caller's; a column that was there before stays, and nothing is at stake.
-CREATE FUNCTION lifecycle._marked_by(migration_id bigint, OUT target regclass, OUT deleted_at name)
+CREATE FUNCTION lifecycle._marked_by(
+    migration_id bigint, OUT target regclass, OUT deleted_at name, OUT is_ours boolean
+)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     SELECT c.attrelid::regclass, c.attname INTO target, deleted_at
@@ -9,7 +11,8 @@ BEGIN
     CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
     JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
     WHERE s.migration_id = _marked_by.migration_id AND s.action = 'add column' AND s.status = 'done';
-    IF target IS NULL THEN
+    is_ours := target IS NOT NULL;
+    IF NOT is_ours THEN
         -- The column was there before, or a later change has added something.
         SELECT t.tgrelid::regclass INTO target
         FROM lifecycle.migration AS m
@@ -21,7 +24,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._marked_by(bigint) IS
-'The table of a migration of this module, and the column that marks its deleted rows.';
+'The table of a migration of this module, the column that marks its deleted rows, and whether it made that column.';
 
 CREATE FUNCTION lifecycle._live_keys_of(migration_id bigint) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -32,7 +35,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     LEFT JOIN pg_constraint AS k ON a.class_id = 'pg_constraint'::regclass AND k.oid = a.object_id
     JOIN pg_index AS i ON i.indexrelid = coalesce(k.conindid, a.object_id) AND i.indisunique
     WHERE s.migration_id = _live_keys_of.migration_id AND s.status = 'done'
-        AND s.action IN ('create index', 'rename index', 'add constraint')
+        AND s.action IN ('create index', 'add constraint')
 $fn$;
 COMMENT ON FUNCTION lifecycle._live_keys_of(bigint) IS
 'The unique indexes of live rows that a migration has made.';
@@ -50,7 +53,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
         SELECT min(p.place)::integer AS place
         FROM unnest(plan) WITH ORDINALITY
             AS p (number, stage, action, object, statement, inverse, top_level, note, place)
-        WHERE p.action ~ '^undo (add|drop|create index|rename index)'
+        WHERE p.action ~ '^undo (add|drop|create index)'
     ) AS f
 $fn$;
 COMMENT ON FUNCTION lifecycle._with_purge(lifecycle.plan_step[], regclass, name, bigint) IS
@@ -60,8 +63,7 @@ CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan l
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
-    v_column_goes constant boolean := EXISTS (SELECT FROM unnest(plan) AS p
-        WHERE p.action = 'undo add column' AND p.statement IS NOT NULL);
+    v_column_goes boolean;
     v_keys constant oid[] := ARRAY(SELECT lifecycle._live_keys_of(migration_id));
     v_marked record;
     v_deleted bigint;
@@ -72,6 +74,8 @@ BEGIN
             HINT = 'Choose refuse, restore, purge or keep.';
     END IF;
     SELECT m.* INTO v_marked FROM lifecycle._marked_by(migration_id) AS m;
+    v_column_goes := v_marked.is_ours AND EXISTS (SELECT FROM unnest(plan) AS p
+        WHERE p.action = 'undo add column' AND p.statement IS NOT NULL);
     IF v_marked.target IS NULL OR NOT v_column_goes AND v_keys = '{}' THEN
         RETURN plan;
     END IF;

@@ -34,6 +34,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_grant_steps(regclass) IS
 'The steps that let the owners of neighbours follow their foreign keys into a table, where they cannot.';
 
+CREATE FUNCTION lifecycle._sync_live_foreign_keys(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._sync_function_step(t.tgfoid, 'SECURITY DEFINER ', lifecycle._live_foreign_key_body(k.oid,
+            lifecycle._deleted_at_of(k.conrelid, NULL, NULL), lifecycle._deleted_at_of(k.confrelid, NULL, NULL)),
+            pg_get_userbyid(p.relowner))
+        FROM pg_constraint AS k
+        JOIN pg_class AS p ON p.oid = k.confrelid
+        JOIN pg_trigger AS t ON t.tgrelid = k.conrelid
+            AND t.tgname = lifecycle._name(ARRAY['zz_live_insert', k.conname::text])
+        WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid) AND k.conparentid = 0
+        ORDER BY k.conname
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_live_foreign_keys(regclass) IS
+'The steps that make live foreign keys from and to a table fit its name, owner and columns.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -47,15 +64,22 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             regexp_replace(lifecycle._ddl_trigger(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
             note => CASE WHEN s.fits THEN 'is up to date' END
         )
-        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS w
+        FROM (
+            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS o
+            UNION ALL
+            SELECT i.name, i.definition FROM lifecycle._intercept_triggers(target) AS i
+        ) AS w
         JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
         JOIN pg_class AS c ON c.oid = target
         CROSS JOIN LATERAL (
             SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
                 WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
                     THEN quote_literal(target) || '::'
+                WHEN w.name ~ '_intercept' THEN quote_literal(target) || '::'
                 WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
-                ELSE '' END) > 0 AS fits
+                ELSE '' END) > 0
+                AND (w.name !~ '_intercept' OR strpos(pg_get_triggerdef(t.oid),
+                    quote_literal(pg_get_userbyid(c.relowner)) || '::') > 0) AS fits
         ) AS s
     )
 $fn$;
@@ -121,10 +145,14 @@ BEGIN
         UNION
         SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
         FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+        UNION
+        SELECT t.tgfoid, '', lifecycle._intercept_template()
+        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
     ) AS x
     WHERE x.routine IS NOT NULL;
     v_plan := v_plan || lifecycle._sync_grant_steps(target);
-    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
+    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id)
+        || lifecycle._sync_live_foreign_keys(target);
     SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
             CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()
                 ELSE lifecycle._soft_delete_rpc_template() END,

@@ -135,7 +135,16 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "detach_partition": [{"target": "public.q_1"}],
     "drop_archived_partitions": [{"older_than": "7 days"}, {"before_drop": "public.export(regclass)"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
-    "enable_soft_delete": [{"target": "public.u", "column_name": "gone", "follow_foreign_keys": False}],
+    "enable_soft_delete": [
+        {"target": "public.u", "column_name": "gone", "follow_foreign_keys": False},
+        {
+            "target": "public.u",
+            "column_name": "gone",
+            "live_keys": ["*"],
+            "live_foreign_keys": ["*"],
+            "intercept": True,
+        },
+    ],
     "end_migration": [{}],
     "ensure_future_partitions": [{"months": 1, "target": "public.p"}],
     "expose": [

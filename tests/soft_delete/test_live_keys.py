@@ -22,7 +22,10 @@ def person(database):
     return database
 
 
-@pytest.mark.parametrize(("form", "target"), [("index", "(email) WHERE deleted_at IS NULL"), ("column", "(live_email)")])
+@pytest.mark.parametrize(
+    ("form", "target"),
+    [("index", "(email) WHERE deleted_at IS NULL"), ("column", "(live_email)")],
+)
 @pytest.mark.parametrize("relation", ["person", "active_person"])
 def test_upsert(person, form, target, relation):
     enable(person, live_keys=["person_email_key"], live_keys_as=form)
@@ -34,7 +37,10 @@ def test_upsert(person, form, target, relation):
     person.execute("SELECT soft_delete_person(1)")
     assert person.execute(upsert, [11, "ann@x"]) == [(11, None)], "a deleted row is not in the way"
     assert person.execute(upsert, [12, "ann@x"]) == [(11, 99)]
-    for statement in ("SELECT restore_person(1)", "UPDATE person SET deleted_at = NULL WHERE id = 1"):
+    for statement in (
+        "SELECT restore_person(1)",
+        "UPDATE person SET deleted_at = NULL WHERE id = 1",
+    ):
         with refused("23505"):
             person.execute(statement)
     with refused("23505"):
@@ -59,12 +65,12 @@ def test_rollback_with_deleted_rows(person, form, large, choice):
         person.execute("SET lifecycle.large_table = '0'")
     before = person.dump(schema_only=True)
     enable(person, live_keys=["*"], live_keys_as=form)
-    while pending := person.execute("SELECT statement FROM lifecycle.pending_steps()"):
-        for (statement,) in pending:
+    if large:
+        for (statement,) in person.execute("SELECT statement FROM lifecycle.migration_step WHERE top_level"):
             person.execute(statement)
         person.execute("CALL lifecycle.run_pending()")
-    person.execute("CALL lifecycle.run_pending()")
     assert person.execute("SELECT * FROM lifecycle.verify_migrations() WHERE severity <> 'ok'") == []
+    assert {s.status for s in enable(person, live_keys=["person_email_key"], live_keys_as=form)} == {"skipped"}
     person.execute("SELECT soft_delete_person(1); INSERT INTO person VALUES (10, 'ann@x')")
     options = {"target": "public.person", "deleted_rows": choice, "dry_run": False}
     if choice == "refuse":
@@ -90,7 +96,10 @@ def test_added_and_taken_back_alone(person):
     enable(person)
     before = person.dump(schema_only=True)
     steps = enable(person, live_keys=["person_email_key"])
-    assert [s.action for s in steps if s.status == "done"] == ["drop constraint", "create index"]
+    assert [s.action for s in steps if s.status == "done"] == [
+        "drop constraint",
+        "create index",
+    ]
     assert {s.status for s in enable(person, live_keys=["person_email_key"])} == {"skipped"}
     person.execute("SELECT soft_delete_person(1); INSERT INTO person VALUES (10, 'ann@x')")
     with refused("23505", "purge those deleted rows first"):
@@ -130,11 +139,41 @@ NOT_LIVE = {
         "55000",
         "replica identity",
     ),
-    "deferrable": ("ALTER TABLE person ADD CONSTRAINT d UNIQUE (org, id) DEFERRABLE", "d", "index", "55000", "'column'"),
-    "expression": ("CREATE UNIQUE INDEX e ON person (lower(email))", "e", "column", "55000", "'index'"),
-    "predicate": ("CREATE UNIQUE INDEX e ON person (email) WHERE org = 1", "e", "column", "55000", "'index'"),
-    "nulls": ("CREATE UNIQUE INDEX e ON person (id, email) NULLS NOT DISTINCT", "e", "column", "55000", "'index'"),
-    "exclusion": ("ALTER TABLE person ADD CONSTRAINT x EXCLUDE (org WITH =, id WITH =)", "x", "column", "55000", "more"),
+    "deferrable": (
+        "ALTER TABLE person ADD CONSTRAINT d UNIQUE (org, id) DEFERRABLE",
+        "d",
+        "index",
+        "55000",
+        "'column'",
+    ),
+    "expression": (
+        "CREATE UNIQUE INDEX e ON person (lower(email))",
+        "e",
+        "column",
+        "55000",
+        "'index'",
+    ),
+    "predicate": (
+        "CREATE UNIQUE INDEX e ON person (email) WHERE org = 1",
+        "e",
+        "column",
+        "55000",
+        "'index'",
+    ),
+    "nulls": (
+        "CREATE UNIQUE INDEX e ON person (id, email) NULLS NOT DISTINCT",
+        "e",
+        "column",
+        "55000",
+        "'index'",
+    ),
+    "exclusion": (
+        "ALTER TABLE person ADD CONSTRAINT x EXCLUDE (org WITH =, id WITH =)",
+        "x",
+        "column",
+        "55000",
+        "more",
+    ),
     "generated": (
         "ALTER TABLE person ADD g int GENERATED ALWAYS AS (id) STORED UNIQUE",
         "person_g_key",
@@ -142,7 +181,13 @@ NOT_LIVE = {
         "55000",
         "generated",
     ),
-    "taken": ("ALTER TABLE person ADD live_email text", "person_email_key", "column", "42701", "live_email"),
+    "taken": (
+        "ALTER TABLE person ADD live_email text",
+        "person_email_key",
+        "column",
+        "42701",
+        "live_email",
+    ),
     "form": ("", "person_email_key", "trigger", "22023", "index or column"),
 }
 
@@ -176,7 +221,13 @@ def test_exclusion(database):
     database.execute("SELECT soft_delete_slot(1); INSERT INTO slot VALUES (2, '[2,3)')")
     with refused("23P01"):
         database.execute("SELECT restore_slot(1)")
-    call(database, "rollback_soft_delete", target="slot", deleted_rows="purge", dry_run=False)
+    call(
+        database,
+        "rollback_soft_delete",
+        target="slot",
+        deleted_rows="purge",
+        dry_run=False,
+    )
     assert database.dump(schema_only=True) == before
 
 
@@ -184,7 +235,7 @@ PARTITIONED = (
     "CREATE TABLE public.p (at date, id int, code text, PRIMARY KEY (at, id), CONSTRAINT once UNIQUE (code, at)) "
     "PARTITION BY RANGE (at); CREATE INDEX p_code ON p (code);"
     "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');"
-    "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM ('2024-02-01') TO ('2024-03-01') PARTITION BY LIST (id);"
+    "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM ('2024-02-01') TO ('2024-03-01') PARTITION BY RANGE (at);"
     "CREATE TABLE p2_rest PARTITION OF p2 DEFAULT; ALTER TABLE p1 RENAME CONSTRAINT p1_code_at_key TO odd;"
     "INSERT INTO p VALUES ('2024-01-01', 1, 'a'), ('2024-02-01', 2, 'a')"
 )
@@ -198,7 +249,13 @@ def test_partitioned(database, form):
     database.execute("SELECT soft_delete_p('2024-01-01', 1); INSERT INTO p VALUES ('2024-01-01', 3, 'a')")
     with refused("23505"):
         database.execute("SELECT restore_p('2024-01-01', 1)")
-    call(database, "rollback_soft_delete", target="p", deleted_rows="purge", dry_run=False)
+    call(
+        database,
+        "rollback_soft_delete",
+        target="p",
+        deleted_rows="purge",
+        dry_run=False,
+    )
     assert database.dump(schema_only=True) == before
 
 
@@ -258,7 +315,7 @@ def test_marking_stays_hot_without_an_index_on_marked_rows(database):
         connection.rollback()
         return after - before
 
-    assert hot("UPDATE h SET deleted_at = now() WHERE id <= 100") == 100
+    assert hot("UPDATE h SET deleted_at = now() WHERE id % 10 = 0") == 100
     enable(database, "h", index_mode="deletion")
-    assert hot("UPDATE h SET deleted_at = now() WHERE id <= 100") == 0
-    assert hot("UPDATE h SET deleted_at = deleted_at WHERE id <= 100") == 100
+    assert hot("UPDATE h SET deleted_at = now() WHERE id % 10 = 0") == 0
+    assert hot("UPDATE h SET deleted_at = deleted_at WHERE id % 10 = 0") == 100
