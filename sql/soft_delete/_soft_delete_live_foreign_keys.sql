@@ -134,6 +134,7 @@ CREATE FUNCTION lifecycle._live_foreign_key_step(foreign_key oid, child_deleted_
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_key record;
+    v_live constant text := 'NEW.' || quote_ident(child_deleted_at) || ' IS NULL';
     v_routine text;
     v_refers text;
     v_moved text;
@@ -152,7 +153,7 @@ BEGIN
         SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
             lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),
             format('AFTER %s ON %%s%s FOR EACH ROW WHEN (%s)', t.event, lifecycle._live_foreign_key_timing(foreign_key),
-                replace(concat_ws(' AND ', 'NEW.' || quote_ident(child_deleted_at) || ' IS NULL', v_refers, t.condition), '%', '%%')
+                replace(concat_ws(' AND ', v_live, v_refers, t.condition), '%', '%%')
             ),
             v_routine, '', true, 'CONSTRAINT ')
         FROM (VALUES ('zz_live_insert', 'INSERT', NULL),

@@ -69,7 +69,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHEN i.indnullsnotdistinct THEN 'it is NULLS NOT DISTINCT; live_keys_as => ''index'' would do'
         WHEN lifecycle._live_key_statement(index_oid, '') IS NULL
             THEN 'it is more than a list of columns; live_keys_as => ''index'' would do'
-        WHEN lifecycle._live_key_source(index_oid) IS NULL THEN 'its columns are generated or belong to the partition key'
+        WHEN lifecycle._live_key_source(index_oid) IS NULL
+            THEN 'its columns are generated or belong to the partition key'
         END
     FROM pg_index AS i
     LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
