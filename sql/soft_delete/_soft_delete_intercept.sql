@@ -72,7 +72,8 @@ BEGIN
             '', lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
                 lifecycle._key_columns(target), path), v_owner)
         || array_agg(lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
-            lifecycle._soft_delete_routine(target, t.suffix), '', true))
+            CASE t.suffix WHEN '_truncate' THEN lifecycle._soft_delete_routine(target, t.suffix)
+                ELSE lifecycle._soft_delete_sibling(target, t.suffix) END, '', true))
     INTO v_plan
     FROM lifecycle._intercept_triggers(target) AS t;
     v_plan[2].note := concat_ws('; ', v_plan[2].note,
