@@ -59,7 +59,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
     'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
-    || 'UPDATE (row_count, cascaded, restored_at, restored_by, restored_count)'
+    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count)'
 ),
 ('deletion_deletion_id_seq', 'USAGE'),
 (

@@ -20,3 +20,17 @@ CREATE TYPE lifecycle.soft_delete_stat AS (
 COMMENT ON TYPE lifecycle.soft_delete_stat IS
 'Rows of a soft-deleted table: active and deleted (counts), deletion_rate (percent of all), oldest and newest
 deletion.';
+
+CREATE TYPE lifecycle.erase_result AS (
+    table_schema name,
+    table_name name,
+    live bigint,
+    deleted bigint,
+    archived bigint,
+    erased bigint,
+    remaining bigint,
+    note text
+);
+COMMENT ON TYPE lifecycle.erase_result IS
+'What lifecycle.erase found of a data subject in a table: rows that were live, deleted (marked) and archived, how many
+of them were erased and how many remain; note: why, or what else holds copies.';

@@ -135,6 +135,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "detach_partition": [{"target": "public.q_1"}],
     "drop_archived_partitions": [{"older_than": "7 days"}, {"before_drop": "public.export(regclass)"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
+    "erase": [{**T, "key": "3"}, {**T, "key_json": {"id": 3}, "dry_run": False}],
     "enable_soft_delete": [
         {"target": "public.u", "column_name": "gone", "follow_foreign_keys": False},
         {
@@ -259,6 +260,7 @@ UNREACHABLE = {
     "restore(target, key_value, strict, search_path)": "anyelement; key and key_json are its JSON forms",
     "restore_many(target, keys, search_path)": "anyarray; keys_json is its JSON form",
     "soft_delete_many(target, keys, reason, strict, search_path)": "anyarray; keys_json is its JSON form",
+    "erase(target, key_value, dry_run, search_path)": "anyelement; key and key_json are its JSON forms",
     "soft_delete(target, key_value, reason, strict, search_path)": "anyelement; key and key_json are its JSON forms",
 }
 
