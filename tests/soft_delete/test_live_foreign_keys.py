@@ -54,7 +54,7 @@ def test_refused(family, way):
     )
     before = family.execute("SELECT * FROM child ORDER BY id")
     connection = family.connect()
-    with refused("23503"):
+    with refused("0A000" if way == "restore unasked" else "23503"):
         if way == "copy":
             with connection.cursor().copy(WRITES[way]) as copy:
                 copy.write_row((9, 3, "z"))
@@ -194,7 +194,7 @@ def owned(database, roles):
         TABLES.format(timing="") + f"ALTER TABLE parent OWNER TO {elder}; ALTER TABLE child OWNER TO {younger}; "
         f"GRANT CREATE ON SCHEMA public TO {elder}, {younger}; ALTER TABLE parent ENABLE ROW LEVEL SECURITY"
     )
-    call(database, "enable_soft_delete", target="parent")
+    call(database, "enable_soft_delete", target="parent", follow_foreign_keys=False)
     database.elder, database.younger = elder, younger
     return database
 
