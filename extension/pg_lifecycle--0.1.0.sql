@@ -5078,6 +5078,20 @@ COMMENT ON TYPE lifecycle.soft_delete_stat IS
 'Rows of a soft-deleted table: active and deleted (counts), deletion_rate (percent of all), oldest and newest
 deletion.';
 
+CREATE TYPE lifecycle.erase_result AS (
+    table_schema name,
+    table_name name,
+    live bigint,
+    deleted bigint,
+    archived bigint,
+    erased bigint,
+    remaining bigint,
+    note text
+);
+COMMENT ON TYPE lifecycle.erase_result IS
+'What lifecycle.erase found of a data subject in a table: rows that were live, deleted (marked) and archived, how many
+of them were erased and how many remain; note: why, or what else holds copies.';
+
 -- source: sql/soft_delete/tables.sql
 -- Who deleted what, when and why: one row a deletion. The rows themselves carry nothing but deleted_at and deletion_id.
 -- The trigger functions of a table write here with the rights of the table's owner.
@@ -5140,7 +5154,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
     'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
-    || 'UPDATE (row_count, cascaded, restored_at, restored_by, restored_count)'
+    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count)'
 ),
 ('deletion_deletion_id_seq', 'USAGE'),
 (
@@ -5815,19 +5829,40 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 -- SECURITY DEFINER because PostgreSQL has let the caller DELETE the row, and a SELECT policy that hides marked rows
 -- would forbid him to mark it.
 DECLARE
+    v_asked text := coalesce(current_setting('lifecycle.soft_delete', true), '');
     v_rows bigint;
     v_context text;
+    v_parent text;
+    v_gone boolean;
 BEGIN
-    -- A foreign key that cascades from another table is not what was asked for: its row must really go.
+    -- A foreign key that cascades from another table is not what was asked for: its row must really go. The words alone
+    -- could be anybody's; the row it belongs to has gone before.
     GET DIAGNOSTICS v_context = PG_CONTEXT;
     IF v_context ~ E'GET DIAGNOSTICS[^\n]*\n[^\n]{0,40}DELETE FROM ONLY ' THEN
-        RETURN OLD;
+        FOR v_parent IN
+            SELECT format('SELECT %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)',
+                string_agg(format('($1).%I IS NOT NULL', c.attname), ' AND '), k.confrelid::regclass,
+                string_agg(format('p.%I OPERATOR(%I.%s) ($1).%I', p.attname, n.nspname, o.oprname, c.attname), ' AND '))
+            FROM pg_constraint AS k
+            CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) AS x (child_number, parent_number, operator)
+            JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child_number
+            JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent_number
+            JOIN pg_operator AS o ON o.oid = x.operator
+            JOIN pg_namespace AS n ON n.oid = o.oprnamespace
+            WHERE k.conrelid = TG_RELID AND k.contype = 'f' AND k.confdeltype = 'c'
+            GROUP BY k.oid, k.confrelid
+        LOOP
+            EXECUTE v_parent INTO v_gone USING OLD;
+            IF v_gone THEN
+                RETURN OLD;
+            END IF;
+        END LOOP;
     END IF;
     PERFORM set_config('lifecycle.soft_delete', '', true), set_config('search_path', {path}, true);
     UPDATE {table} AS t SET {deleted_at} = pg_catalog.now() WHERE {same_key} AND t.{deleted_at} IS NULL;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM set_config('lifecycle.soft_delete', {table_literal}, true);
+    PERFORM set_config('lifecycle.soft_delete', v_asked, true);
     IF v_rows > 0 THEN
         PERFORM set_config('lifecycle.marked',
             (coalesce(nullif(current_setting('lifecycle.marked', true), ''), '0')::bigint + v_rows)::text, true);
@@ -6172,8 +6207,7 @@ COMMENT ON FUNCTION lifecycle._is_active_view(regclass, regclass, name) IS
 
 -- security_invoker, or row-level security would be the view owner's. The columns are listed, since * is frozen anyway.
 CREATE FUNCTION lifecycle._active_view_step(
-    target regclass, view_identity text,
-    deleted_at name
+    target regclass, view_identity text, deleted_at name, added name[]
 ) RETURNS lifecycle.plan_step
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -6193,6 +6227,8 @@ BEGIN
                     UNION
                     SELECT deleted_at, 2000 WHERE NOT EXISTS (
                         SELECT FROM pg_attribute AS a WHERE a.attrelid = target AND a.attname = deleted_at)
+                    UNION
+                    SELECT x.name, 2000 + x.place FROM unnest(added) WITH ORDINALITY AS x (name, place)
                 ) AS n),
                 target, deleted_at, v_owner,
                 format('The rows of %s that are not deleted. DELETE marks a row as deleted.', target))
@@ -6222,8 +6258,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._active_view_step(
-    regclass, text,
-    name
+    regclass, text, name, name[]
 ) IS 'The step that makes the active view, or adopts one.';
 
 CREATE FUNCTION lifecycle._table_grants(target regclass, OUT grantee text, OUT privileges text) RETURNS SETOF record
@@ -6239,7 +6274,7 @@ COMMENT ON FUNCTION lifecycle._table_grants(regclass) IS
 'Who besides the owner may SELECT, INSERT, UPDATE or DELETE in a table.';
 
 CREATE FUNCTION lifecycle._soft_delete_view_steps(
-    target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text
+    target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text, added name[]
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
@@ -6247,7 +6282,7 @@ DECLARE
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[
-        lifecycle._active_view_step(target, view_identity, deleted_at),
+        lifecycle._active_view_step(target, view_identity, deleted_at, added),
         lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', '',
             lifecycle._soft_delete_body(lifecycle._soft_delete_view_template(), target, deleted_at, 'deletion_id',
                 keys, path),
@@ -6261,8 +6296,777 @@ BEGIN
     ];
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_view_steps(regclass, text, name, lifecycle.key_column[], text) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_view_steps(regclass, text, name, lifecycle.key_column[], text, name[]) IS
 'The steps that make the active view and what turns its DELETE into a soft one.';
+
+-- source: sql/soft_delete/_live_index.sql
+-- An index that counts live rows only in the place of a whole one. A small table is locked while it is built, and the
+-- name stays; for a large one it is built CONCURRENTLY, under another name, before the whole one goes.
+CREATE FUNCTION lifecycle._live_predicate(deleted_at name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('(%I IS NULL)', deleted_at)
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_predicate(name) IS 'The predicate of an index of live rows.';
+
+CREATE FUNCTION lifecycle._counts_live_rows(index_oid oid, deleted_at name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_index AS i
+        JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid AND a.attname = deleted_at
+        WHERE i.indexrelid = index_oid AND i.indpred IS NOT NULL
+    ) OR EXISTS (
+        -- The generated column of a live key.
+        SELECT FROM pg_index AS i
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND a.attgenerated = 's'
+        JOIN pg_attrdef AS g ON g.adrelid = a.attrelid AND g.adnum = a.attnum
+        WHERE i.indexrelid = index_oid AND starts_with(
+            ltrim(regexp_replace(pg_get_expr(g.adbin, g.adrelid), '\s+', ' ', 'g')),
+            regexp_replace('CASE WHEN ' || lifecycle._live_predicate(deleted_at), '\s+', ' ', 'g'))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._counts_live_rows(oid, name) IS
+'Whether an index leaves deleted rows out, by its predicate or by a generated column.';
+
+-- As PostgreSQL writes it, under another name, with a predicate more, for a whole partitioned table.
+CREATE FUNCTION lifecycle._index_statement(index_oid oid, index_name name, predicate text, option text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE %sINDEX %s%I ON %s%s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, option,
+        index_name, i.indrelid::regclass, left(w.rest, length(w.rest) - length(w.own)),
+        coalesce(' WHERE ' || nullif(concat_ws(' AND ', nullif(substr(w.own, 8), ''), predicate), ''), ''))
+    FROM pg_index AS i
+    JOIN pg_class AS x ON x.oid = i.indexrelid
+    JOIN pg_class AS c ON c.oid = i.indrelid
+    CROSS JOIN LATERAL (
+        SELECT substr(pg_get_indexdef(i.indexrelid), 1 + length(format('CREATE %sINDEX %I ON %s%s',
+                CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, x.relname,
+                CASE WHEN x.relkind = 'I' THEN 'ONLY ' ELSE '' END, i.indrelid::regclass))) AS rest,
+            coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), '') AS own
+    ) AS w
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_statement(oid, name, text, text) IS
+'The statement that makes an index like another one, with a predicate more.';
+
+-- pg_partition_tree says nothing of what is not partitioned.
+CREATE FUNCTION lifecycle._tree(relation oid, OUT member oid, OUT level integer) RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT relation, 0
+    UNION ALL
+    SELECT p.relid, p.level FROM pg_partition_tree(relation) AS p WHERE p.relid <> relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._tree(oid) IS 'A table or an index, and those of its partitions.';
+
+-- The indexes of partitions first, under their own names: PostgreSQL attaches what fits when the root's is made.
+CREATE FUNCTION lifecycle._index_inverse(index_oid oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(
+        coalesce(
+            lifecycle._ddl_constraint(k.oid),
+            lifecycle._index_statement(p.member, c.relname, NULL, '') || lifecycle._ddl_index_properties(p.member)
+        ), '; ' ORDER BY p.level DESC, c.relname)
+    FROM lifecycle._tree(index_oid) AS p
+    JOIN pg_class AS c ON c.oid = p.member
+    LEFT JOIN pg_constraint AS k ON k.conindid = p.member AND k.contype IN ('u', 'x')
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_inverse(oid) IS
+'The statements that make an index or the constraint it belongs to as they stand, on a partitioned table with those of
+its partitions.';
+
+CREATE FUNCTION lifecycle._drop_index_step(index_oid oid, stage integer) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN k.oid IS NOT NULL THEN lifecycle._step('drop constraint',
+            format('table constraint %I on %s', k.conname, i.indrelid::regclass),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname),
+            lifecycle._index_inverse(index_oid), stage)
+        ELSE lifecycle._step('drop index', 'index ' || index_oid::regclass, 'DROP INDEX ' || index_oid::regclass,
+            lifecycle._index_inverse(index_oid), stage)
+        END
+    FROM pg_index AS i
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('u', 'x')
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_index_step(oid, integer) IS
+'The step that drops an index, or the constraint it belongs to.';
+
+CREATE FUNCTION lifecycle._is_large(target regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.relkind = 'r' AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024
+    FROM pg_class AS c WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_large(regclass) IS
+'Whether a table is so large that its indexes are built CONCURRENTLY.';
+
+CREATE FUNCTION lifecycle._live_index_steps(index_oid oid, deleted_at name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table constant regclass := (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = index_oid);
+    v_large constant boolean := lifecycle._is_large(v_table);
+    v_live constant text := lifecycle._live_predicate(deleted_at);
+    v_schema name;
+    v_name name;
+    v_size text;
+    v_new name;
+BEGIN
+    SELECT n.nspname, c.relname, pg_size_pretty(sum(pg_relation_size(p.member))) INTO v_schema, v_name, v_size
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL lifecycle._tree(c.oid) AS p
+    WHERE c.oid = index_oid GROUP BY n.nspname, c.relname;
+    IF NOT v_large THEN
+        RETURN ARRAY[
+            lifecycle._drop_index_step(index_oid, 1),
+            lifecycle._step('create index', format('index %I.%I', v_schema, v_name),
+                lifecycle._index_statement(index_oid, v_name, v_live, ''),
+                format('DROP INDEX %I.%I', v_schema, v_name),
+                note => format('no rewrite; ACCESS EXCLUSIVE while it is built; at most %s, as the whole one', v_size))
+        ];
+    END IF;
+    v_new := lifecycle._name(ARRAY[v_name::text], 'live');
+    RETURN ARRAY[
+        lifecycle._step('create index', format('index %I.%I', v_schema, v_new),
+            lifecycle._index_statement(index_oid, v_new, v_live, 'CONCURRENTLY '),
+            format('DROP INDEX %I.%I', v_schema, v_new), 2, true,
+            format('no rewrite, no long lock: the whole one goes when it stands; at most %s', v_size)),
+        lifecycle._drop_index_step(index_oid, 3)
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_index_steps(oid, name) IS
+'The steps that put an index of live rows in the place of a whole one.';
+
+-- source: sql/soft_delete/_soft_delete_live_keys.sql
+-- Unique among live rows. As an index WHERE deleted_at IS NULL: cheap, but an upsert has to repeat the condition. As a
+-- generated column that is empty in deleted rows: the table is rewritten, and an upsert names a plain column.
+
+-- Any column of a key may be the empty one, but for the partition key and what is generated itself.
+CREATE FUNCTION lifecycle._live_key_source(index_oid oid) RETURNS int2
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT k.number
+    FROM pg_index AS i
+    CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number AND a.attgenerated = ''
+    WHERE i.indexrelid = index_oid AND k.place <= i.indnkeyatts
+        AND k.number <> ALL (coalesce((SELECT p.partattrs::int2[] FROM pg_partitioned_table AS p
+            WHERE p.partrelid = i.indrelid), '{}'))
+    ORDER BY k.place LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_source(oid) IS 'The number of the column of a key whose values go into the
+generated column, or NULL.';
+
+-- The list of columns as PostgreSQL writes it, once as it stands and once with the generated column.
+CREATE FUNCTION lifecycle._live_key_lists(index_oid oid, live_column name, OUT present text, OUT live text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.place),
+        string_agg(quote_ident(CASE WHEN a.attnum = lifecycle._live_key_source(index_oid) THEN live_column
+            ELSE a.attname END), ', ' ORDER BY k.place)
+    FROM pg_index AS i
+    CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indexrelid = index_oid AND k.place <= i.indnkeyatts
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_lists(oid, name) IS 'The columns of a key, and those of its live form.';
+
+-- What follows the list stays as it is. NULL where the index is more than a plain list of columns.
+CREATE FUNCTION lifecycle._live_key_statement(index_oid oid, live_column name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN k.oid IS NOT NULL AND starts_with(d.definition, 'UNIQUE (' || l.present || ')')
+            THEN format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE (%s%s', i.indrelid::regclass, k.conname, l.live,
+                substr(d.definition, 9 + length(l.present)))
+                || coalesce('; ALTER INDEX ' || index_oid::regclass || ' SET ('
+                    || array_to_string(x.reloptions, ', ') || ')', '')
+        WHEN k.oid IS NULL AND i.indpred IS NULL AND starts_with(d.definition, w.opening || l.present || ')')
+            THEN w.opening || l.live || substr(d.definition, 1 + length(w.opening || l.present))
+        END
+    FROM pg_index AS i
+    JOIN pg_class AS x ON x.oid = i.indexrelid
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype = 'u'
+    CROSS JOIN LATERAL lifecycle._live_key_lists(index_oid, live_column) AS l
+    CROSS JOIN LATERAL (SELECT format('CREATE UNIQUE INDEX %I ON %s USING btree (', x.relname, i.indrelid::regclass)
+        AS opening) AS w
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.oid IS NULL THEN lifecycle._index_statement(index_oid, x.relname, NULL, '')
+        ELSE pg_get_constraintdef(k.oid) END AS definition) AS d
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_statement(oid, name) IS
+'The statement that makes the live form of a key with a generated column, or NULL.';
+
+CREATE FUNCTION lifecycle._live_key_hindrance(index_oid oid, live_keys_as text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE
+        WHEN i.indisprimary THEN 'it is the primary key, which names a row, live or deleted'
+        WHEN f.names IS NOT NULL THEN format('%s refers to it, and a foreign key needs a key of all rows', f.names)
+        WHEN i.indisreplident THEN 'it is the replica identity of the table'
+        WHEN NOT i.indisvalid THEN 'it is not valid'
+        WHEN k.contype = 'x' AND live_keys_as = 'index' THEN NULL
+        WHEN i.indisexclusion THEN 'it excludes more than equal values'
+        WHEN live_keys_as = 'index' AND k.condeferrable
+            THEN 'it is deferrable, which an index cannot be; live_keys_as => ''column'' would do'
+        WHEN live_keys_as = 'index' THEN NULL
+        WHEN i.indnullsnotdistinct THEN 'it is NULLS NOT DISTINCT; live_keys_as => ''index'' would do'
+        WHEN lifecycle._live_key_statement(index_oid, '') IS NULL
+            THEN 'it is more than a list of columns; live_keys_as => ''index'' would do'
+        WHEN lifecycle._live_key_source(index_oid) IS NULL
+            THEN 'its columns are generated or belong to the partition key'
+        END
+    FROM pg_index AS i
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+        AND k.contype IN ('p', 'u', 'x')
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('%I of %s', r.conname, r.conrelid::regclass), ', ' ORDER BY r.conname) AS names
+        FROM pg_constraint AS r
+        WHERE r.confrelid = i.indrelid AND r.contype = 'f' AND r.conindid = i.indexrelid AND r.conparentid = 0
+    ) AS f
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_hindrance(oid, text) IS
+'Why a unique index cannot count live rows only, or NULL.';
+
+-- A list of names; '*' is all but the primary key, and then what hinders is only said.
+CREATE FUNCTION lifecycle._live_key_indexes(target regclass, deleted_at name, live_keys text[], live_keys_as text)
+RETURNS oid[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_named record;
+    v_indexes oid[] := '{}';
+BEGIN
+    FOR v_named IN
+        SELECT n.name, i.indexrelid AS index_oid, lifecycle._live_key_hindrance(i.indexrelid, live_keys_as) AS reason
+        FROM unnest(live_keys) WITH ORDINALITY AS n (name, place)
+        LEFT JOIN (pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid)
+            ON i.indrelid = target AND (c.relname IN (n.name, lifecycle._name(ARRAY[n.name], 'live'))
+                OR n.name = '*' AND NOT i.indisprimary)
+            AND (i.indisunique OR i.indisexclusion)
+        ORDER BY n.place, c.relname
+    LOOP
+        IF v_named.index_oid IS NULL AND v_named.name IS DISTINCT FROM '*' THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'undefined_object',
+                MESSAGE = format('%s has no unique key %s', target, coalesce(quote_ident(v_named.name), 'NULL')),
+                DETAIL = format('Its unique keys: %s.', coalesce((SELECT string_agg(quote_ident(c.relname), ', '
+                        ORDER BY c.relname) FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+                    WHERE i.indrelid = target AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary), 'none')),
+                HINT = 'live_keys takes names of unique constraints and indexes, or ''{*}'' for all.';
+        ELSIF v_named.name <> '*' AND v_named.reason IS NOT NULL
+            AND NOT lifecycle._counts_live_rows(v_named.index_oid, deleted_at)
+        THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('key %I of %s cannot count live rows only', v_named.name, target),
+                DETAIL = format('The reason: %s.', v_named.reason),
+                HINT = 'Leave it out of live_keys, or remove what hinders first.';
+        END IF;
+        v_indexes := v_indexes || v_named.index_oid;
+    END LOOP;
+    RETURN ARRAY(SELECT DISTINCT x FROM unnest(v_indexes) AS x WHERE x IS NOT NULL ORDER BY x);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_indexes(regclass, name, text[], text) IS
+'The unique indexes that live_keys names; raises 42704 for one that is not there, 55000 for one that cannot be.';
+
+CREATE FUNCTION lifecycle._live_exclusion_steps(constraint_oid oid, deleted_at name) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[
+        lifecycle._drop_index_step(k.conindid, 1),
+        lifecycle._step('add constraint', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s WHERE (%s)%s', k.conrelid::regclass, k.conname,
+                left(d.definition, -length(d.own || d.timing)),
+                concat_ws(' AND ', nullif(substr(d.own, 8), ''), lifecycle._live_predicate(deleted_at)), d.timing),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
+            note => 'no rewrite; ACCESS EXCLUSIVE while its index is built')
+    ]
+    FROM pg_constraint AS k
+    JOIN pg_index AS i ON i.indexrelid = k.conindid
+    CROSS JOIN LATERAL (
+        SELECT pg_get_constraintdef(k.oid) AS definition,
+            coalesce(' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', '') AS own,
+            CASE WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END
+                || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END AS timing
+    ) AS d
+    WHERE k.oid = constraint_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_exclusion_steps(oid, name) IS
+'The steps that let an exclusion constraint count live rows only.';
+
+CREATE FUNCTION lifecycle._live_column_steps(target regclass, index_oid oid, deleted_at name)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_number constant int2 := lifecycle._live_key_source(index_oid);
+    v_source name;
+    v_type text;
+    v_column name;
+    v_constraint name := (SELECT k.conname FROM pg_constraint AS k WHERE k.conindid = index_oid AND k.contype = 'u');
+BEGIN
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> t.typcollation
+            THEN format(' COLLATE %I.%I', n.nspname, c.collname) ELSE '' END
+    INTO v_source, v_type
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN (pg_collation AS c JOIN pg_namespace AS n ON n.oid = c.collnamespace) ON c.oid = a.attcollation
+    WHERE a.attrelid = target AND a.attnum = v_number;
+    v_column := lifecycle._name(ARRAY['live', v_source::text]);
+    IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = target AND a.attname = v_column AND a.attnum > 0) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_column',
+            MESSAGE = format('column %I of %s stands already', v_column, target),
+            DETAIL = format('Key %s would need it for its values in live rows.', index_oid::regclass),
+            HINT = 'Rename it, or take live_keys_as => ''index'' for this key.';
+    END IF;
+    RETURN ARRAY[
+        lifecycle._step('add live column', format('column %s.%I', target, v_column),
+            format('ALTER TABLE %s ADD COLUMN %I %s GENERATED ALWAYS AS (CASE WHEN %I IS NULL THEN %I END) STORED',
+                target, v_column, v_type, deleted_at, v_source),
+            format('ALTER TABLE %s DROP COLUMN %I', target, v_column),
+            note => format('REWRITES the table under ACCESS EXCLUSIVE: %s with its indexes',
+                (SELECT pg_size_pretty(sum(pg_total_relation_size(p.member))) FROM lifecycle._tree(target) AS p))),
+        lifecycle._drop_index_step(index_oid, 1),
+        lifecycle._step(CASE WHEN v_constraint IS NULL THEN 'create index' ELSE 'add constraint' END,
+            CASE WHEN v_constraint IS NULL THEN 'index ' || index_oid::regclass
+                ELSE format('table constraint %I on %s', v_constraint, target) END,
+            lifecycle._live_key_statement(index_oid, v_column),
+            CASE WHEN v_constraint IS NULL THEN 'DROP INDEX ' || index_oid::regclass
+                ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', target, v_constraint) END,
+            note => format('ON CONFLICT (%s) finds it, on the table and on the view',
+                (lifecycle._live_key_lists(index_oid, v_column)).live))
+    ];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_column_steps(regclass, oid, name) IS
+'The steps that let a unique key count live rows only, by a generated column.';
+
+CREATE FUNCTION lifecycle._live_key_steps(target regclass, deleted_at name, live_keys text[], live_keys_as text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_index oid;
+    v_reason text;
+    v_exclusion oid;
+    v_plan lifecycle.plan_step[] := '{}';
+BEGIN
+    IF live_keys_as IS NULL OR live_keys_as NOT IN ('index', 'column') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('live_keys_as cannot be %s', coalesce(quote_literal(live_keys_as), 'NULL')),
+            HINT = 'Choose index or column.';
+    END IF;
+    FOREACH v_index IN ARRAY lifecycle._live_key_indexes(target, deleted_at, live_keys, live_keys_as) LOOP
+        v_reason := CASE WHEN lifecycle._counts_live_rows(v_index, deleted_at) THEN 'counts live rows only already'
+            ELSE 'stays as it is: ' || lifecycle._live_key_hindrance(v_index, live_keys_as) END;
+        v_exclusion := (SELECT k.oid FROM pg_constraint AS k WHERE k.conindid = v_index AND k.contype = 'x');
+        v_plan := v_plan || CASE
+            WHEN v_reason IS NOT NULL
+                THEN ARRAY[lifecycle._step('live key', 'index ' || v_index::regclass, NULL, note => v_reason)]
+            WHEN v_exclusion IS NOT NULL THEN lifecycle._live_exclusion_steps(v_exclusion, deleted_at)
+            WHEN live_keys_as = 'column' THEN lifecycle._live_column_steps(target, v_index, deleted_at)
+            ELSE lifecycle._live_index_steps(v_index, deleted_at) END;
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_key_steps(regclass, name, text[], text) IS
+'The steps that let unique keys count live rows only.';
+
+CREATE FUNCTION lifecycle._live_columns_added(steps lifecycle.plan_step[]) RETURNS name[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(SELECT (parse_ident(substr(s.object, 8)))[3]::name FROM unnest(steps) AS s
+        WHERE s.action = 'add live column')
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_columns_added(lifecycle.plan_step[]) IS
+'The generated columns that these steps add.';
+
+-- Taken back, a key counts all rows again: those that are in each other's way are named before anything is done.
+CREATE FUNCTION lifecycle._require_unique_again(target regclass, deleted_at name, index_oid oid) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_values text;
+    v_condition text;
+    v_rows bigint;
+BEGIN
+    SELECT string_agg(v.word, ', ' ORDER BY k.place), CASE WHEN bool_or(i.indnullsnotdistinct) THEN 'true'
+        ELSE string_agg(format('%s IS NOT NULL', v.word), ' AND ' ORDER BY k.place) END
+    INTO v_values, v_condition
+    FROM pg_index AS i
+    CROSS JOIN LATERAL generate_series(1, i.indnkeyatts) AS k (place)
+    LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.place - 1] AND a.attgenerated = 's'
+        AND lifecycle._counts_live_rows(index_oid, deleted_at)
+    CROSS JOIN LATERAL (
+        SELECT coalesce((
+            SELECT quote_ident(s.attname) FROM pg_attrdef AS g
+            JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = g.oid
+                AND d.refobjid = target AND d.refobjsubid NOT IN (0, a.attnum)
+            JOIN pg_attribute AS s ON s.attrelid = target AND s.attnum = d.refobjsubid AND s.attname <> deleted_at
+            WHERE g.adrelid = target AND g.adnum = a.attnum LIMIT 1
+        ), pg_get_indexdef(index_oid, k.place, true)) AS word
+    ) AS v
+    WHERE i.indexrelid = index_oid AND NOT i.indisexclusion;
+    IF v_values IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %s GROUP BY %s HAVING count(*) > 1) AS d', target,
+        v_condition, v_values) INTO v_rows;
+    IF v_rows > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'unique_violation',
+            MESSAGE = format('key %s cannot count all rows of %s again', index_oid::regclass, target),
+            DETAIL = format('%s values of (%s) stand in several rows, of which one at most is live.', v_rows, v_values),
+            HINT = 'Take back with deleted_rows => purge, or change or purge those deleted rows first.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_unique_again(regclass, name, oid) IS
+'Raises 23505 when deleted rows hold values that a unique key of all rows forbids.';
+
+-- source: sql/soft_delete/_soft_delete_index_mode.sql
+-- Marking a row touches every index whenever one of them mentions a column that changes, and the index on the number of
+-- the deletion always does. So the choice is: whole indexes that are found by every query, or indexes of live rows that
+-- do not grow with what is deleted; a mixture has the disadvantages of both.
+CREATE FUNCTION lifecycle._index_mode_steps(target regclass, deleted_at name, index_mode text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_index record;
+    v_plan lifecycle.plan_step[] := '{}';
+BEGIN
+    IF index_mode IS NULL OR index_mode NOT IN ('deletion', 'live', 'none') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('index_mode cannot be %s', coalesce(quote_literal(index_mode), 'NULL')),
+            HINT = 'Choose deletion, live or none.';
+    ELSIF index_mode <> 'live' THEN
+        RETURN v_plan;
+    END IF;
+    FOR v_index IN
+        SELECT i.indexrelid AS index_oid, CASE
+            WHEN lifecycle._counts_live_rows(i.indexrelid, deleted_at) THEN 'holds live rows only already'
+            WHEN NOT i.indisvalid THEN 'stays as it is: it is not valid'
+            WHEN i.indisreplident THEN 'stays whole: it is the replica identity of the table'
+            ELSE 'stays whole: foreign key ' || (
+                SELECT quote_ident(min(k.conname)) FROM pg_constraint AS k
+                WHERE k.conrelid = target AND k.contype = 'f' AND i.indkey[0] = ANY (k.conkey)
+            ) || ' looks for rows by it, deleted ones too' END AS reason
+        FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+        WHERE i.indrelid = target AND NOT i.indisunique AND NOT i.indisexclusion
+            AND NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = target
+                AND a.attname IN (deleted_at, 'deletion_id') AND a.attnum = ANY (i.indkey::int2[]))
+        ORDER BY c.relname
+    LOOP
+        v_plan := v_plan || CASE WHEN v_index.reason IS NULL
+            THEN lifecycle._live_index_steps(v_index.index_oid, deleted_at)
+            ELSE ARRAY[lifecycle._step('live index', 'index ' || v_index.index_oid::regclass, NULL,
+                note => v_index.reason)] END;
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_mode_steps(regclass, name, text) IS
+'The steps that make the ordinary indexes of a table hold live rows only; raises 22023 for an unknown mode.';
+
+-- source: sql/soft_delete/_soft_delete_intercept.sql
+-- Interception: a DELETE on the table itself marks its rows, whoever sends it. A real one is the owner's, and has to be
+-- asked for with SET lifecycle.real_delete; the setting alone would be anybody's to write.
+CREATE FUNCTION lifecycle._intercepted_condition(target regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(
+        '(pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) %1$L) IS NOT TRUE AND '
+        '(pg_catalog.current_setting(''lifecycle.real_delete'', true) OPERATOR(pg_catalog.=) %1$L AND '
+        'pg_catalog.pg_has_role(CURRENT_USER, %2$L::pg_catalog.name, ''USAGE'')) IS NOT TRUE',
+        target, pg_get_userbyid(c.relowner))
+    FROM pg_class AS c WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._intercepted_condition(regclass) IS
+'When a DELETE on a table with interception is to mark its rows.';
+
+CREATE FUNCTION lifecycle._intercept_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle. TRUNCATE cannot mark rows.
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+        MESSAGE = format('%s cannot be truncated, its rows are soft-deleted', {table_literal}),
+        DETAIL = 'Soft delete was enabled with intercept => true.',
+        HINT = format('As its owner: SET LOCAL lifecycle.real_delete = %L', {table_literal});
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._intercept_template() IS
+'The body of the trigger function that keeps an intercepted table from TRUNCATE, with placeholders.';
+
+CREATE FUNCTION lifecycle._intercept_triggers(
+    target regclass, OUT name text, OUT definition text, OUT suffix text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT t.name, format('%s ON %%s FOR EACH %s WHEN (%s)', t.event, t.level,
+        replace(lifecycle._intercepted_condition(target), '%', '%%')), t.suffix
+    FROM (VALUES
+        (1, 'aa_soft_delete_intercept', 'BEFORE DELETE', 'ROW', ''),
+        (2, 'aa_soft_delete_intercept_open', 'BEFORE DELETE', 'STATEMENT', '_statement'),
+        (3, 'zz_soft_delete_intercept_close', 'AFTER DELETE', 'STATEMENT', '_statement'),
+        (4, 'aa_soft_delete_intercept_truncate', 'BEFORE TRUNCATE', 'STATEMENT', '_truncate')
+    ) AS t (place, name, event, level, suffix)
+    ORDER BY t.place
+$fn$;
+COMMENT ON FUNCTION lifecycle._intercept_triggers(regclass) IS
+'The triggers of interception: definition holds %s for the table, suffix says which generated function.';
+
+CREATE FUNCTION lifecycle._is_intercepted(target regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept')
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_intercepted(regclass) IS 'Whether a DELETE on a table marks its rows.';
+
+CREATE FUNCTION lifecycle._intercept_steps(target regclass, deleted_at name, path text) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
+    v_parents constant text := (
+        SELECT string_agg(format('%s (%I)', k.confrelid::regclass, k.conname), ', ' ORDER BY k.conname)
+        FROM pg_constraint AS k
+        WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
+            AND NOT lifecycle._is_intercepted(k.confrelid));
+    v_plan lifecycle.plan_step[];
+BEGIN
+    IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target AND c.relkind = 'p') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('DELETE on the partitioned table %s cannot be intercepted', target),
+            DETAIL = 'An UPDATE that moves a row to another partition is a DELETE and an INSERT inside; it would be '
+                'lost.',
+            HINT = 'Let the application write to the active view, and REVOKE DELETE on the table.';
+    END IF;
+    SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, '_truncate'), '', '', 'trigger',
+            '', lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
+                lifecycle._key_columns(target), path), v_owner)
+        || array_agg(lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
+            CASE t.suffix WHEN '_truncate' THEN lifecycle._soft_delete_routine(target, t.suffix)
+                ELSE lifecycle._soft_delete_sibling(target, t.suffix) END, '', true))
+    INTO v_plan
+    FROM lifecycle._intercept_triggers(target) AS t;
+    v_plan[2].note := concat_ws('; ', v_plan[2].note,
+        'no rewrite; SHARE ROW EXCLUSIVE for a moment; a DELETE reports 0 rows and costs some 100 microseconds a row',
+        'rows go for good, by ON DELETE CASCADE, when a row is really deleted in ' || v_parents);
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._intercept_steps(regclass, name, text) IS
+'The steps that make a DELETE on a table mark its rows; raises 0A000 for a partitioned one.';
+
+-- For our own real DELETEs: purge, erase, the rollback that purges.
+CREATE FUNCTION lifecycle._delete_really(target regclass, statement text, path text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_before constant text := current_setting('lifecycle.real_delete', true);
+    v_rows bigint;
+BEGIN
+    IF lifecycle._is_intercepted(target) THEN
+        PERFORM lifecycle._require_owner(target);
+    END IF;
+    PERFORM set_config('lifecycle.real_delete', target::text, true);
+    v_rows := lifecycle._execute(statement, path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM set_config('lifecycle.real_delete', coalesce(v_before, ''), true);
+    RETURN v_rows;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._delete_really(regclass, text, text) IS
+'Runs a DELETE that is a real one, on an intercepted table too; raises 42501 there unless the caller has the rights of
+its owner.';
+
+-- source: sql/soft_delete/_soft_delete_live_foreign_keys.sql
+-- Live foreign keys: a live row may not refer to a deleted one. The trigger locks the parent FOR KEY SHARE and reads it
+-- again: whoever marks it holds it FOR UPDATE meanwhile, so that one of the two waits for the other and then sees it.
+CREATE FUNCTION lifecycle._live_foreign_key_template() RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT $body$
+-- Generated by pg_lifecycle. SECURITY DEFINER because a foreign key looks at rows, too, that its user may not see.
+DECLARE
+    v_deleted boolean;
+BEGIN
+    SELECT p.{deleted_at} IS NOT NULL INTO v_deleted FROM {table} AS p WHERE {same_key} FOR KEY SHARE OF p;
+    IF v_deleted IS NULL AND row_security_active({table_literal}::regclass) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('whether a row of %s is live cannot be seen', {table_literal}),
+            DETAIL = 'Row-level security is forced on the owner of that table and no policy lets it see the row.',
+            HINT = format('Give the owner a policy, or ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.', {table_literal});
+    ELSIF v_deleted AND {still} THEN
+        RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
+            MESSAGE = format('insert or update on table "%s" violates live foreign key "%s"', TG_TABLE_NAME, {name}),
+            DETAIL = format('The row of %s that it refers to is deleted: (%s).', {table_literal},
+                concat_ws(', ', {values})),
+            HINT = 'Restore that row first, or delete this one too.',
+            CONSTRAINT = {name}, SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END
+$body$
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_template() IS
+'The body of the trigger function of a live foreign key, with placeholders.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_columns(
+    foreign_key oid, OUT child_column name, OUT child_equals text, OUT parent_column name, OUT parent_equals text
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.attname, format('OPERATOR(%I.%s)', cn.nspname, co.oprname), p.attname,
+        format('OPERATOR(%I.%s)', pn.nspname, po.oprname)
+    FROM pg_constraint AS k
+    CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop, k.conffeqop) WITH ORDINALITY
+        AS x (child_number, parent_number, operator, child_operator, place)
+    JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child_number
+    JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent_number
+    JOIN (pg_operator AS po JOIN pg_namespace AS pn ON pn.oid = po.oprnamespace) ON po.oid = x.operator
+    JOIN (pg_operator AS co JOIN pg_namespace AS cn ON cn.oid = co.oprnamespace) ON co.oid = x.child_operator
+    WHERE k.oid = foreign_key
+    ORDER BY x.place
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_columns(oid) IS
+'The columns of a foreign key with its operators: child = child, and parent = child.';
+
+-- Those of the table and those to it, as far as the other end is soft-deleted. '*' leaves out what is not the caller's.
+CREATE FUNCTION lifecycle._live_foreign_key_choice(target regclass, names text[]) RETURNS SETOF oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_named record;
+BEGIN
+    FOR v_named IN
+        SELECT n.name, k.oid, k.conrelid, k.confrelid,
+            lifecycle._deleted_at_of(k.confrelid, target, 'any') IS NOT NULL AS managed
+        FROM unnest(names) WITH ORDINALITY AS n (name, place)
+        LEFT JOIN pg_constraint AS k ON k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid)
+            AND (k.conname = n.name OR n.name = '*')
+        ORDER BY n.place, k.conname, k.oid
+    LOOP
+        IF v_named.name <> '*' AND v_named.managed IS NOT TRUE OR v_named.name IS NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = CASE WHEN v_named.oid IS NULL THEN 'undefined_object'
+                    ELSE 'object_not_in_prerequisite_state' END,
+                MESSAGE = CASE WHEN v_named.oid IS NULL THEN format('%s has no foreign key %s', target,
+                        coalesce(quote_ident(v_named.name), 'NULL'))
+                    ELSE format('foreign key %I of %s does not lead to a soft-deleted table', v_named.name, target) END,
+                DETAIL = CASE WHEN v_named.oid IS NULL THEN 'Neither of its own, nor from another table to it.'
+                    ELSE format('It refers to %s.', v_named.confrelid::regclass) END,
+                HINT = CASE WHEN v_named.oid IS NULL
+                    THEN 'live_foreign_keys takes names of foreign keys from or to the table, or ''{*}'' for all.'
+                    ELSE format('SELECT * FROM lifecycle.enable_soft_delete(%L)', v_named.confrelid::regclass) END;
+        ELSIF v_named.name <> '*' THEN
+            PERFORM lifecycle._require_owner(v_named.conrelid), lifecycle._require_owner(v_named.confrelid);
+            RETURN NEXT v_named.oid;
+        ELSIF v_named.managed AND (SELECT bool_and(pg_has_role(current_user, c.relowner, 'USAGE')) FROM pg_class AS c
+            WHERE c.oid IN (v_named.conrelid, v_named.confrelid))
+        THEN
+            RETURN NEXT v_named.oid;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_choice(regclass, text[]) IS
+'The foreign keys that live_foreign_keys names; raises 42704 for one that is not there, 55000 where the parent is not
+soft-deleted, 42501 for tables of others.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_neighbours(target regclass, names text[]) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT k.conrelid::regclass
+        FROM lifecycle._live_foreign_key_choice(target, names) AS f JOIN pg_constraint AS k ON k.oid = f
+        WHERE k.conrelid <> target
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_neighbours(regclass, text[]) IS
+'The other tables on which live foreign keys make a trigger.';
+
+-- A deferred check has to see whether its row is there still, which needs the rights of the child's owner.
+CREATE FUNCTION lifecycle._live_foreign_key_timing(foreign_key oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN k.condeferrable AND c.relowner = p.relowner
+        THEN ' DEFERRABLE' || CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END ELSE '' END
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_class AS p ON p.oid = k.confrelid
+    WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_timing(oid) IS 'When a live foreign key is checked.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_body(foreign_key oid, child_deleted_at name, parent_deleted_at name)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._fill(lifecycle._live_foreign_key_template(),
+        ARRAY['table', 'table_literal', 'deleted_at', 'same_key', 'name', 'values', 'still'],
+        ARRAY[k.confrelid::regclass::text, quote_literal(k.confrelid::regclass), quote_ident(parent_deleted_at),
+            f.same_key, quote_literal(k.conname), f.new_values,
+            CASE WHEN lifecycle._live_foreign_key_timing(foreign_key) = '' THEN 'true'
+                ELSE format('EXISTS (SELECT FROM %s AS c WHERE %s%s)', k.conrelid::regclass, f.still,
+                    coalesce(' AND c.' || quote_ident(child_deleted_at) || ' IS NULL', '')) END])
+    FROM pg_constraint AS k
+    CROSS JOIN LATERAL (
+        SELECT string_agg(format('p.%I %s NEW.%I', x.parent_column, x.parent_equals, x.child_column), ' AND ')
+                AS same_key,
+            string_agg(format('c.%1$I %2$s NEW.%1$I', x.child_column, x.child_equals), ' AND ') AS still,
+            string_agg(format('NEW.%I', x.child_column), ', ') AS new_values
+        FROM lifecycle._live_foreign_key_columns(foreign_key) AS x
+    ) AS f
+    WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_body(oid, name, name) IS
+'The body of the trigger function of a live foreign key; child_deleted_at is NULL where rows cannot be marked.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_step(foreign_key oid, child_deleted_at name, parent_deleted_at name)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+    v_live constant text := 'NEW.' || quote_ident(child_deleted_at) || ' IS NULL';
+    v_routine text;
+    v_refers text;
+    v_moved text;
+    v_steps lifecycle.plan_step[];
+BEGIN
+    SELECT k.conname, k.conrelid::regclass AS child, pg_get_userbyid(p.relowner) AS owner INTO v_key
+    FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid WHERE k.oid = foreign_key;
+    v_routine := lifecycle._soft_delete_routine(v_key.child, '_live_' || left(md5(v_key.conname), 6));
+    SELECT string_agg(format('NEW.%I IS NOT NULL', f.child_column), ' AND '),
+        string_agg(format('(OLD.%1$I %2$s NEW.%1$I) IS NOT TRUE', f.child_column, f.child_equals), ' OR ')
+    INTO v_refers, v_moved
+    FROM lifecycle._live_foreign_key_columns(foreign_key) AS f;
+    v_steps := ARRAY[lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', 'SECURITY DEFINER ',
+        lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
+    v_steps := v_steps || ARRAY(
+        SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
+            lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),
+            format('AFTER %s ON %%s%s FOR EACH ROW WHEN (%s)', t.event, lifecycle._live_foreign_key_timing(foreign_key),
+                replace(concat_ws(' AND ', v_live, v_refers, t.condition), '%', '%%')
+            ),
+            v_routine, '', true, 'CONSTRAINT ')
+        FROM (VALUES ('zz_live_insert', 'INSERT', NULL),
+            ('zz_live_update', 'UPDATE', format('(%s)', concat_ws(' OR ', v_moved,
+                'OLD.' || quote_ident(child_deleted_at) || ' IS NOT NULL')))) AS t (prefix, event, condition)
+    );
+    v_steps[2].note := concat_ws('; ', v_steps[2].note, 'no rewrite; SHARE ROW EXCLUSIVE for a moment; rows that stand '
+        'are not checked (check_soft_delete does)');
+    RETURN v_steps;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_step(oid, name, name) IS
+'The steps that make a foreign key a live one.';
+
+CREATE FUNCTION lifecycle._deleted_at_of(relation regclass, target regclass, column_name name) RETURNS name
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN CASE WHEN relation = target THEN column_name
+        WHEN lifecycle._live_where(relation, 'r') <> 'true'
+        THEN (lifecycle._soft_delete_columns(relation)).deleted_at END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._deleted_at_of(regclass, regclass, name) IS
+'The column that marks deleted rows of a table, or NULL; column_name for the target itself.';
+
+CREATE FUNCTION lifecycle._live_foreign_key_steps(target regclass, column_name name, names text[])
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+    v_plan lifecycle.plan_step[] := '{}';
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, lifecycle._deleted_at_of(k.conrelid, target, column_name) AS child_column,
+            lifecycle._deleted_at_of(k.confrelid, target, column_name) AS parent_column
+        FROM lifecycle._live_foreign_key_choice(target, names) AS f JOIN pg_constraint AS k ON k.oid = f
+        ORDER BY k.conname, k.oid
+    LOOP
+        v_plan := v_plan || lifecycle._live_foreign_key_step(v_key.oid, v_key.child_column, v_key.parent_column);
+    END LOOP;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_foreign_key_steps(regclass, name, text[]) IS
+'The steps that make foreign keys of a table live ones.';
 
 -- source: sql/soft_delete/_plan_soft_delete.sql
 -- The plan in its parts. What is there already is adopted: a column, an index, a view of the right shape come back as
@@ -6319,14 +7123,10 @@ COMMENT ON FUNCTION lifecycle._soft_delete_column_steps(regclass, name) IS 'The 
 CREATE FUNCTION lifecycle._soft_delete_index_step(target regclass, index_name name) RETURNS lifecycle.plan_step
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_class pg_class;
-    v_schema name;
-    v_large boolean;
+    v_schema constant name := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = target);
+    v_large constant boolean := lifecycle._is_large(target);
 BEGIN
-    SELECT c.* INTO v_class FROM pg_class AS c WHERE c.oid = target;
-    v_schema := (SELECT n.nspname FROM pg_namespace AS n WHERE n.oid = v_class.relnamespace);
-    v_large := v_class.relkind = 'r'
-        AND pg_relation_size(target) > lifecycle.setting('large_table')::bigint * 1024 * 1024;
     IF EXISTS (
         SELECT FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
         WHERE i.indrelid = target AND a.attname = 'deletion_id' AND i.indisvalid
@@ -6341,7 +7141,9 @@ BEGIN
         format('DROP INDEX %I.%I', v_schema, index_name),
         stage => CASE WHEN v_large THEN 2 ELSE 1 END,
         top_level => v_large,
-        note => CASE WHEN v_large THEN 'everything works without it, restores and counts are slow until it stands' END
+        note => CASE WHEN v_large
+            THEN 'CONCURRENTLY; everything works without it, restores and counts are slow until it stands'
+            ELSE 'empty where nothing is deleted yet; ACCESS EXCLUSIVE while the table is read' END
     );
 END
 $fn$;
@@ -6352,12 +7154,12 @@ COMMENT ON FUNCTION lifecycle._soft_delete_index_step(
 
 CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     relation text, trigger_name name, definition text, routine text, argument text DEFAULT '',
-    always boolean DEFAULT false
+    always boolean DEFAULT false, kind text DEFAULT ''
 ) RETURNS lifecycle.plan_step LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._step(
         'create trigger', format('trigger %I on %s', trigger_name, relation),
         CASE WHEN t.oid IS NULL THEN
-            format('CREATE TRIGGER %I ', trigger_name) || format(definition, relation)
+            format('CREATE %sTRIGGER %I ', kind, trigger_name) || format(definition, relation)
             || format(' EXECUTE FUNCTION %s(%s)', routine, argument)
             || CASE WHEN always THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, trigger_name)
                 ELSE '' END
@@ -6368,8 +7170,9 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean) IS
-'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica.';
+COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, text, boolean, text) IS
+'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica; kind:
+CONSTRAINT or nothing.';
 
 CREATE FUNCTION lifecycle._soft_delete_function_step(
     routine text, parameters text, types text, result text, attributes text, body text, owner name
@@ -6543,10 +7346,13 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(
 
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
-    follow_foreign_keys boolean, path text
+    follow_foreign_keys boolean, live_keys text[], live_keys_as text, live_foreign_keys text[], intercept boolean,
+    index_mode text, path text
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_live_keys constant lifecycle.plan_step[] := lifecycle._live_key_steps(target, column_name, live_keys,
+        live_keys_as);
     v_schema name;
     v_table name;
     v_plan lifecycle.plan_step[];
@@ -6555,12 +7361,17 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     v_plan := lifecycle._data_schema_steps()
         || lifecycle._soft_delete_column_steps(target, column_name)
-        || lifecycle._soft_delete_index_step(target, lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))
+        || CASE WHEN index_mode = 'none' THEN '{}' ELSE ARRAY[lifecycle._soft_delete_index_step(target,
+            lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))] END
+        || lifecycle._index_mode_steps(target, column_name, index_mode)
+        || v_live_keys
         || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, follow_foreign_keys,
             path)
         || lifecycle._soft_delete_view_steps(target,
             format('%I.%I', v_schema, coalesce(view_name, lifecycle._name(ARRAY['active', v_table::text]))),
-                column_name, v_keys, path);
+                column_name, v_keys, path, lifecycle._live_columns_added(v_live_keys))
+        || CASE WHEN intercept THEN lifecycle._intercept_steps(target, column_name, path) ELSE '{}' END
+        || lifecycle._live_foreign_key_steps(target, column_name, live_foreign_keys);
     IF rpc_name <> '' IS NOT FALSE THEN
         v_plan := v_plan || lifecycle._soft_delete_rpc_step(target, lifecycle._soft_delete_rpc_template(), column_name,
             format('%I.%I', v_schema, coalesce(rpc_name, lifecycle._name(ARRAY['soft_delete', v_table::text]))),
@@ -6575,8 +7386,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_soft_delete(
-    regclass, name, name, name, name, name,
-    boolean, text
+    regclass, name, name, name, name, name, boolean, text[], text, text[], boolean, text, text
 ) IS 'The plan of enable_soft_delete.';
 
 -- source: sql/soft_delete/_soft_delete_rpc.sql
@@ -6749,6 +7559,11 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
     restore_rpc_name name DEFAULT NULL,
     rpc_argument name DEFAULT NULL,
     follow_foreign_keys boolean DEFAULT true,
+    live_keys text[] DEFAULT '{}',
+    live_keys_as text DEFAULT 'index',
+    live_foreign_keys text[] DEFAULT '{}',
+    intercept boolean DEFAULT false,
+    index_mode text DEFAULT 'deletion',
     dry_run boolean DEFAULT false,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
@@ -6756,23 +7571,26 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
-    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run);
+    PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
+        lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);
     PERFORM lifecycle._require_same_column(target, column_name);
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'soft_delete', target,
         lifecycle._plan_soft_delete(target, column_name, view_name, rpc_name, restore_rpc_name, rpc_argument,
-            follow_foreign_keys, enable_soft_delete.search_path),
+            follow_foreign_keys, live_keys, live_keys_as, live_foreign_keys, intercept, index_mode,
+            enable_soft_delete.search_path),
         dry_run, expected_plan,
         jsonb_build_object('column_name', column_name, 'view_name', view_name, 'rpc_name', rpc_name,
-            'follow_foreign_keys', follow_foreign_keys),
+            'follow_foreign_keys', follow_foreign_keys, 'live_keys', live_keys, 'live_keys_as', live_keys_as,
+            'live_foreign_keys', live_foreign_keys, 'intercept', intercept, 'index_mode', index_mode),
         enable_soft_delete.search_path
     );
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.enable_soft_delete(
     regclass, name, name, name, name, name,
-    boolean,
+    boolean, text[], text, text[], boolean, text,
     boolean, text, text
 ) IS
 'Lets rows of a table be marked as deleted instead of being deleted: adds deleted_at and deletion_id, the view
@@ -6784,11 +7602,18 @@ Arguments: target - a table with a primary key, or a partitioned one; column_nam
 rows, timestamptz, or an existing one of type timestamptz or timestamp; view_name, rpc_name, restore_rpc_name - other
 names, in the schema of the table, '''' for no function; rpc_argument - the name of the argument of a key of one
 column; follow_foreign_keys - whether marking a row does what a DELETE of it would do to rows that refer to it, default
-true; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers of
-the table see when rows are marked through the view or the functions.
+true; live_keys - names of unique constraints and indexes that are to count live rows only, ''{*}'' for all that can;
+live_keys_as - index (WHERE deleted_at IS NULL) or column (generated, rewrites the table; upserts need no condition);
+live_foreign_keys - names of foreign keys from or to the table by which no live row may refer to a deleted one, ''{*}''
+for all that lead to a soft-deleted table; intercept - whether a DELETE on the table marks its rows too; index_mode -
+deletion (one index on the deleted rows), live (the ordinary indexes hold live rows only, too), none; dry_run - only
+show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - what triggers of the table see when rows
+are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
-another view of that name; 55000 no primary key, or the plan differs from expected_plan; 55P03 lock.
+another view of that name; 42701 another column of that name; 42704 no such key; 0A000 interception of a partitioned
+table; 22023 no such choice; 55000 no primary key, a key that cannot be live, or the plan differs from expected_plan;
+55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';
 
@@ -6858,6 +7683,23 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_grant_steps(regclass) IS
 'The steps that let the owners of neighbours follow their foreign keys into a table, where they cannot.';
 
+CREATE FUNCTION lifecycle._sync_live_foreign_keys(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._sync_function_step(t.tgfoid, 'SECURITY DEFINER ', lifecycle._live_foreign_key_body(k.oid,
+            lifecycle._deleted_at_of(k.conrelid, NULL, NULL), lifecycle._deleted_at_of(k.confrelid, NULL, NULL)),
+            pg_get_userbyid(p.relowner))
+        FROM pg_constraint AS k
+        JOIN pg_class AS p ON p.oid = k.confrelid
+        JOIN pg_trigger AS t ON t.tgrelid = k.conrelid
+            AND t.tgname = lifecycle._name(ARRAY['zz_live_insert', k.conname::text])
+        WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid) AND k.conparentid = 0
+        ORDER BY k.conname
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_live_foreign_keys(regclass) IS
+'The steps that make live foreign keys from and to a table fit its name, owner and columns.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -6871,15 +7713,22 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             regexp_replace(lifecycle._ddl_trigger(t.oid), '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
             note => CASE WHEN s.fits THEN 'is up to date' END
         )
-        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS w
+        FROM (
+            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS o
+            UNION ALL
+            SELECT i.name, i.definition FROM lifecycle._intercept_triggers(target) AS i
+        ) AS w
         JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
         JOIN pg_class AS c ON c.oid = target
         CROSS JOIN LATERAL (
             SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
                 WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
                     THEN quote_literal(target) || '::'
+                WHEN w.name ~ '_intercept' THEN quote_literal(target) || '::'
                 WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
-                ELSE '' END) > 0 AS fits
+                ELSE '' END) > 0
+                AND (w.name !~ '_intercept' OR strpos(pg_get_triggerdef(t.oid),
+                    quote_literal(pg_get_userbyid(c.relowner)) || '::') > 0) AS fits
         ) AS s
     )
 $fn$;
@@ -6945,10 +7794,14 @@ BEGIN
         UNION
         SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
         FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+        UNION
+        SELECT t.tgfoid, '', lifecycle._intercept_template()
+        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
     ) AS x
     WHERE x.routine IS NOT NULL;
     v_plan := v_plan || lifecycle._sync_grant_steps(target);
-    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id);
+    v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id)
+        || lifecycle._sync_live_foreign_keys(target);
     SELECT coalesce(array_agg(lifecycle._sync_function_step(p.oid, '', lifecycle._soft_delete_rpc_body(
             CASE WHEN p.prosrc ~ '''restored''' THEN lifecycle._restore_rpc_template()
                 ELSE lifecycle._soft_delete_rpc_template() END,
@@ -7782,12 +8635,72 @@ Example: SELECT lifecycle.restore_many(''public.packages'', ARRAY[1, 2]);';
 -- source: sql/soft_delete/rollback_soft_delete.sql
 -- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the
 -- choice is the caller's; a column that was there before stays, and nothing is at stake.
+CREATE FUNCTION lifecycle._marked_by(
+    migration_id bigint, OUT target regclass, OUT deleted_at name, OUT is_ours boolean
+)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    SELECT c.attrelid::regclass, c.attname INTO target, deleted_at
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
+    WHERE s.migration_id = _marked_by.migration_id AND s.action = 'add column' AND s.status = 'done';
+    is_ours := target IS NOT NULL;
+    IF NOT is_ours THEN
+        -- The column was there before, or a later change has added something.
+        SELECT t.tgrelid::regclass INTO target
+        FROM lifecycle.migration AS m
+        JOIN pg_trigger AS t ON t.tgname = 'zz_soft_delete_row' AND t.tgrelid = CASE
+            WHEN m.origin = lifecycle._origin() THEN m.target_oid ELSE to_regclass(m.target)::oid END
+        WHERE m.migration_id = _marked_by.migration_id;
+        deleted_at := CASE WHEN target IS NOT NULL THEN (lifecycle._soft_delete_columns(target)).deleted_at END;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._marked_by(bigint) IS
+'The table of a migration of this module, the column that marks its deleted rows, and whether it made that column.';
+
+CREATE FUNCTION lifecycle._live_keys_of(migration_id bigint) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT i.indexrelid
+    FROM lifecycle.migration_step AS s
+    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
+    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
+    LEFT JOIN pg_constraint AS k ON a.class_id = 'pg_constraint'::regclass AND k.oid = a.object_id
+    JOIN pg_index AS i ON i.indexrelid = coalesce(k.conindid, a.object_id) AND i.indisunique
+    WHERE s.migration_id = _live_keys_of.migration_id AND s.status = 'done'
+        AND s.action IN ('create index', 'add constraint')
+$fn$;
+COMMENT ON FUNCTION lifecycle._live_keys_of(bigint) IS
+'The unique indexes of live rows that a migration has made.';
+
+-- After the triggers have gone, before what needs the rows away.
+CREATE FUNCTION lifecycle._with_purge(plan lifecycle.plan_step[], target regclass, deleted_at name, deleted bigint)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT plan[:f.place - 1] || lifecycle._step('delete rows', 'table ' || target,
+            CASE WHEN lifecycle._is_intercepted(target)
+                THEN format('SET LOCAL lifecycle.real_delete = %L; ', target) ELSE '' END
+            || format('DELETE FROM %s AS t WHERE t.%I IS NOT NULL', target, deleted_at),
+            note => format('%s deleted rows go for good', deleted))
+        || plan[f.place:]
+    FROM (
+        SELECT min(p.place)::integer AS place
+        FROM unnest(plan) WITH ORDINALITY
+            AS p (number, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE p.action ~ '^undo (add|drop|create index)'
+    ) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._with_purge(lifecycle.plan_step[], regclass, name, bigint) IS
+'The plan of a rollback with a step that deletes the marked rows for good.';
+
 CREATE FUNCTION lifecycle._rollback_plan_soft_delete(migration_id bigint, plan lifecycle.plan_step[], options jsonb)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_choice constant text := coalesce(options ->> 'deleted_rows', 'refuse');
-    v_column name;
-    v_target regclass;
+    v_column_goes boolean;
+    v_keys constant oid[] := ARRAY(SELECT lifecycle._live_keys_of(migration_id));
+    v_marked record;
     v_deleted bigint;
 BEGIN
     IF v_choice NOT IN ('refuse', 'restore', 'purge', 'keep') THEN
@@ -7795,53 +8708,35 @@ BEGIN
             MESSAGE = format('deleted_rows cannot be %L', v_choice),
             HINT = 'Choose refuse, restore, purge or keep.';
     END IF;
-    IF NOT EXISTS (SELECT FROM unnest(plan) AS p WHERE p.action = 'undo add column' AND p.statement IS NOT NULL) THEN
+    SELECT m.* INTO v_marked FROM lifecycle._marked_by(migration_id) AS m;
+    v_column_goes := v_marked.is_ours AND EXISTS (SELECT FROM unnest(plan) AS p
+        WHERE p.action = 'undo add column' AND p.statement IS NOT NULL);
+    IF v_marked.target IS NULL OR NOT v_column_goes AND v_keys = '{}' THEN
         RETURN plan;
     END IF;
-    SELECT c.attrelid::regclass, c.attname INTO v_target, v_column
-    FROM lifecycle.migration_step AS s
-    JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
-    CROSS JOIN LATERAL lifecycle._locate(s.object, s.address, m.origin) AS a
-    JOIN pg_attribute AS c ON c.attrelid = a.object_id AND c.attnum = a.sub_id AND c.atttypid <> 'bigint'::regtype
-    WHERE s.migration_id = _rollback_plan_soft_delete.migration_id AND s.action = 'add column' AND s.status = 'done';
-    IF NOT FOUND THEN
-        RETURN plan;
+    EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_marked.target, v_marked.deleted_at)
+        INTO v_deleted;
+    IF v_deleted > 0 AND v_choice = 'purge' THEN
+        RETURN lifecycle._with_purge(plan, v_marked.target, v_marked.deleted_at, v_deleted);
+    ELSIF v_column_goes AND v_deleted > 0 AND v_choice = 'refuse' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete on %s cannot be rolled back while deleted rows exist', v_marked.target),
+            DETAIL = format('%s rows are marked as deleted; without column %I they would be live again.', v_deleted,
+                v_marked.deleted_at),
+            HINT = 'Choose with deleted_rows (rollback_migration: options => {"deleted_rows": ...}): restore brings '
+                'them back, purge deletes them for good, keep leaves the columns in place.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_target, v_column) INTO v_deleted;
+    PERFORM lifecycle._require_unique_again(v_marked.target, v_marked.deleted_at, x) FROM unnest(v_keys) AS x;
     IF v_choice = 'keep' THEN
         RETURN ARRAY(
-            SELECT CASE WHEN p.action IN ('undo add column', 'undo create index')
+            SELECT CASE WHEN p.action = 'undo add column'
+                    OR p.action = 'undo create index' AND p.statement ~ 'deletion_id_idx"?$'
                 THEN lifecycle._step(p.action, p.object, NULL, note => 'stays: deleted_rows is keep') ELSE p END
             FROM unnest(plan) AS p
         );
-    ELSIF v_deleted = 0 OR v_choice = 'restore' THEN
-        RETURN plan;
-    ELSIF v_choice = 'purge' THEN
-        -- After the triggers have gone, before the column goes.
-        RETURN ARRAY(
-            SELECT s FROM unnest(plan) WITH ORDINALITY AS p (number, stage, action, object, statement, inverse,
-                top_level, note, place)
-            CROSS JOIN LATERAL (
-                SELECT 1 AS turn, lifecycle._step('delete rows', 'table ' || v_target,
-                    format('DELETE FROM %s AS t WHERE t.%I IS NOT NULL', v_target, v_column),
-                    note => format('%s deleted rows go for good', v_deleted)) AS s
-                WHERE p.place = (SELECT min(q.place) FROM unnest(plan) WITH ORDINALITY
-                    AS q (number, stage, action, object, statement, inverse, top_level, note, place)
-                    WHERE q.action = 'undo add column')
-                UNION ALL
-                SELECT 2, ROW(p.number, p.stage, p.action, p.object, p.statement, p.inverse, p.top_level,
-                    p.note)::lifecycle.plan_step
-            ) AS x
-            ORDER BY p.place, x.turn
-        );
     END IF;
-    RAISE EXCEPTION USING
-        ERRCODE = 'object_not_in_prerequisite_state',
-        MESSAGE = format('soft delete on %s cannot be rolled back while deleted rows exist', v_target),
-        DETAIL = format('%s rows are marked as deleted; without column %I they would be live again.', v_deleted,
-            v_column),
-        HINT = 'Choose with deleted_rows (rollback_migration: options => {"deleted_rows": ...}): restore brings them '
-            'back, purge deletes them for good, keep leaves the columns in place.';
+    RETURN plan;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._rollback_plan_soft_delete(bigint, lifecycle.plan_step[], jsonb) IS
@@ -7877,7 +8772,8 @@ refuse (the default), restore (they are live again), purge (they are deleted for
 cascade - take back later changes that rest on it as well; dry_run - only show the plan (the default); expected_plan -
 plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 55000 deleted rows exist, or soft delete is not enabled; 22023 no such choice; the others as
+Errors: 55000 deleted rows exist, or soft delete is not enabled; 23505 deleted rows hold values that a key would forbid
+again; 22023 no such choice; the others as
 lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_soft_delete(''public.packages'', deleted_rows => ''restore'');';
 
@@ -7921,6 +8817,380 @@ Returns: one row a table (lifecycle.soft_delete_stat): table_schema, table_name,
 Errors: none.
 Example: SELECT table_name, active, deleted, deletion_rate FROM lifecycle.soft_delete_stats();';
 
+-- source: sql/soft_delete/_erase.sql
+-- Erasing a data subject: its row and all that hangs on it by ON DELETE CASCADE, live, deleted or archived. Rows are
+-- known by their primary key, those of a table without one by their place, and are carried as JSON.
+
+CREATE FUNCTION lifecycle._archive_of(target regclass) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT to_regclass(format('%I.%I', n.nspname, lifecycle._name(ARRAY[c.relname::text], 'archive')))
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = target
+$fn$;
+COMMENT ON FUNCTION lifecycle._archive_of(regclass) IS 'The archive of a table, <table>_archive beside it, or NULL.';
+
+-- An archive has the columns of its table by name.
+CREATE FUNCTION lifecycle._erase_columns(
+    base regclass, OUT name name, OUT type text, OUT equals text, OUT is_key boolean
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT a.attname, format_type(a.atttypid, -1), k.equals, k.name IS NOT NULL
+    FROM pg_attribute AS a
+    LEFT JOIN unnest(lifecycle._key_columns(base)) AS k ON k.name = a.attname
+    WHERE a.attrelid = base AND a.attnum > 0 AND NOT a.attisdropped AND (k.name IS NOT NULL OR EXISTS (
+        SELECT FROM pg_constraint AS f WHERE f.confrelid = base AND f.contype = 'f' AND a.attnum = ANY (f.confkey)))
+    ORDER BY a.attnum
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_columns(regclass) IS
+'The columns of a table by which rows are known or referred to.';
+
+CREATE FUNCTION lifecycle._erase_same(base regclass, subject jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN bool_or(c.is_key)
+        THEN format('EXISTS (SELECT FROM pg_catalog.jsonb_to_recordset(%L) AS k (%s) WHERE %s)', subject,
+            string_agg(format('%I %s', c.name, c.type), ', ') FILTER (WHERE c.is_key),
+            string_agg(format('t.%1$I %2$s k.%1$I', c.name, c.equals), ' AND ') FILTER (WHERE c.is_key))
+        ELSE format('(t.tableoid, t.ctid) IN (SELECT (r ->> '''')::pg_catalog.oid, (r ->> '' '')::pg_catalog.tid '
+            'FROM pg_catalog.jsonb_array_elements(%L) AS r)', subject) END
+    FROM (SELECT 1) AS one LEFT JOIN lifecycle._erase_columns(base) AS c ON true
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_same(regclass, jsonb) IS
+'The condition that a row, alias t, of a table or of its archive is one of those found.';
+
+-- Row-level security would leave rows out, and nobody would know.
+CREATE FUNCTION lifecycle._erase_find(relation regclass, base regclass, condition text, locked boolean) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_found jsonb;
+BEGIN
+    IF row_security_active(relation) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('row-level security may hide rows of %s from %I', relation, current_user),
+            DETAIL = 'What is not seen would not be erased.',
+            HINT = 'Call it as the owner of the table, without FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS.';
+    END IF;
+    EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(%s)), ''[]'') FROM (SELECT t.*, t.tableoid, t.ctid '
+        'FROM %s AS t WHERE %s%s) AS t',
+        (SELECT CASE WHEN bool_or(c.is_key) THEN '' ELSE ''''', t.tableoid, '' '', t.ctid::text'
+                || CASE WHEN count(c.name) > 0 THEN ', ' ELSE '' END END
+            || coalesce(string_agg(format('%L, t.%I', c.name, c.name), ', ') FILTER (WHERE c.name IS NOT NULL), '')
+        FROM (SELECT 1) AS one LEFT JOIN lifecycle._erase_columns(base) AS c ON true),
+        relation, condition, CASE WHEN locked THEN ' FOR UPDATE OF t' ELSE '' END) INTO v_found;
+    RETURN v_found;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_find(regclass, regclass, text, boolean) IS
+'The rows of a table or of its archive that meet a condition on alias t, as a JSON array; raises 42501 under row-level
+security.';
+
+CREATE FUNCTION lifecycle._erase_children(foreign_key oid, parents jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('EXISTS (SELECT FROM pg_catalog.jsonb_to_recordset(%L) AS p (%s) WHERE %s)', parents, (
+            SELECT string_agg(format('%I %s', c.name, c.type), ', ') FROM lifecycle._erase_columns(k.confrelid) AS c),
+        lifecycle._foreign_key_where(k.oid, 't', 'p'))
+    FROM pg_constraint AS k WHERE k.oid = foreign_key
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_children(oid, jsonb) IS
+'The condition that a row, alias t, refers to one of these.';
+
+CREATE FUNCTION lifecycle._json_rest(subject jsonb, known jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(jsonb_agg(f.element), '[]') FROM (
+        SELECT e.element FROM jsonb_array_elements(subject) AS e (element)
+        EXCEPT
+        SELECT e.element FROM jsonb_array_elements(coalesce(known, '[]')) AS e (element)
+    ) AS f
+$fn$;
+COMMENT ON FUNCTION lifecycle._json_rest(jsonb, jsonb) IS 'The elements of an array that another one has not.';
+
+-- {"<oid of the table>": {"table": [row, ...], "archive": [row, ...]}}, level by level, so that cycles end. Parents are
+-- locked before their children are looked for: nobody can add another one.
+CREATE FUNCTION lifecycle._erase_set(target regclass, condition text, locked boolean) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_all jsonb := '{}';
+    v_next jsonb := jsonb_build_array(jsonb_build_array(target::oid, NULL, NULL));
+    v_step jsonb;
+    v_base regclass;
+    v_condition text;
+    v_place record;
+    v_found jsonb;
+    v_fresh jsonb;
+BEGIN
+    WHILE jsonb_array_length(v_next) > 0 LOOP
+        v_step := v_next -> 0;
+        v_next := v_next - 0;
+        v_base := (v_step ->> 0)::oid;
+        v_condition := CASE WHEN v_step ->> 1 IS NULL THEN condition
+            ELSE lifecycle._erase_children((v_step ->> 1)::oid, v_step -> 2) END;
+        v_fresh := '[]';
+        FOR v_place IN
+            SELECT 'table' AS name, v_base AS relation
+            UNION ALL
+            SELECT 'archive', lifecycle._archive_of(v_base) WHERE lifecycle._archive_of(v_base) IS NOT NULL
+        LOOP
+            v_found := lifecycle._json_rest(
+                lifecycle._erase_find(v_place.relation, v_base, v_condition, locked),
+                v_all #> ARRAY[v_base::oid::text, v_place.name]);
+            v_all := jsonb_set(v_all || jsonb_build_object(v_base::oid::text, coalesce(v_all -> v_base::oid::text,
+                '{}')), ARRAY[v_base::oid::text, v_place.name],
+                coalesce(v_all #> ARRAY[v_base::oid::text, v_place.name], '[]') || v_found);
+            v_fresh := v_fresh || v_found;
+        END LOOP;
+        IF v_fresh <> '[]' THEN
+            v_next := v_next || (
+                SELECT coalesce(jsonb_agg(jsonb_build_array(k.conrelid, k.oid, v_fresh) ORDER BY k.oid), '[]')
+                FROM pg_constraint AS k
+                WHERE k.confrelid = v_base AND k.contype = 'f' AND k.confdeltype = 'c' AND k.conparentid = 0);
+        END IF;
+    END LOOP;
+    RETURN v_all;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_set(regclass, text, boolean) IS
+'All rows that erasing the rows of a table that meet a condition on alias t would erase, by table.';
+
+-- The other foreign keys: rows that are in the way, or that stay without their reference.
+CREATE FUNCTION lifecycle._erase_others(
+    subject jsonb, OUT base regclass, OUT relation regclass, OUT rows bigint, OUT is_block boolean, OUT note text
+) RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+BEGIN
+    FOR v_key IN
+        SELECT k.oid, k.conname, k.conrelid::regclass AS child, k.confdeltype,
+            (subject -> k.confrelid::text -> 'table') AS parents
+        FROM pg_constraint AS k
+        WHERE k.contype = 'f' AND k.confdeltype <> 'c' AND k.conparentid = 0
+            AND jsonb_array_length(subject -> k.confrelid::text -> 'table') > 0
+        ORDER BY k.conrelid::regclass::text, k.conname
+    LOOP
+        base := v_key.child;
+        relation := v_key.child;
+        rows := jsonb_array_length(lifecycle._json_rest(
+            lifecycle._erase_find(v_key.child, v_key.child, lifecycle._erase_children(v_key.oid, v_key.parents), false),
+            subject -> v_key.child::oid::text -> 'table'));
+        is_block := v_key.confdeltype IN ('a', 'r');
+        note := CASE WHEN is_block THEN format('foreign key %I refuses', v_key.conname)
+            ELSE format('foreign key %I: the reference is taken away, the row stays', v_key.conname) END;
+        IF rows > 0 THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_others(jsonb) IS
+'Rows of other tables that refer to what would be erased and would not be erased with it.';
+
+-- A table is emptied when nothing that refers to it waits any more; of a cycle, whichever comes first.
+CREATE FUNCTION lifecycle._erase_order(subject jsonb) RETURNS oid[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_left oid[] := ARRAY(SELECT k::oid FROM jsonb_object_keys(subject) AS k);
+    v_order oid[] := '{}';
+    v_next oid;
+BEGIN
+    WHILE v_left <> '{}' LOOP
+        v_next := (
+            SELECT r.relation FROM unnest(v_left) WITH ORDINALITY AS r (relation, place)
+            ORDER BY EXISTS (
+                SELECT FROM pg_constraint AS k WHERE k.confrelid = r.relation AND k.contype = 'f'
+                    AND k.conrelid <> r.relation AND k.conrelid = ANY (v_left)), r.place
+            LIMIT 1);
+        v_order := v_order || v_next;
+        v_left := array_remove(v_left, v_next);
+    END LOOP;
+    RETURN v_order;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_order(jsonb) IS 'The tables in the order in which their rows can go.';
+
+-- A reason is free text, and may name the person: it goes with the last row of its deletion. What SET NULL has taken
+-- away is recorded with the keys of both rows.
+CREATE FUNCTION lifecycle._erase_records(base regclass, subject jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF lifecycle._live_where(base, 't') <> 'true' THEN
+        EXECUTE format('UPDATE lifecycle.deletion AS d SET reason = NULL FROM (SELECT t.%I AS number, count(*) AS rows '
+            'FROM %s AS t WHERE %s GROUP BY 1) AS x WHERE d.deletion_id = x.number AND d.reason IS NOT NULL '
+            'AND d.row_count - d.restored_count <= x.rows', (lifecycle._soft_delete_columns(base)).deletion_id, base,
+            lifecycle._erase_same(base, subject));
+    END IF;
+    DELETE FROM lifecycle.deletion_change AS d
+    WHERE d.table_oid = base AND EXISTS (
+            SELECT FROM jsonb_array_elements(subject) AS s (element) WHERE s.element @> d.row_key)
+        OR EXISTS (
+            SELECT FROM pg_constraint AS k CROSS JOIN LATERAL jsonb_array_elements(subject) AS s (element)
+            WHERE k.conrelid = d.table_oid AND k.conname = d.constraint_name AND k.confrelid = base
+                AND NOT EXISTS (
+                    SELECT FROM unnest(k.conkey, k.confkey) AS x (child, parent)
+                    JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child
+                    JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent
+                    WHERE (d.old_values ->> c.attname) IS DISTINCT FROM (s.element ->> p.attname)));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_records(regclass, jsonb) IS
+'Takes the reason out of the records of deletions whose last rows these are, and forgets the references to them.';
+
+CREATE FUNCTION lifecycle._erase_rows(subject jsonb, path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_base regclass;
+    v_archive regclass;
+    v_rows jsonb;
+BEGIN
+    FOREACH v_base IN ARRAY lifecycle._erase_order(subject)::regclass[] LOOP
+        v_rows := subject -> v_base::oid::text;
+        v_archive := lifecycle._archive_of(v_base);
+        IF jsonb_array_length(v_rows -> 'archive') > 0 THEN
+            PERFORM lifecycle._execute(format('DELETE FROM %s AS t WHERE %s', v_archive,
+                lifecycle._erase_same(v_base, v_rows -> 'archive')), path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+        IF jsonb_array_length(v_rows -> 'table') > 0 THEN
+            PERFORM lifecycle._erase_records(v_base, v_rows -> 'table');
+            PERFORM lifecycle._delete_really(v_base, format('DELETE FROM %s AS t WHERE %s', v_base,
+                lifecycle._erase_same(v_base, v_rows -> 'table')), path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_rows(jsonb, text) IS 'Really deletes what was found, children first.';
+
+CREATE FUNCTION lifecycle._erase_report(subject jsonb) RETURNS SETOF lifecycle.erase_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_base regclass;
+    v_rows jsonb;
+    v_line lifecycle.erase_result;
+BEGIN
+    FOREACH v_base IN ARRAY lifecycle._erase_order(subject)::regclass[] LOOP
+        v_rows := subject -> v_base::oid::text;
+        SELECT n.nspname, c.relname INTO v_line.table_schema, v_line.table_name
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_base;
+        EXECUTE format('SELECT count(*) FILTER (WHERE %1$s), count(*) FILTER (WHERE NOT (%1$s)) FROM %2$s AS t '
+            'WHERE %3$s', lifecycle._live_where(v_base, 't'), v_base, lifecycle._erase_same(v_base,
+            coalesce(v_rows -> 'table', '[]'))) INTO v_line.live, v_line.deleted;
+        v_line.archived := coalesce(jsonb_array_length(v_rows -> 'archive'), 0);
+        v_line.erased := 0;
+        v_line.remaining := v_line.live + v_line.deleted + v_line.archived;
+        v_line.note := CASE WHEN lifecycle._archive_of(v_base) IS NULL THEN 'no archive stands' END;
+        RETURN NEXT v_line;
+    END LOOP;
+    RETURN QUERY
+    SELECT n.nspname, c.relname, NULL::bigint, NULL::bigint, NULL::bigint, 0::bigint, NULL::bigint,
+        format('materialized view: REFRESH MATERIALIZED VIEW %s', c.oid::regclass)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'm' AND EXISTS (
+        SELECT FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        WHERE r.ev_class = c.oid AND d.refclassid = 'pg_class'::regclass
+            AND (subject -> d.refobjid::text) IS NOT NULL)
+    ORDER BY 1, 2;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._erase_report(jsonb) IS 'What stands where, before anything is erased.';
+
+-- source: sql/soft_delete/erase.sql
+CREATE FUNCTION lifecycle.erase(
+    target regclass,
+    key_json jsonb,
+    dry_run boolean DEFAULT true,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.erase_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_found jsonb;
+    v_report lifecycle.erase_result[];
+    v_other record;
+BEGIN
+    PERFORM lifecycle._require_table(target);
+    v_found := lifecycle._erase_set(target,
+        lifecycle._key_text(v_keys, lifecycle._key_json(target, v_keys, key_json), 't'), NOT dry_run);
+    v_report := ARRAY(SELECT r FROM lifecycle._erase_report(v_found) AS r);
+    FOR v_other IN SELECT o.* FROM lifecycle._erase_others(v_found) AS o LOOP
+        IF v_other.is_block AND NOT dry_run THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'foreign_key_violation',
+                MESSAGE = format('%s rows of %s refer to what would be erased', v_other.rows, v_other.relation),
+                DETAIL = format('%s; nothing was erased.', v_other.note),
+                HINT = 'Erase or change those rows first; the dry run lists all that is in the way.';
+        END IF;
+        v_report := v_report || (
+            SELECT ROW(n.nspname, c.relname, NULL, NULL, NULL, 0, v_other.rows, v_other.note)::lifecycle.erase_result
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_other.relation);
+    END LOOP;
+    IF dry_run THEN
+        RAISE NOTICE 'dry run: nothing was erased';
+        RETURN QUERY SELECT (r).* FROM unnest(v_report) AS r;
+        RETURN;
+    END IF;
+    PERFORM lifecycle._erase_rows(v_found, erase.search_path);
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    -- Looked for again, since a trigger may have kept a row.
+    SELECT r.* INTO v_other FROM lifecycle._erase_report(v_found) AS r WHERE r.live + r.deleted > 0 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s rows of %I.%I could not be erased', v_other.live + v_other.deleted,
+                v_other.table_schema, v_other.table_name),
+            DETAIL = 'A trigger has kept them; nothing was erased.',
+            HINT = 'Disable that trigger for the time.';
+    END IF;
+    RETURN QUERY
+    SELECT r.table_schema, r.table_name, r.live, r.deleted, r.archived, coalesce(r.live + r.deleted + r.archived, 0),
+        CASE WHEN r.live IS NULL THEN r.remaining ELSE 0 END, r.note
+    FROM unnest(v_report) AS r;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.erase(regclass, jsonb, boolean, text) IS
+'Erases a data subject: really deletes its row, whether live or soft-deleted, its archived copy, and what hangs on them
+by foreign keys ON DELETE CASCADE, children first, in one transaction. It tells what it found where. Backups, replicas,
+WAL and the pages that VACUUM has not yet cleaned are outside.
+
+Arguments: target - the table; key_json - its primary key as {"column": value, ...}, or a scalar for a key of one
+column; dry_run - only tell (the default); search_path - what triggers see, by default the caller''s.
+Returns: one row a table (lifecycle.erase_result): table_schema, table_name, live, deleted, archived (rows found in the
+table and in <table>_archive), erased, remaining (rows), note.
+Errors: 23503 rows of another table refer to it and must not go (their table is named); 42501 by privileges, or because
+row-level security could hide rows; 55000 a trigger has kept a row; 22023 not a key of the table.
+Example: SELECT * FROM lifecycle.erase(''public.packages'', ''{"id": 42}''::jsonb);';
+
+CREATE FUNCTION lifecycle.erase(
+    target regclass,
+    key text,
+    dry_run boolean DEFAULT true,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.erase_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle.erase(target, key_json => to_jsonb(erase.key), dry_run => erase.dry_run,
+        search_path => erase.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.erase(regclass, text, boolean, text) IS
+'Erases a data subject, see the form with key_json.
+
+Arguments: target - the table; key - the value of its key of one column, as text; dry_run, search_path - as there.
+Returns: one row a table (lifecycle.erase_result).
+Errors: as there.
+Example: SELECT table_name, live, deleted, archived FROM lifecycle.erase(''public.packages'', ''42'');';
+
+CREATE FUNCTION lifecycle.erase(
+    target regclass,
+    key_value anyelement,
+    dry_run boolean DEFAULT true,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.erase_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle.erase(target, key_json => to_jsonb(key_value), dry_run => erase.dry_run,
+        search_path => erase.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.erase(regclass, anyelement, boolean, text) IS
+'Erases a data subject, see the form with key_json.
+
+Arguments: target - the table; key_value - the value of its key of one column, of any type; dry_run, search_path - as
+there.
+Returns: one row a table (lifecycle.erase_result).
+Errors: as there.
+Example: SELECT table_name, live, deleted, archived FROM lifecycle.erase(''public.packages'', 42, dry_run => false);';
+
 -- source: sql/soft_delete/purge_deleted_step.sql
 -- The batch is chosen, locked and counted once (MATERIALIZED): a subquery with LIMIT and SKIP LOCKED that the planner
 -- runs again deletes more than it says. The index on the number of the deletion leads to the rows.
@@ -7944,7 +9214,7 @@ BEGIN
     v_condition := lifecycle._purge_condition(target, v_columns.deleted_at, now() - older_than);
     -- Rows that were marked before the table was enabled have no number.
     FOR v_round IN 1..2 LOOP
-        v_purged := lifecycle._execute(format(
+        v_purged := lifecycle._delete_really(target, format(
             'WITH batch AS MATERIALIZED (SELECT %s FROM %s AS t WHERE t.%I IS %sNULL AND %s%s LIMIT %s '
             'FOR UPDATE OF t SKIP LOCKED) DELETE FROM %2$s AS t USING batch AS b WHERE %8$s',
             (SELECT string_agg(format('t.%I', k.name), ', ') FROM unnest(v_keys) AS k), target, v_columns.deletion_id,
