@@ -8,6 +8,9 @@ DECLARE
     v_message text;
     v_notes text[] := ARRAY[]::text[];
 BEGIN
+    IF current_setting('lifecycle.mending', true) = 'later' THEN
+        RETURN NULL;
+    END IF;
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
         WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
@@ -29,3 +32,23 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._mend_captures(lifecycle.located_incremental) IS
 'Brings captures of an incremental view in step with their tables where they are not; what was done, in words.';
+
+-- Where several views share a transaction, all are refreshed before the first capture is mended: the lock that this
+-- takes would else last as long as the refreshes behind it.
+CREATE FUNCTION lifecycle._mend_views(views oid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view lifecycle.located_incremental;
+    v_note text;
+BEGIN
+    PERFORM set_config('lifecycle.mending', '', true);
+    FOR v_view IN SELECT v.* FROM lifecycle._incremental_views() AS v WHERE v.target::oid = ANY (views) LOOP
+        v_note := lifecycle._mend_captures(v_view);
+        IF v_note IS NOT NULL THEN
+            RAISE NOTICE '%: %', v_view.target, v_note;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._mend_views(oid[]) IS
+'Mends the captures of these incremental views that were rebuilt in this transaction, and says so.';

@@ -11,12 +11,14 @@ DECLARE
     v_stale oid[] := ARRAY[]::oid[];
     v_fresh oid[] := ARRAY[]::oid[];
     v_wait text := lifecycle._lock_wait();
+    v_rebuilt oid[] := ARRAY[]::oid[];
     v_failed integer := 0;
 BEGIN
     IF v_result.status IS NOT NULL THEN
         RETURN NEXT v_result;
         RETURN;
     END IF;
+    PERFORM set_config('lifecycle.mending', 'later', true);
     FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
         v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait,
             refresh_all_materialized_views.search_path);
@@ -30,8 +32,10 @@ BEGIN
             -- Now there is a lock in hand.
             v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
         END IF;
+        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
         RETURN NEXT v_result;
     END LOOP;
+    PERFORM lifecycle._mend_views(v_rebuilt);
     -- A caller may not read the rows.
     IF v_failed > 0 THEN
         RAISE WARNING '% views failed, % were skipped because of them', v_failed, cardinality(v_stale) - v_failed;

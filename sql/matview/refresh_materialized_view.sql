@@ -64,9 +64,11 @@ DECLARE
     v_result lifecycle.refresh_result;
     v_stale oid[] := ARRAY[]::oid[];
     v_fresh oid[] := ARRAY[]::oid[];
+    v_rebuilt oid[] := ARRAY[]::oid[];
     v_is_below boolean := false;
 BEGIN
     PERFORM lifecycle._require_refreshable(target, cascade);
+    PERFORM set_config('lifecycle.mending', 'later', true);
     FOREACH v_item IN ARRAY lifecycle._refresh_cascade(target, cascade) LOOP
         v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, lifecycle._lock_wait(),
             refresh_materialized_view.search_path);
@@ -85,8 +87,10 @@ BEGIN
             v_fresh := v_fresh || v_item.view;
         END IF;
         v_is_below := v_is_below OR v_item.view = target;
+        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
         RETURN NEXT v_result;
     END LOOP;
+    PERFORM lifecycle._mend_views(v_rebuilt);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_materialized_view(regclass, boolean, text, text) IS

@@ -78,6 +78,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_notify_refresh', 'use'),
 ('_refresh_incremental_item', 'use'),
 ('_refresh_cascade', 'use'),
+('_mend_views', 'use'),
+('_mend_captures', 'use'),
 ('_require_refreshable', 'use'),
 ('_incremental_views', 'use'),
 ('_view_sources', 'use'),

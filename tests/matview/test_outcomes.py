@@ -58,9 +58,8 @@ def test_base_column_is_renamed(base):
     base.execute("ALTER TABLE public.sale RENAME shop TO store")
     with refused("42703", "shop"):
         base.execute("INSERT INTO public.sale VALUES (101, 1, 1)")
-    status, _, _, note = run(base)["inc"]
-    assert status == "refreshed"
-    assert "the capture of public.sale was mended" in note
+    assert run(base)["inc"][0] == "refreshed"
+    assert "sale was mended" in base.notices[-1]
     base.execute("INSERT INTO public.sale VALUES (101, 1, 1)")
     run(base)
     assert same(base)
@@ -137,12 +136,12 @@ def test_mending_waits_for_nobody(base, session):
     base.execute("SET lifecycle.lock_attempts = '1'; SET lifecycle.lock_timeout = '20'")
     writer = session(base, autocommit=False)
     writer.run("UPDATE public.sale SET amount = 0 WHERE id = 1")
-    status, _, _, note = run(base)["inc"]
-    assert status == "refreshed"
-    assert "was not mended: 55P03" in note
+    assert run(base)["inc"][0] == "refreshed"
+    assert "was not mended: 55P03" in base.notices[-1]
     assert same(base)
     writer.run("COMMIT")
-    assert "was mended" in run(base)["inc"][3]
+    assert run(base)["inc"][0] == "refreshed"
+    assert "was mended" in base.notices[-1]
     assert run(base)["inc"][0] == "refreshed"
     assert same(base)
 
