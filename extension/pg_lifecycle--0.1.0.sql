@@ -18989,6 +18989,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_notify_refresh', 'use'),
 ('_refresh_incremental_item', 'use'),
 ('_refresh_cascade', 'use'),
+('_mend_views', 'use'),
+('_mend_captures', 'use'),
 ('_require_refreshable', 'use'),
 ('_incremental_views', 'use'),
 ('_view_sources', 'use'),
@@ -20004,12 +20006,14 @@ DECLARE
     v_stale oid[] := ARRAY[]::oid[];
     v_fresh oid[] := ARRAY[]::oid[];
     v_wait text := lifecycle._lock_wait();
+    v_rebuilt oid[] := ARRAY[]::oid[];
     v_failed integer := 0;
 BEGIN
     IF v_result.status IS NOT NULL THEN
         RETURN NEXT v_result;
         RETURN;
     END IF;
+    PERFORM set_config('lifecycle.mending', 'later', true);
     FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
         v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait,
             refresh_all_materialized_views.search_path);
@@ -20023,8 +20027,10 @@ BEGIN
             -- Now there is a lock in hand.
             v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
         END IF;
+        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
         RETURN NEXT v_result;
     END LOOP;
+    PERFORM lifecycle._mend_views(v_rebuilt);
     -- A caller may not read the rows.
     IF v_failed > 0 THEN
         RAISE WARNING '% views failed, % were skipped because of them', v_failed, cardinality(v_stale) - v_failed;
@@ -20165,9 +20171,11 @@ DECLARE
     v_result lifecycle.refresh_result;
     v_stale oid[] := ARRAY[]::oid[];
     v_fresh oid[] := ARRAY[]::oid[];
+    v_rebuilt oid[] := ARRAY[]::oid[];
     v_is_below boolean := false;
 BEGIN
     PERFORM lifecycle._require_refreshable(target, cascade);
+    PERFORM set_config('lifecycle.mending', 'later', true);
     FOREACH v_item IN ARRAY lifecycle._refresh_cascade(target, cascade) LOOP
         v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, lifecycle._lock_wait(),
             refresh_materialized_view.search_path);
@@ -20186,8 +20194,10 @@ BEGIN
             v_fresh := v_fresh || v_item.view;
         END IF;
         v_is_below := v_is_below OR v_item.view = target;
+        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
         RETURN NEXT v_result;
     END LOOP;
+    PERFORM lifecycle._mend_views(v_rebuilt);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_materialized_view(regclass, boolean, text, text) IS
@@ -21592,6 +21602,9 @@ DECLARE
     v_message text;
     v_notes text[] := ARRAY[]::text[];
 BEGIN
+    IF current_setting('lifecycle.mending', true) = 'later' THEN
+        RETURN NULL;
+    END IF;
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
         WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
@@ -21613,6 +21626,26 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._mend_captures(lifecycle.located_incremental) IS
 'Brings captures of an incremental view in step with their tables where they are not; what was done, in words.';
+
+-- Where several views share a transaction, all are refreshed before the first capture is mended: the lock that this
+-- takes would else last as long as the refreshes behind it.
+CREATE FUNCTION lifecycle._mend_views(views oid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_view lifecycle.located_incremental;
+    v_note text;
+BEGIN
+    PERFORM set_config('lifecycle.mending', '', true);
+    FOR v_view IN SELECT v.* FROM lifecycle._incremental_views() AS v WHERE v.target::oid = ANY (views) LOOP
+        v_note := lifecycle._mend_captures(v_view);
+        IF v_note IS NOT NULL THEN
+            RAISE NOTICE '%: %', v_view.target, v_note;
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._mend_views(oid[]) IS
+'Mends the captures of these incremental views that were rebuilt in this transaction, and says so.';
 
 -- source: sql/matview/refresh_incremental_view.sql
 -- Runs a statement under the settings that the view was made with.

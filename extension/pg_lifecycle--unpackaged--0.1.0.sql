@@ -793,6 +793,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_match(key_columns name[
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._recompute(view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._mend_captures(view lifecycle.located_incremental);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._mend_views(views oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_under(settings jsonb, statement text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._resolve_keys(view lifecycle.located_incremental, changes text[], only_keys text[], OUT keys text[], OUT key_count bigint, OUT has_nulls boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_key_queue(view lifecycle.located_incremental, source lifecycle.view_source);
