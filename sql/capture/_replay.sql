@@ -31,10 +31,11 @@ CREATE FUNCTION lifecycle._replay(
     OUT entries bigint,
     OUT all_rows boolean,
     OUT problem text
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $fn$
 DECLARE
     v_drained constant lifecycle.drained := lifecycle._drain(queue, max_rows);
+    v_security constant text := current_setting('row_security');
     v_keys text;
 BEGIN
     entries := v_drained.entries;
@@ -44,9 +45,12 @@ BEGIN
         RETURN;
     END IF;
     v_keys := lifecycle._drained_keys(queue, v_drained.keys);
+    -- Of the user's tables only: our own are read with their policies.
+    PERFORM set_config('row_security', 'off', true);
     EXECUTE format('DELETE FROM %s AS d USING %s WHERE %s', destination, v_keys,
         (SELECT string_agg(format('d.%1$I = k.%1$I', c), ' AND ') FROM unnest(delete_key) AS c));
     EXECUTE lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys, condition);
+    PERFORM set_config('row_security', v_security, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay(

@@ -91,6 +91,10 @@ BEGIN
             RETURN NEXT ROW('error', v_object, 'is generated', 'A generated column cannot be a partition key.',
                 NULL)::lifecycle.finding;
         END IF;
+        IF v_level.method = 'range' AND (SELECT t.typtype = 'd' FROM pg_type AS t WHERE t.oid = v_level.type) THEN
+            RETURN NEXT ROW('error', v_object, format('is of domain %s', v_level.type),
+                'Ranges are reckoned for the type itself.', NULL)::lifecycle.finding;
+        END IF;
         BEGIN
             EXECUTE format('SELECT v.x FROM (VALUES (NULL::%s)) AS v (x) %s', v_level.type,
                 CASE v_level.method WHEN 'hash' THEN 'GROUP BY 1' ELSE 'ORDER BY 1' END);

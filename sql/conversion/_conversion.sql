@@ -66,7 +66,9 @@ CREATE FUNCTION lifecycle._conversion_fingerprint(source regclass, partitioned r
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_object(
         'columns', (SELECT md5(string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
-                a.attnotnull, a.attidentity, a.attgenerated, a.attcollation, a.attacl,
+                a.attnotnull, a.attidentity, a.attgenerated, a.attcollation,
+                -- The new table gets its rights at the end.
+                CASE WHEN a.attrelid = source THEN a.attacl END,
                 pg_get_expr(d.adbin, d.adrelid)), E'\n' ORDER BY a.attrelid, a.attnum))
             FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid IN (source, partitioned) AND a.attnum > 0 AND NOT a.attisdropped),

@@ -110,8 +110,10 @@ COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, inte
 CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._replay(
+        -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
+        -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).root_key, (conversion.conversion).key_columns, NULL, max_rows)
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows)
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';

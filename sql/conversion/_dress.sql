@@ -26,6 +26,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
                 format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS %s', relation, a.attname, a.attstattarget))
             FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
                 AND a.attstattarget >= 0)
+        || ARRAY(SELECT lifecycle._step('set column options', format('column %s.%I', relation, a.attname),
+                format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', relation, a.attname,
+                    array_to_string(a.attoptions, ', ')))
+            FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
+                AND a.attoptions IS NOT NULL)
     FROM pg_class AS c WHERE c.oid = source
 $fn$;
 COMMENT ON FUNCTION lifecycle._dress_relation(regclass, regclass, boolean) IS
@@ -42,7 +47,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             || CASE WHEN obj_description(s.oid, 'pg_statistic_ext') IS NULL THEN '' ELSE format(
                 '; COMMENT ON STATISTICS %s.%I IS %L', s.stxnamespace::regnamespace,
                 lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
-                obj_description(s.oid, 'pg_statistic_ext')) END)
+                obj_description(s.oid, 'pg_statistic_ext')) END
+            || CASE WHEN s.stxstattarget >= 0 THEN format('; ALTER STATISTICS %s.%I SET STATISTICS %s',
+                s.stxnamespace::regnamespace, lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
+                s.stxstattarget) ELSE '' END)
         FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(s.oid) AS definition) AS d
         WHERE s.stxrelid = source AND NOT EXISTS (SELECT FROM pg_statistic_ext AS o WHERE o.stxrelid = partitioned
@@ -54,6 +62,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_index AS x ON x.indrelid = partitioned
         JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(i.indexrelid)
         WHERE i.indrelid = source AND obj_description(i.indexrelid, 'pg_class') IS NOT NULL
+    ) || ARRAY(
+        SELECT lifecycle._step('set comment', format('policy %I on %s', p.polname, partitioned),
+            format('COMMENT ON POLICY %I ON %s IS %L', p.polname, partitioned, obj_description(p.oid, 'pg_policy')))
+        FROM pg_policy AS p
+        WHERE p.polrelid = source AND obj_description(p.oid, 'pg_policy') IS NOT NULL
     ) || ARRAY(
         SELECT lifecycle._step('set comment', format('constraint %I on %s', k.conname, partitioned),
             format('COMMENT ON CONSTRAINT %I ON %s IS %L', n.relname, partitioned,

@@ -12,7 +12,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
--- pre_migration_check says what PostgreSQL or we can not do; here is what we cannot do yet.
+-- What PostgreSQL could do and the copy cannot yet; pre_migration_check reports it as an error.
 CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
 RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
@@ -69,13 +69,10 @@ RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $f
 DECLARE
     v_reasons text;
 BEGIN
-    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || f.remedy || ')'), E'\n') INTO v_reasons
+    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
+    INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
     WHERE f.severity = 'error';
-    IF v_reasons IS NULL THEN
-        SELECT string_agg(format('%s: %s', u.object, u.reason), E'\n') INTO v_reasons
-        FROM lifecycle._unsupported_conversion(target, key_mode, levels) AS u;
-    END IF;
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -113,7 +110,9 @@ CREATE FUNCTION lifecycle._index_statement(
             format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
                 relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
                 ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
-                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END),
+                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END)
+                || coalesce((SELECT format('; ALTER INDEX %s.%I SET TABLESPACE %I', c.relnamespace::regnamespace,
+                    index_name, s.spcname) FROM pg_tablespace AS s WHERE s.oid = c.reltablespace), ''),
             NULL, stage)
     END
     FROM pg_index AS i

@@ -45,6 +45,9 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
+        UNION ALL
+        SELECT 'error', u.object, 'cannot be converted by copying yet', u.reason, NULL
+        FROM lifecycle._unsupported_conversion(target, key_mode, v_levels) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END

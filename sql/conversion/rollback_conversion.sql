@@ -89,11 +89,18 @@ CREATE FUNCTION lifecycle.rollback_conversion(
     search_path text DEFAULT NULL
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_attached constant bigint := lifecycle._attach_migration(target);
+    v_conversion constant lifecycle.located_conversion := CASE WHEN v_attached IS NULL
+        THEN lifecycle._conversion(target) END;
     v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_steps lifecycle.plan_step[];
 BEGIN
     PERFORM lifecycle._require_owner(target);
+    IF v_attached IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_attached], dry_run, expected_plan,
+            search_path => rollback_conversion.search_path);
+        RETURN;
+    END IF;
     IF (v_conversion.conversion).phase <> 'swapped' THEN
         IF NOT dry_run THEN
             PERFORM lifecycle._fence_conversion(target);
@@ -119,7 +126,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
 'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
 what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
-and views again, and drops the partitioned one, in one transaction.
+and views again, and drops the partitioned one, in one transaction. A table that was attached (attach_existing) is
+detached, and takes the rows of the other partitions along.
 
 Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
 run; search_path - for event triggers, instead of that of start_conversion.

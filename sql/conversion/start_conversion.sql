@@ -27,9 +27,8 @@ BEGIN
     PERFORM lifecycle._require_levels(target, v_levels);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
     IF attach_existing THEN
-        RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, key_mode, foreign_key_mode,
-            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), at_once, dry_run, expected_plan,
-            start_conversion.search_path);
+        RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, v_options, start_conversion.old_name,
+            at_once, dry_run, expected_plan, start_conversion.search_path);
         RETURN;
     ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
         AND (c.conversion).ended_at IS NULL)
@@ -68,8 +67,9 @@ what becomes of unique constraints that lack partition keys: refuse, or extend (
 foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
 rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
 until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;
-attach_existing - copy nothing, the old table becomes the first partition; at_once - copy and swap in this transaction,
-under the lock; premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
+attach_existing - copy nothing, the old table becomes the first partition: CALL lifecycle.run_pending() goes on from
+there, lifecycle.split_partition divides it afterwards; at_once - copy and swap in this transaction, under the lock;
+premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
 Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;

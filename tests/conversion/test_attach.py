@@ -30,14 +30,13 @@ COMMENT ON CONSTRAINT t_pkey ON public.t IS 'the key';
 GRANT SELECT ON public.t TO PUBLIC;
 ANALYZE public.t;
 """
-LEVELS = "lifecycle._levels(lifecycle.by_range('at', '1 month'))"
+LEVELS = "lifecycle.by_range('at', '1 month')"
 
 
 def attach(place, **more):
-    given = {"key_mode": "extend", "foreign_key_mode": "refuse", "old_name": None, "at_once": False, "dry_run": False}
-    given |= {"expected_plan": None, "search_path": "public"} | more
+    given = {"key_mode": "extend", "attach_existing": True, "time_zone": "UTC"} | more
     named = ", ".join(f"{key} => %s" for key in given)
-    statement = f"SELECT * FROM lifecycle._attach_existing('public.t', {LEVELS}, {named})"
+    statement = f"SELECT * FROM lifecycle.start_conversion('public.t', {LEVELS}, {named})"
     return [Step(*row) for row in rows(place, statement, list(given.values()))]
 
 
@@ -55,7 +54,7 @@ def test_there_and_back(database):
     node = database.value("SELECT pg_relation_filenode('public.t')")
     planned = attach(database, dry_run=True)
     assert database.dump(schema_only=True) == before
-    done = attach(database, expected_plan=planned[0].plan_hash)
+    attach(database, expected_plan=planned[0].plan_hash)
     with refused("23514"):
         database.execute("INSERT INTO t (at, v) VALUES ('2001-01-01', 'old')")
     finish(database)
@@ -75,9 +74,8 @@ def test_there_and_back(database):
     database.execute("UPDATE t SET v = 'changed' WHERE v = 'v7'")
     assert database.value("SELECT count(*) FROM changed") == 3
     assert database.value("SELECT n FROM x") == 60
-    migration = done[0].migration_id
-    shown = call(database, "rollback_migration", migration_id=migration)
-    call(database, "rollback_migration", migration_id=migration, dry_run=False)
+    shown = call(database, "rollback_conversion", target="t")
+    call(database, "rollback_conversion", target="t", dry_run=False)
     assert len(shown) > 10
     assert database.value("SELECT count(*) FROM t") == 62
     assert database.value("SELECT count(*) FROM t WHERE v IN ('ahead', 'new', 'changed')") == 3
@@ -92,17 +90,17 @@ def test_at_once(database):
     done = attach(database, at_once=True)
     assert {step.status for step in done} == {"done"}
     assert database.value("SELECT relkind FROM pg_class WHERE oid = 'public.t'::regclass") == "p"
-    call(database, "rollback_migration", migration_id=done[0].migration_id, dry_run=False)
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
     assert database.dump(schema_only=True) == before
 
 
 def test_rollback_before_the_swap(database):
     database.execute(TABLE)
     before = database.dump(schema_only=True)
-    done = attach(database)
+    attach(database)
     for (statement,) in rows(database, "SELECT statement FROM lifecycle.pending_steps() WHERE note LIKE 'top level%%'"):
         database.execute(statement)
-    call(database, "rollback_migration", migration_id=done[0].migration_id, dry_run=False)
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
     assert database.dump(schema_only=True) == before
 
 
@@ -126,6 +124,8 @@ def test_modes_and_names(database):
     for more in ({"key_mode": "leaf"}, {"foreign_key_mode": "composite"}):
         with refused("0A000", *more.values()):
             attach(database, **more)
+    with refused("22023", "predicate"):
+        attach(database, predicate="true")
     with refused("42P07", "public.dim", "old_name"):
         attach(database, old_name="dim")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import psycopg
@@ -23,14 +24,17 @@ INSTALL = """
 CREATE SCHEMA failpoint;
 CREATE FUNCTION failpoint.hit() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    v_phase text;
     v_seen text;
 BEGIN
     IF current_setting('application_name') <> 'converter' THEN
         RETURN;
     END IF;
-    v_seen := coalesce(nullif(current_setting('failpoint.seen', true), ''), '0')::bigint + 1;
-    PERFORM set_config('failpoint.seen', v_seen, false);
-    IF v_seen = current_setting('failpoint.at', true) THEN
+    EXECUTE current_setting('failpoint.phase_query') INTO v_phase;
+    v_phase := coalesce(v_phase, 'none');
+    v_seen := coalesce(nullif(current_setting('failpoint.' || v_phase, true), ''), '0')::bigint + 1;
+    PERFORM set_config('failpoint.' || v_phase, v_seen, false);
+    IF v_phase || ' ' || v_seen = current_setting('failpoint.at', true) THEN
         PERFORM pg_advisory_xact_lock_shared(777, 777);
         PERFORM pg_sleep(600);
     END IF;
@@ -52,32 +56,51 @@ WHERE locktype = 'advisory' AND classid = 777 AND objid = 777 AND granted AND pi
 
 
 class Outcome(NamedTuple):
-    """What became of a call: killed at its failpoint, or its rows and the number of events it saw."""
+    """What became of a call: killed at its failpoint, or its rows and the number of events it saw in each phase."""
 
     killed: bool
     rows: Rows
-    events: int
+    events: dict[str, int]
 
 
-def call(
-    server: Server, dsn: str, statement: str, at: int = 0, *, crash: bool = False, seconds: float = 120
-) -> Outcome:
-    """Runs a statement in a session that is killed at its `at`-th event, if it comes so far (0: never).
+class Failpoints:
+    """The failpoints of one database; `phase` is a query for the phase of the code under test; NULL is "none"."""
 
-    `crash` kills the whole server at once, as a power failure would, and starts it again; otherwise only the backend
-    gets a SIGKILL, and the server recovers by itself.
-    """
-    session = Session(dsn, NAME)
-    try:
-        session.run(f"SET failpoint.seen = '0'; SET failpoint.at = '{at}'")
-        session.start(statement)
-        if at and _asleep(session, dsn, seconds):
-            _kill(server, session.pid, crash)
-            return Outcome(True, [], at)
-        rows = session.result(seconds)
-        return Outcome(False, rows, int(session.run("SELECT current_setting('failpoint.seen')")[0][0]))
-    finally:
-        session.close()
+    def __init__(self, server: Server, dsn: str, phase: str, phases: Sequence[str]) -> None:
+        self.server, self.dsn, self.phase, self.phases = server, dsn, phase, ["none", *phases]
+
+    def call(self, statement: str, at: str = "", *, crash: bool = False, seconds: float = 120) -> Outcome:
+        """Runs a statement in a session that is killed at an event, "<phase> <n>", if it comes so far.
+
+        `at` may be "now": the session is killed as soon as it has begun. `crash` kills the whole server at once, as a
+        power failure would, and starts it again; otherwise only the backend gets a SIGKILL, and the server recovers by
+        itself.
+        """
+        session = Session(self.dsn, NAME)
+        try:
+            session.run("SELECT set_config('failpoint.phase_query', %s, false)", [self.phase])
+            session.run("SELECT set_config('failpoint.at', %s, false)", [at])
+            session.start(statement)
+            if at == "now" or (at and _asleep(session, self.dsn, seconds)):
+                _kill(self.server, session.pid, crash)
+                session.wait(seconds)
+                return Outcome(True, [], {})
+            rows = session.result(seconds)
+            return Outcome(False, rows, self._events(session))
+        finally:
+            session.close()
+
+    def watch(self, *tables: str) -> None:
+        """Makes every write to these tables an event."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for table in tables:
+                connection.execute(WATCH.format(table=table))  # type: ignore[arg-type]
+
+    def _events(self, session: Session) -> dict[str, int]:
+        found = session.run(
+            "SELECT p, current_setting('failpoint.' || p, true) FROM unnest(%s::text[]) AS p", [list(self.phases)]
+        )
+        return {str(phase): int(seen) for phase, seen in found if seen}
 
 
 def _asleep(session: Session, dsn: str, seconds: float) -> bool:

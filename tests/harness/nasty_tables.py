@@ -283,7 +283,8 @@ TABLES: dict[str, Nasty] = {
     "soft_deleted": Nasty(after="SELECT lifecycle.enable_soft_delete('f.{t}'); DELETE FROM f.active_{t} WHERE id = 3"),
 }
 
-SHARED = """
+ICU = "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+SHARED = f"""
 CREATE SCHEMA f;
 GRANT USAGE ON SCHEMA f TO PUBLIC;
 CREATE DOMAIN f.positive AS bigint CHECK (VALUE > 0);
@@ -291,7 +292,7 @@ CREATE DOMAIN f.moment AS timestamptz;
 CREATE DOMAIN f.word AS text CHECK (VALUE <> 'forbidden');
 CREATE TYPE f.mood AS ENUM ('bad', 'good');
 CREATE TYPE f.pair AS (a int, b text);
-CREATE COLLATION f.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION f.ci {ICU};
 CREATE FUNCTION f.noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TABLE f.dim (a int, b int, PRIMARY KEY (a, b));
 INSERT INTO f.dim VALUES (1, 1);

@@ -43,6 +43,7 @@ SELECT count(*) FROM (
     (SELECT r.* FROM public.reference AS r EXCEPT ALL SELECT t.* FROM public.orders AS t)
 ) AS d
 """
+PAUSE = 0.01  # seconds between two transactions of a writer
 STRIDE = 64  # ids of one writer lie so far apart: no two writers ever make the same id
 
 Row = tuple[Any, ...]
@@ -51,11 +52,12 @@ Row = tuple[Any, ...]
 class Writer(threading.Thread):
     """One session. Its choices come from its seed, their order among the writers from the machine."""
 
-    def __init__(self, dsn: str, number: int, seed: int, rows: int, lock_timeout: str = "0") -> None:
+    def __init__(self, dsn: str, number: int, seed: int, rows: int, first_id: int) -> None:
         super().__init__(name=f"writer {number}", daemon=True)
-        self.dsn, self.number, self.lock_timeout = dsn, number, lock_timeout
+        self.dsn, self.number, self.lock_timeout = dsn, number, "0"
         self.rng = random.Random(f"{seed}.{number}")  # noqa: S311 - a schedule, no secret
-        self.ids = itertools.count((rows // STRIDE + 1) * STRIDE + number, STRIDE)
+        self.ids = itertools.count((first_id // STRIDE + 1) * STRIDE + number, STRIDE)
+        self.newest = first_id
         self.rows = rows
         self.level = LEVELS[number % 3]
         self.done = 0  # transactions committed
@@ -74,6 +76,8 @@ class Writer(threading.Thread):
         """Writes until it is stopped."""
         while not self._stop_asked.is_set():
             try:
+                # The machine is to have some time left for what is tested.
+                self._stop_asked.wait(PAUSE)
                 begin = time.monotonic()
                 self._transaction(self._connected())
                 self.longest = max(self.longest, time.monotonic() - begin)
@@ -84,6 +88,8 @@ class Writer(threading.Thread):
                     self.errors.append(f"{self.name}: {error.sqlstate} {error}")
                     return
                 self.gave_up.append(error.sqlstate or "lost")
+                if lost:
+                    time.sleep(0.01)  # a server that recovers is not helped by thousands of attempts
                 with contextlib.suppress(psycopg.Error):
                     if self._connection is not None:
                         self._connection.rollback()
@@ -109,12 +115,13 @@ class Writer(threading.Thread):
     # What the operations are made of.
 
     def some_id(self) -> int:
-        """An id that may exist."""
-        return self.rng.randint(1, self.rows + 200)
+        """An id that may exist: of the rows that were there, or of one that this writer made lately."""
+        return self.rng.choice([self.rng.randint(1, self.rows), self.newest - STRIDE * self.rng.randint(0, 20)])
 
     def new_row(self) -> Row:
         """A row with an id that nobody has or had."""
-        return (next(self.ids), *self.place(), self.rng.randint(1, 10**6), self.rng.choice([None, "", "y" * 40]))
+        self.newest = next(self.ids)
+        return (self.newest, *self.place(), self.rng.randint(1, 10**6), self.rng.choice([None, "", "y" * 40]))
 
     def place(self) -> Row:
         """A partition, on each of its levels."""
@@ -253,8 +260,10 @@ KINDS: tuple[Callable[[Writer, psycopg.Connection], None], ...] = (
 class Crew:
     """Some writers at work."""
 
-    def __init__(self, dsn: str, seed: int, rows: int, size: int = 4, lock_timeout: str = "0") -> None:
-        self.writers = [Writer(dsn, number, seed, rows, lock_timeout) for number in range(size)]
+    def __init__(self, dsn: str, seed: int, rows: int, size: int) -> None:
+        with psycopg.connect(dsn) as connection:
+            ((highest,),) = connection.execute("SELECT coalesce(max(id), 0) FROM public.reference").fetchall()
+        self.writers = [Writer(dsn, number, seed, rows, highest + 1) for number in range(size)]
 
     @property
     def done(self) -> int:
@@ -288,8 +297,9 @@ class Crew:
 @contextlib.contextmanager
 def writing(dsn: str, seed: int, rows: int, size: int = 4, lock_timeout: str = "0") -> Iterator[Crew]:
     """Lets writers work in the background; nobody may have met what he should not."""
-    crew = Crew(dsn, seed, rows, size, lock_timeout)
+    crew = Crew(dsn, seed, rows, size)
     for writer in crew.writers:
+        writer.lock_timeout = lock_timeout
         writer.start()
     try:
         yield crew
