@@ -5028,10 +5028,11 @@ CREATE FUNCTION lifecycle._replay(
     OUT entries bigint,
     OUT all_rows boolean,
     OUT problem text
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $fn$
 DECLARE
     v_drained constant lifecycle.drained := lifecycle._drain(queue, max_rows);
+    v_security constant text := current_setting('row_security');
     v_keys text;
 BEGIN
     entries := v_drained.entries;
@@ -5041,9 +5042,12 @@ BEGIN
         RETURN;
     END IF;
     v_keys := lifecycle._drained_keys(queue, v_drained.keys);
+    -- Of the user's tables only: our own are read with their policies.
+    PERFORM set_config('row_security', 'off', true);
     EXECUTE format('DELETE FROM %s AS d USING %s WHERE %s', destination, v_keys,
         (SELECT string_agg(format('d.%1$I = k.%1$I', c), ' AND ') FROM unnest(delete_key) AS c));
     EXECUTE lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys, condition);
+    PERFORM set_config('row_security', v_security, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay(
@@ -15737,6 +15741,10 @@ BEGIN
             RETURN NEXT ROW('error', v_object, 'is generated', 'A generated column cannot be a partition key.',
                 NULL)::lifecycle.finding;
         END IF;
+        IF v_level.method = 'range' AND (SELECT t.typtype = 'd' FROM pg_type AS t WHERE t.oid = v_level.type) THEN
+            RETURN NEXT ROW('error', v_object, format('is of domain %s', v_level.type),
+                'Ranges are reckoned for the type itself.', NULL)::lifecycle.finding;
+        END IF;
         BEGIN
             EXECUTE format('SELECT v.x FROM (VALUES (NULL::%s)) AS v (x) %s', v_level.type,
                 CASE v_level.method WHEN 'hash' THEN 'GROUP BY 1' ELSE 'ORDER BY 1' END);
@@ -16203,6 +16211,9 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
+        UNION ALL
+        SELECT 'error', u.object, 'cannot be converted by copying yet', u.reason, NULL
+        FROM lifecycle._unsupported_conversion(target, key_mode, v_levels) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
@@ -16570,32 +16581,67 @@ COMMENT ON FUNCTION lifecycle._plan_attach_existing(regclass, jsonb[], name, tex
 with the keys (top level), 3 validates the bounds, 4 swaps.';
 
 -- source: sql/conversion/_attach_existing.sql
+-- What is about copying does not concern this way; all else does.
+CREATE FUNCTION lifecycle._require_attachable_now(
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_reasons text;
+BEGIN
+    PERFORM lifecycle._require_attachable(target, levels, key_mode, foreign_key_mode);
+    SELECT string_agg(format('%s: %s', f.object, f.finding), E'\n') INTO v_reasons
+    FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
+    WHERE f.severity = 'error' AND f.finding <> 'cannot be converted by copying yet';
+    IF v_reasons IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s cannot be converted', target),
+            DETAIL = v_reasons,
+            HINT = format('SELECT * FROM lifecycle.pre_migration_check(%L, ...) names what to do.', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_attachable_now(regclass, jsonb[], text, text) IS
+'Raises 0A000 with every reason why a table cannot be attached as the first partition.';
+
 CREATE FUNCTION lifecycle._attach_existing(
     target regclass,
     levels jsonb[],
-    key_mode text,
-    foreign_key_mode text,
+    options jsonb,
     old_name name,
     at_once boolean,
     dry_run boolean,
     expected_plan text,
     search_path text
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_zone constant text := current_setting('TimeZone');
 BEGIN
-    PERFORM lifecycle._require_attachable(target, levels, key_mode, foreign_key_mode);
+    IF options ? 'predicate' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'attach_existing takes all rows: it cannot have a predicate';
+    END IF;
+    PERFORM lifecycle._require_attachable_now(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run, ARRAY(
         SELECT CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END::regclass FROM pg_constraint AS k
         WHERE k.contype = 'f' AND at_once AND target IN (k.conrelid, k.confrelid)));
     RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target,
-        lifecycle._plan_attach_existing(target, levels, old_name, v_zone, at_once), dry_run, expected_plan,
-        jsonb_build_object('way', 'attach', 'table', target::text), _attach_existing.search_path, at_once => at_once);
+        lifecycle._plan_attach_existing(target, levels, old_name, options ->> 'time_zone', at_once), dry_run,
+        expected_plan, options || jsonb_build_object('way', 'attach', 'table', target::text),
+        _attach_existing.search_path, at_once => at_once);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._attach_existing(
-    regclass, jsonb[], text, text, name, boolean, boolean, text, text
+    regclass, jsonb[], jsonb, name, boolean, boolean, text, text
 ) IS 'The second way of start_conversion: the old table becomes the first partition.';
+
+CREATE FUNCTION lifecycle._attach_migration(target regclass) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(m.migration_id) FROM lifecycle.migration AS m
+    WHERE m.feature = 'conversion' AND m.state <> 'rolled_back' AND m.parameters ->> 'way' = 'attach'
+        AND (m.parameters ->> 'table' = _attach_migration.target::text
+            OR m.target_oid = _attach_migration.target::oid AND m.origin = lifecycle._origin())
+$fn$;
+COMMENT ON FUNCTION lifecycle._attach_migration(regclass) IS
+'The migration that attached a table, found by either of its names; NULL when there is none.';
 
 -- source: sql/conversion/_conversion.sql
 -- A conversion is found by either of its tables, whatever they are called by now.
@@ -16666,7 +16712,9 @@ CREATE FUNCTION lifecycle._conversion_fingerprint(source regclass, partitioned r
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT jsonb_build_object(
         'columns', (SELECT md5(string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,
-                a.attnotnull, a.attidentity, a.attgenerated, a.attcollation, a.attacl,
+                a.attnotnull, a.attidentity, a.attgenerated, a.attcollation,
+                -- The new table gets its rights at the end.
+                CASE WHEN a.attrelid = source THEN a.attacl END,
                 pg_get_expr(d.adbin, d.adrelid)), E'\n' ORDER BY a.attrelid, a.attnum))
             FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid IN (source, partitioned) AND a.attnum > 0 AND NOT a.attisdropped),
@@ -16903,7 +16951,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
--- pre_migration_check says what PostgreSQL or we can not do; here is what we cannot do yet.
+-- What PostgreSQL could do and the copy cannot yet; pre_migration_check reports it as an error.
 CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
 RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
@@ -16960,13 +17008,10 @@ RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $f
 DECLARE
     v_reasons text;
 BEGIN
-    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || f.remedy || ')'), E'\n') INTO v_reasons
+    SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
+    INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
     WHERE f.severity = 'error';
-    IF v_reasons IS NULL THEN
-        SELECT string_agg(format('%s: %s', u.object, u.reason), E'\n') INTO v_reasons
-        FROM lifecycle._unsupported_conversion(target, key_mode, levels) AS u;
-    END IF;
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -17004,7 +17049,9 @@ CREATE FUNCTION lifecycle._index_statement(
             format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
                 relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
                 ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
-                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END),
+                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END)
+                || coalesce((SELECT format('; ALTER INDEX %s.%I SET TABLESPACE %I', c.relnamespace::regnamespace,
+                    index_name, s.spcname) FROM pg_tablespace AS s WHERE s.oid = c.reltablespace), ''),
             NULL, stage)
     END
     FROM pg_index AS i
@@ -17265,6 +17312,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
                 format('ALTER TABLE ONLY %s ALTER COLUMN %I SET STATISTICS %s', relation, a.attname, a.attstattarget))
             FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
                 AND a.attstattarget >= 0)
+        || ARRAY(SELECT lifecycle._step('set column options', format('column %s.%I', relation, a.attname),
+                format('ALTER TABLE ONLY %s ALTER COLUMN %I SET (%s)', relation, a.attname,
+                    array_to_string(a.attoptions, ', ')))
+            FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped
+                AND a.attoptions IS NOT NULL)
     FROM pg_class AS c WHERE c.oid = source
 $fn$;
 COMMENT ON FUNCTION lifecycle._dress_relation(regclass, regclass, boolean) IS
@@ -17281,7 +17333,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             || CASE WHEN obj_description(s.oid, 'pg_statistic_ext') IS NULL THEN '' ELSE format(
                 '; COMMENT ON STATISTICS %s.%I IS %L', s.stxnamespace::regnamespace,
                 lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
-                obj_description(s.oid, 'pg_statistic_ext')) END)
+                obj_description(s.oid, 'pg_statistic_ext')) END
+            || CASE WHEN s.stxstattarget >= 0 THEN format('; ALTER STATISTICS %s.%I SET STATISTICS %s',
+                s.stxnamespace::regnamespace, lifecycle._name(ARRAY[s.stxname::text], 'partitioned'),
+                s.stxstattarget) ELSE '' END)
         FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(s.oid) AS definition) AS d
         WHERE s.stxrelid = source AND NOT EXISTS (SELECT FROM pg_statistic_ext AS o WHERE o.stxrelid = partitioned
@@ -17293,6 +17348,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_index AS x ON x.indrelid = partitioned
         JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(i.indexrelid)
         WHERE i.indrelid = source AND obj_description(i.indexrelid, 'pg_class') IS NOT NULL
+    ) || ARRAY(
+        SELECT lifecycle._step('set comment', format('policy %I on %s', p.polname, partitioned),
+            format('COMMENT ON POLICY %I ON %s IS %L', p.polname, partitioned, obj_description(p.oid, 'pg_policy')))
+        FROM pg_policy AS p
+        WHERE p.polrelid = source AND obj_description(p.oid, 'pg_policy') IS NOT NULL
     ) || ARRAY(
         SELECT lifecycle._step('set comment', format('constraint %I on %s', k.conname, partitioned),
             format('COMMENT ON CONSTRAINT %I ON %s IS %L', n.relname, partitioned,
@@ -17446,8 +17506,10 @@ COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, inte
 CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._replay(
+        -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
+        -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).root_key, (conversion.conversion).key_columns, NULL, max_rows)
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows)
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';
@@ -18294,9 +18356,8 @@ BEGIN
     PERFORM lifecycle._require_levels(target, v_levels);
     PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
     IF attach_existing THEN
-        RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, key_mode, foreign_key_mode,
-            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), at_once, dry_run, expected_plan,
-            start_conversion.search_path);
+        RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, v_options, start_conversion.old_name,
+            at_once, dry_run, expected_plan, start_conversion.search_path);
         RETURN;
     ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
         AND (c.conversion).ended_at IS NULL)
@@ -18335,8 +18396,9 @@ what becomes of unique constraints that lack partition keys: refuse, or extend (
 foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
 rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
 until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;
-attach_existing - copy nothing, the old table becomes the first partition; at_once - copy and swap in this transaction,
-under the lock; premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
+attach_existing - copy nothing, the old table becomes the first partition: CALL lifecycle.run_pending() goes on from
+there, lifecycle.split_partition divides it afterwards; at_once - copy and swap in this transaction, under the lock;
+premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
 Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;
@@ -18669,11 +18731,18 @@ CREATE FUNCTION lifecycle.rollback_conversion(
     search_path text DEFAULT NULL
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_conversion constant lifecycle.located_conversion := lifecycle._conversion(target);
+    v_attached constant bigint := lifecycle._attach_migration(target);
+    v_conversion constant lifecycle.located_conversion := CASE WHEN v_attached IS NULL
+        THEN lifecycle._conversion(target) END;
     v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_steps lifecycle.plan_step[];
 BEGIN
     PERFORM lifecycle._require_owner(target);
+    IF v_attached IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_attached], dry_run, expected_plan,
+            search_path => rollback_conversion.search_path);
+        RETURN;
+    END IF;
     IF (v_conversion.conversion).phase <> 'swapped' THEN
         IF NOT dry_run THEN
             PERFORM lifecycle._fence_conversion(target);
@@ -18699,7 +18768,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
 'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
 what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
-and views again, and drops the partitioned one, in one transaction.
+and views again, and drops the partitioned one, in one transaction. A table that was attached (attach_existing) is
+detached, and takes the rows of the other partitions along.
 
 Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
 run; search_path - for event triggers, instead of that of start_conversion.

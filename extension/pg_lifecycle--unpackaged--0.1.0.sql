@@ -614,7 +614,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_new_name(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_swap(target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_attach_existing(target regclass, levels jsonb[], old_name name, time_zone text, at_once boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_existing(target regclass, levels jsonb[], key_mode text, foreign_key_mode text, old_name name, at_once boolean, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable_now(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_existing(target regclass, levels jsonb[], options jsonb, old_name name, at_once boolean, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_migration(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversions();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._fence_conversion(target regclass);
