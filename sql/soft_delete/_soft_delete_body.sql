@@ -389,7 +389,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
             WHERE t.tgrelid = target AND t.tgname = CASE suffix WHEN '' THEN 'aa_soft_delete'
                 WHEN '_statement' THEN 'aa_soft_delete_begin' ELSE 'zz_soft_delete_row' END),
-        lifecycle._soft_delete_routine(target, suffix))
+        -- A name that had to be cut has a hash of the whole in it, so that all must come from the same.
+        CASE WHEN suffix IN ('', '_statement') THEN lifecycle._soft_delete_routine(target, suffix)
+            ELSE regexp_replace(lifecycle._soft_delete_routine(target, '_row'), '_row("?)$', suffix || '\1') END)
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
 'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';

@@ -438,3 +438,63 @@ def test_a_nested_deletion_keeps_its_own_number(database):
         ("p", 1),
         ("o", 1),
     ]
+
+
+def test_dump_and_restore_take_the_record_along(database, server):
+    pair(database, "ON DELETE SET NULL")
+    database.execute("CREATE TABLE public.g (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE)")
+    call(database, "enable_soft_delete", target="g")
+    database.execute("INSERT INTO g VALUES (1, 1); SELECT soft_delete_p(1)")
+    number = database.value("SELECT deletion_id FROM lifecycle.deletion")
+    other = database.empty()
+    other.execute("CREATE TABLE public.decoy (id int)")
+    server.restore(other.name, server.dump(database.name))
+    answer = other.value("SELECT lifecycle.restore(%s)", [number])
+    assert (answer["count"], answer["cascaded"]) == (1, {"public.c(p)": 1, "public.g": 1})
+    assert (live(other, "p"), live(other, "g"), rows(other, "SELECT p FROM c ORDER BY id")) == (
+        [1, 2, 3],
+        [1],
+        [(1,), (2,)],
+    )
+
+
+NASTY = ["{table}", "a%sb", "o'ne", 'tw"o', "ÄÖ ü", "k1", "number", "x" * 63]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_hostile_names(database, name):
+    q = '"' + name.replace('"', '""') + '"'
+    statement = (
+        f"CREATE SCHEMA {q}; CREATE TABLE {q}.p ({q} text, b int, PRIMARY KEY ({q}, b)); CREATE TABLE {q}.{q} (id int "
+        f"PRIMARY KEY, {q} text, b int, n text, m int, CONSTRAINT {q} FOREIGN KEY ({q}, b) REFERENCES {q}.p ON DELETE "
+        f"CASCADE, FOREIGN KEY (n, m) REFERENCES {q}.p ON DELETE SET NULL); INSERT INTO {q}.p VALUES ('a', 1), "
+        f"('b', 2); INSERT INTO {q}.{q} VALUES (1, 'a', 1, 'b', 2), (2, 'b', 2, 'a', 1)"
+    )
+    connection = database.connect()
+    for part in statement.split("; "):
+        connection.execute(part.encode())
+    mark = "gone" if len(name) > 60 else name + "!"
+    for table in ("p", q):
+        rows(connection, "SELECT * FROM lifecycle.enable_soft_delete(%s::regclass, %s)", [f"{q}.{table}", mark])
+    answer = rows(connection, "SELECT lifecycle.soft_delete_where(%s::regclass, 'b = 1')", [f"{q}.p"])[0][0]
+    assert sorted(answer["cascaded"].values()) == [1, 1]
+    assert rows(connection, f"SELECT id, n, m, deletion_id IS NULL FROM {q}.{q} ORDER BY id".encode().decode()) == [
+        (1, "b", 2, False),
+        (2, None, None, True),
+    ]
+    rows(connection, "SELECT lifecycle.restore(%s::bigint)", [answer["deletion_id"]])
+    assert rows(connection, f"SELECT id, n, m, deletion_id IS NULL FROM {q}.{q} ORDER BY id") == [
+        (1, "b", 2, True),
+        (2, "a", 1, True),
+    ]
+
+
+def test_rollback_says_what_stays_in_other_tables(database):
+    pair(database, "ON DELETE CASCADE")
+    database.execute("SELECT soft_delete_p(1)")
+    plan = call(database, "rollback_soft_delete", target="p", deleted_rows="restore")
+    notes = [step.note for step in plan if step.action == "undo add column" and step.note]
+    assert "1 rows of other tables that were marked together with them stay marked" in notes[0]
+    database.execute("SELECT lifecycle.restore(deletion_id) FROM lifecycle.deletion")
+    plan = call(database, "rollback_soft_delete", target="p", deleted_rows="restore")
+    assert not any("other tables" in (step.note or "") for step in plan)

@@ -90,6 +90,7 @@ WHERE a.attrelid = 'public.coach_plans'::regclass AND a.attname IN ('deleted_at'
 SELECT r.status, count(*) AS steps
 FROM lifecycle.enable_soft_delete(
     'public.coach_plans',
-    rpc_name => 'soft_delete_coach_plan', restore_rpc_name => 'restore_coach_plan', rpc_argument => 'plan_id'
+    rpc_name => 'soft_delete_coach_plan', restore_rpc_name => 'restore_coach_plan', rpc_argument => 'plan_id',
+    follow_foreign_keys => false
 ) AS r
 GROUP BY r.status;
