@@ -6141,7 +6141,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
             WHERE t.tgrelid = target AND t.tgname = CASE suffix WHEN '' THEN 'aa_soft_delete'
                 WHEN '_statement' THEN 'aa_soft_delete_begin' ELSE 'zz_soft_delete_row' END),
-        lifecycle._soft_delete_routine(target, suffix))
+        -- A name that had to be cut has a hash of the whole in it, so that all must come from the same.
+        CASE WHEN suffix IN ('', '_statement') THEN lifecycle._soft_delete_routine(target, suffix)
+            ELSE regexp_replace(lifecycle._soft_delete_routine(target, '_row'), '_row("?)$', suffix || '\1') END)
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
 'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
@@ -8637,6 +8639,34 @@ Errors: as there.
 Example: SELECT lifecycle.restore_many(''public.packages'', ARRAY[1, 2]);';
 
 -- source: sql/soft_delete/rollback_soft_delete.sql
+-- Rows of other tables that were marked together with those of this one, by foreign keys.
+CREATE FUNCTION lifecycle._marked_elsewhere(target regclass) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_table record;
+    v_rows bigint;
+    v_total bigint := 0;
+BEGIN
+    FOR v_table IN
+        SELECT t.tgrelid::regclass AS relation, array_agg(d.deletion_id) AS numbers
+        FROM lifecycle.deletion AS d
+        CROSS JOIN LATERAL jsonb_object_keys(d.cascaded) AS k (name)
+        JOIN pg_trigger AS t ON t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
+            AND t.tgrelid::regclass::text = k.name
+        WHERE d.cascaded <> '{}' AND t.tgrelid <> target
+            AND lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin) = target
+        GROUP BY t.tgrelid
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s AS t WHERE t.%I = ANY ($1)', v_table.relation,
+            (lifecycle._soft_delete_columns(v_table.relation)).deletion_id) INTO v_rows USING v_table.numbers;
+        v_total := v_total + v_rows;
+    END LOOP;
+    RETURN v_total;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._marked_elsewhere(regclass) IS
+'How many rows of other tables are marked still by deletions of a table.';
+
 -- The last word of the module on its own rollback. Dropping the column would bring deleted rows back to life, so the
 -- choice is the caller's; a column that was there before stays, and nothing is at stake.
 CREATE FUNCTION lifecycle._marked_by(
@@ -8706,6 +8736,7 @@ DECLARE
     v_keys constant oid[] := ARRAY(SELECT lifecycle._live_keys_of(migration_id));
     v_marked record;
     v_deleted bigint;
+    v_elsewhere bigint;
 BEGIN
     IF v_choice NOT IN ('refuse', 'restore', 'purge', 'keep') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -8720,6 +8751,16 @@ BEGIN
     END IF;
     EXECUTE format('SELECT count(*) FROM %s WHERE %I IS NOT NULL', v_marked.target, v_marked.deleted_at)
         INTO v_deleted;
+    v_elsewhere := CASE WHEN v_deleted > 0 THEN lifecycle._marked_elsewhere(v_marked.target) ELSE 0 END;
+    IF v_elsewhere > 0 THEN
+        plan := ARRAY(
+            SELECT CASE WHEN p.action = 'undo add column' THEN ROW(p.step, p.stage, p.action, p.object, p.statement,
+                p.inverse, p.top_level, concat_ws('; ', p.note, format('%s rows of other tables that were marked '
+                'together with them stay marked: lifecycle.restore(deletion_id) first', v_elsewhere)))
+                ::lifecycle.plan_step ELSE p END
+            FROM unnest(plan) AS p
+        );
+    END IF;
     IF v_deleted > 0 AND v_choice = 'purge' THEN
         RETURN lifecycle._with_purge(plan, v_marked.target, v_marked.deleted_at, v_deleted);
     ELSIF v_column_goes AND v_deleted > 0 AND v_choice = 'refuse' THEN

@@ -330,6 +330,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.restore(target regclass, key
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.restore(deletion_id bigint, strict boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.restore_many(target regclass, keys_json jsonb, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.restore_many(target regclass, keys anyarray, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._marked_elsewhere(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._marked_by(migration_id bigint, OUT target regclass, OUT deleted_at name, OUT is_ours boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._live_keys_of(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._with_purge(plan lifecycle.plan_step[], target regclass, deleted_at name, deleted bigint);
