@@ -55,3 +55,41 @@ def test_nothing_to_do_under_policies(database: Database) -> None:
         goal="<= 0.05",
         rounds=5,
     )
+
+
+RETIRED, STANDING = 100, 1066
+DAYS = """
+CREATE TABLE public.{0} (at date NOT NULL, value int) PARTITION BY RANGE (at);
+DO $$
+BEGIN
+    FOR n IN 1..{1} LOOP
+        EXECUTE format('CREATE TABLE public.{0}_%s PARTITION OF public.{0} FOR VALUES FROM (%L) TO (%L)', n,
+            current_date - n, current_date - n + 1);
+    END LOOP;
+END $$;
+"""
+
+
+def test_retention(database: Database) -> None:
+    """100 of 1,066 partitions detached and dropped, each journaled, against a plain loop of DROP TABLE."""
+    for name in ("ours", "plain"):
+        database.execute(DAYS.format(name, STANDING))
+    database.execute(
+        f"SELECT lifecycle.manage_partitions('public.ours', '1 day', retention => '{STANDING - RETIRED} partitions')"
+    )
+    loop = f"FOR n IN {STANDING - RETIRED + 1}..{STANDING} LOOP EXECUTE 'DROP TABLE public.plain_' || n; END LOOP;"
+
+    def retire() -> None:
+        database.execute("SELECT count(*) FROM lifecycle.archive_old_partitions(dry_run => false)")
+        database.execute("SELECT count(*) FROM lifecycle.drop_archived_partitions(older_than => '0', dry_run => false)")
+
+    paired(
+        f"retention of {RETIRED} of {STANDING} partitions / plain DROP loop",
+        retire,
+        lambda: database.execute(f"DO $$ BEGIN {loop} END $$"),
+        goal="<= 2",
+        rounds=1,
+    )
+    assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.ours'::regclass") == (
+        STANDING - RETIRED
+    )
