@@ -94,6 +94,19 @@ def test_parent_first_then_child(family, two, observer, end):
     assert len(live_under_deleted(family)) == (end == "COMMIT")
 
 
+@pytest.mark.parametrize("way", ["update", "view", "where"])
+def test_parent_first_then_child_that_must_not(family, two, observer, way):
+    family.execute("SELECT * FROM lifecycle.enable_soft_delete('c', live_foreign_keys => '{c_p_fkey}')")
+    deleting, inserting = two
+    deleting.run(DELETIONS[way])
+    inserting.start("INSERT INTO c VALUES (3, 1, 'z')")
+    assert observer.settle(inserting, [deleting]) == "blocked"
+    deleting.run("COMMIT")
+    with refused("23503", "live foreign key"):
+        inserting.result()
+    assert (live(family), live_under_deleted(family)) == ([2], [])
+
+
 @pytest.mark.parametrize("first", DELETIONS)
 @pytest.mark.parametrize("second", ["update", "view", "rpc"])
 def test_double_delete(family, two, observer, first, second):
