@@ -205,3 +205,13 @@ def test_another_owner_and_name(member, roles):
     assert member.value("SELECT count(*) FROM person") == 3
     with refused("55000", "public.person cannot be truncated"):
         member.execute("RESET lifecycle.real_delete; TRUNCATE person")
+
+
+def test_findings(member):
+    member.execute("ALTER TABLE member ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    found = member.execute("SELECT severity, finding FROM lifecycle.check_soft_delete('member') ORDER BY 1")
+    assert ("error", "owner is under row-level security and has no policy") in found
+    assert ("info", "rows go for good with public.team") in found
+    member.execute(f"CREATE POLICY own ON member TO {member.role} USING (true)")
+    found = member.execute("SELECT finding FROM lifecycle.check_soft_delete('member') WHERE severity = 'error'")
+    assert found == []

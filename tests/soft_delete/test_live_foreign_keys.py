@@ -203,7 +203,7 @@ def test_owners_differ(owned):
     for role, target in ((owned.elder, "parent"), (owned.younger, "child")):
         with refused("42501", "must be owner of public."):
             call(owned.connect(role), "enable_soft_delete", target=target, live_foreign_keys=["belongs"])
-    call(owned, "enable_soft_delete", target="parent", live_foreign_keys=["belongs"])
+    call(owned, "enable_soft_delete", target="parent", live_foreign_keys=["belongs"], follow_foreign_keys=False)
     owned.execute("SELECT soft_delete_parent(3, 'z')")
     child = owned.connect(owned.younger)
     with refused("23503", "live foreign key"):
@@ -212,3 +212,28 @@ def test_owners_differ(owned):
     owned.execute("ALTER TABLE parent FORCE ROW LEVEL SECURITY")
     with refused("42501", "whether a row of public.parent is live cannot be seen", "NO FORCE"):
         child.execute("INSERT INTO child VALUES (10, 3, 'z')")
+
+
+@pytest.mark.parametrize("first", ["child", "parent"])
+def test_race(family, session, observer, first):
+    """Whoever comes second waits, and then sees the other: never a live child under a deleted parent."""
+    family.execute(
+        "ALTER TABLE child DROP CONSTRAINT belongs, ADD CONSTRAINT belongs FOREIGN KEY (a, b) REFERENCES parent"
+    )
+    one, two = session(family, name="one", autocommit=False), session(family, name="two", autocommit=False)
+    family.execute("DELETE FROM child")
+    delete, insert = "UPDATE parent SET deleted_at = now() WHERE a = 1", "INSERT INTO child VALUES (9, 1, 'x')"
+    one.run(insert if first == "child" else delete)
+    two.start(delete if first == "child" else insert)
+    assert observer.settle(two, [one]) == "blocked"
+    one.connection.commit()
+    with refused("23503"):
+        two.result()
+    two.connection.rollback()
+    assert (
+        family.execute(
+            "SELECT c.id FROM child AS c JOIN parent AS p USING (a, b) WHERE c.deleted_at IS NULL AND "
+            "p.deleted_at IS NOT NULL"
+        )
+        == []
+    )
