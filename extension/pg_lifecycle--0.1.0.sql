@@ -7934,6 +7934,24 @@ BEGIN
     WHERE p.polrelid = target AND p.polcmd IN ('r', '*')
         AND pg_get_expr(p.polqual, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M');
     RETURN QUERY
+    SELECT 'error', 'table ' || target, 'owner is under row-level security and has no policy',
+        'View, RPC and function mark rows with the rights of the owner, and would be refused (42501).',
+        format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', target)
+    FROM pg_class AS c
+    JOIN pg_roles AS o ON o.oid = c.relowner AND NOT o.rolsuper AND NOT o.rolbypassrls
+    WHERE c.oid = target AND c.relrowsecurity AND c.relforcerowsecurity AND NOT EXISTS (
+        SELECT FROM pg_policy AS p CROSS JOIN LATERAL unnest(p.polroles) AS r (role)
+        WHERE p.polrelid = target AND p.polpermissive AND p.polcmd IN ('w', '*')
+            AND (r.role = 0 OR pg_has_role(c.relowner, r.role, 'USAGE')));
+    RETURN QUERY
+    SELECT 'info', format('table constraint %I on %s', k.conname, target),
+        'rows go for good with ' || k.confrelid::regclass,
+        'A real DELETE there cascades, and is not intercepted here.',
+        format('SELECT * FROM lifecycle.enable_soft_delete(%L, intercept => true)', k.confrelid::regclass)
+    FROM pg_constraint AS k
+    WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
+        AND lifecycle._is_intercepted(target) AND NOT lifecycle._is_intercepted(k.confrelid);
+    RETURN QUERY
     SELECT 'info', 'index ' || i.indexrelid::regclass, 'index mentions ' || v_columns.deleted_at,
         'Marking a row is then never a HOT update, and touches every index of the table.', NULL::text
     FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = v_columns.deleted_at
