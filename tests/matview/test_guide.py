@@ -17,4 +17,5 @@ def test_statements_of_the_guide(database, roles):
     printed = database.server.run("psql", "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", dbname=database.name, stdin=session)
     assert "failed" not in printed
     assert database.value("SELECT count(*) FROM lifecycle.mv_refresh_status WHERE every IS NOT NULL") == 1
-    assert database.value("SELECT count(*) FROM lifecycle.mv_refresh_status WHERE kind = 'incremental view'") == 2
+    names = "SELECT view_name FROM lifecycle.mv_refresh_status WHERE kind = 'incremental view'"
+    assert {"shop_sales", "region_sales"} <= {name for (name,) in database.execute(names)}
