@@ -46,6 +46,7 @@ def convert(database, name, nasty):
     ]
     assert errors == [], name
     database.execute(f"CALL lifecycle.swap_tables('f.{name}')")
+    database.execute(f"CALL lifecycle.convert_data('f.{name}')")  # validates the foreign keys
 
 
 class Case:
