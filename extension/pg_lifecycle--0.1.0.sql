@@ -15978,6 +15978,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHERE k.contype = 'f' AND k.convalidated AND k.confrelid <> target
     ) AS f (severity, finding, detail, remedy)
     WHERE k.conrelid = target AND k.contype IN ('c', 'f', 'n') AND k.conparentid = 0
+    UNION ALL
+    SELECT 'warning', format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'its comment is not kept',
+        obj_description(k.oid, 'pg_constraint'), NULL
+    FROM pg_constraint AS k
+    WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid) AND k.conparentid = 0
+        AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_constraints(regclass) IS
 'The findings of pre_migration_check about check constraints, NOT NULL and foreign keys of the table.';
