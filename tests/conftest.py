@@ -20,7 +20,7 @@ from psycopg import sql
 from harness.databases import Database, Databases
 from harness.raises import COMPLETE_ON, Raises, unreached
 from harness.sessions import Observer, Session
-from harness.skips import account, needs, unexpected
+from harness.skips import TIME, account, needs, unexpected
 from pg_lifecycle.server import Server, attach, create
 
 # Beyond base.SETTINGS: autovacuum comes and goes with its locks when it likes, and plpgsql tells what it suspects.
@@ -40,6 +40,7 @@ MARKERS = (
     "systems: the systems of docs/examples",
     "requires(*extensions): needs these extensions beside ours",
     "min_major(major): needs this version of PostgreSQL or a later one",
+    "long: random schedules and kills, minutes in all; skipped where PG_LIFECYCLE_LONG=no",
 )
 
 _RUN = pytest.StashKey["Run"]()
@@ -163,6 +164,8 @@ def _skipped(reporter: Any) -> dict[str, list[str]]:
 @pytest.fixture(autouse=True)
 def _requirements(request: pytest.FixtureRequest) -> None:
     """Skips a test whose `requires` or `min_major` marker asks for what the server has not."""
+    if request.node.get_closest_marker("long") and os.environ.get("PG_LIFECYCLE_LONG") == "no":
+        needs(TIME)
     asked = [name for marker in request.node.iter_markers("requires") for name in marker.args]
     majors = [marker.args[0] for marker in request.node.iter_markers("min_major")]
     if not asked and not majors:

@@ -38,7 +38,7 @@ from harness.capture_schedules import (
 )
 from harness.databases import run
 
-pytestmark = pytest.mark.concurrency
+pytestmark = [pytest.mark.concurrency, pytest.mark.long]
 
 SEEDS = range(20)
 QUEUE = "lifecycle_data.src_copy_queue"

@@ -9,6 +9,8 @@ from harness.calls import call, rows
 from harness.fingerprint import table_facts
 from harness.nasty_tables import ICU, SHARED, TABLES, made
 
+pytestmark = pytest.mark.long
+
 GROUPS = 4
 
 

@@ -18,7 +18,7 @@ from harness.conversion_controls import convert
 from harness.databases import Databases, run
 from harness.writers import DIFFERENCE, KINDS, setup, writing
 
-pytestmark = pytest.mark.concurrency
+pytestmark = [pytest.mark.concurrency, pytest.mark.long]
 
 ROWS = 3000
 KILLS = int(os.environ.get("PG_LIFECYCLE_KILLS", "2"))

@@ -87,7 +87,7 @@ def ident(connection, *names):
     return sql.Identifier(*names).as_string(connection)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schema=NAME.filter(lambda n: not n.startswith("pg_")), table=NAME, column=NAME, other=NAME, view=NAME)
 @example(schema="x" * 63, table="y" * 63, column="z" * 63, other="z" * 62 + "a", view="v" * 63)
 @example(schema=EVIL[0], table=EVIL[1], column=EVIL[2], other=EVIL[0], view=EVIL[1])

@@ -6,8 +6,9 @@ import pytest
 
 from harness.calls import rows
 from harness.databases import Database, Databases
-from harness.failpoints import INSTALL, WATCH
-from harness.failpoints import call as killed_at
+from harness.failpoints import INSTALL, Failpoints
+
+pytestmark = pytest.mark.long
 
 SCENE = """
 CREATE FUNCTION public.seen(n numeric) RETURNS numeric LANGUAGE plpgsql IMMUTABLE AS
@@ -28,14 +29,14 @@ def place(own_server, request):
     database.execute(INSTALL)
     database.execute(SCENE)
     database.execute("SELECT lifecycle.create_incremental_view('public.v', %s, '{shop}', at_once => true)", [QUERY])
-    for table in (
+    failpoints = Failpoints(own_server, database.dsn(), "SELECT NULL::text", [])
+    failpoints.watch(
         "lifecycle_data.sale_public_v_1_queue",
         "public.v",
         "lifecycle.incremental_view",
         "lifecycle.materialized_view_refresh",
-    ):
-        database.execute(WATCH.format(table=table))
-    yield database, request.param
+    )
+    yield database, request.param, failpoints
     database.close()
 
 
@@ -47,8 +48,8 @@ def difference(database: Database) -> int:
 
 
 @pytest.mark.faults
-def test_killed_at_every_event(own_server, place):
-    database, max_rows = place
+def test_killed_at_every_event(place):
+    database, max_rows, failpoints = place
     at, stages = 0, 0
     while True:
         at += 1
@@ -56,7 +57,7 @@ def test_killed_at_every_event(own_server, place):
         database.execute("DELETE FROM public.sale WHERE id = %s", [at])
         before = rows(database, "SELECT * FROM public.v ORDER BY shop")
         history = database.value("SELECT count(*) FROM lifecycle.materialized_view_refresh")
-        outcome = killed_at(own_server, database.dsn(), REFRESH.format(max_rows), at, crash=True)
+        outcome = failpoints.call(REFRESH.format(max_rows), f"none {at}", crash=True)
         if not outcome.killed:
             break
         stages += 1

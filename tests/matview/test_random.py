@@ -11,6 +11,8 @@ import random
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.long
+
 LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 EXPECTED = ("40001", "40P01", "55P03", "23505")
 SCENE = """

@@ -13,6 +13,8 @@ import pytest
 
 from harness.calls import call, refused, statuses
 
+pytestmark = pytest.mark.long
+
 # Ours waits a tenth of a second for a lock at a time; a writer that waits for two seconds fails the test. The setting
 # is 500 ms by default: the rest is for busy machines.
 PATIENCE = "SET lifecycle.lock_timeout = 100; SET lifecycle.lock_attempts = 3; SET lifecycle.lock_retry_delay = 20"

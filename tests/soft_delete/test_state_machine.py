@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from harness.calls import call, rows
+
+pytestmark = pytest.mark.long
 
 # table -> its foreign keys: (column, table it refers to, what ON DELETE does)
 KEYS = {
