@@ -10330,17 +10330,21 @@ COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, 
 'The steps that make a partition like a model, its parent or what stands above it, and attach it.';
 
 -- source: sql/partition/_lock_attach.sql
--- ATTACH takes SHARE UPDATE EXCLUSIVE on the parent, which hinders no reader or writer; SHARE ROW EXCLUSIVE at the
--- other end of each foreign key; ACCESS EXCLUSIVE on a default partition, where it looks for rows of the new range.
-CREATE FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes, ACCESS
+-- EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
+CREATE FUNCTION lifecycle._lock_members(
+    parent regclass, parent_mode text, partitions regclass[], dry_run boolean
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_relations regclass[];
     v_modes text[];
 BEGIN
     SELECT array_agg(l.relation ORDER BY l.relation), array_agg(l.mode ORDER BY l.relation) INTO v_relations, v_modes
     FROM (
-        SELECT parent AS relation, 'SHARE UPDATE EXCLUSIVE' AS mode
+        SELECT parent AS relation, parent_mode AS mode
+        UNION
+        SELECT m.relation::regclass, 'ACCESS EXCLUSIVE' FROM unnest(partitions) AS p (partition)
+        CROSS JOIN LATERAL unnest(p.partition::oid || lifecycle._partitions(p.partition)) AS m (relation)
         UNION
         SELECT p.partdefid::regclass, 'ACCESS EXCLUSIVE' FROM pg_partitioned_table AS p
         WHERE p.partrelid = parent AND p.partdefid <> 0
@@ -10348,16 +10352,31 @@ BEGIN
         SELECT (CASE k.conrelid WHEN parent THEN k.confrelid ELSE k.conrelid END)::regclass, 'SHARE ROW EXCLUSIVE'
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND parent IN (k.conrelid, k.confrelid) AND k.conrelid <> k.confrelid
-            -- of a partitioned neighbour the top is locked, not each of its partitions
             AND NOT EXISTS (SELECT FROM pg_constraint AS u
                 WHERE u.oid = k.conparentid AND parent IN (u.conrelid, u.confrelid))
     ) AS l;
-    PERFORM lifecycle._lock_all(parent, v_relations, v_modes, ARRAY(SELECT r = parent FROM unnest(v_relations) AS r),
-        dry_run);
+    PERFORM lifecycle._lock_all(parent, v_relations, v_modes, ARRAY(
+        SELECT r = parent OR r = ANY (partitions) FROM unnest(v_relations) AS r), dry_run);
 END
 $fn$;
+COMMENT ON FUNCTION lifecycle._lock_members(regclass, text, regclass[], boolean) IS
+'Takes the locks that a change of the partitions of a table needs, with retries; does nothing in a dry run. Raises 55P03
+naming table and holder.';
+
+CREATE FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._lock_members(parent, 'SHARE UPDATE EXCLUSIVE', '{}', dry_run)
+$fn$;
 COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
-'Takes the locks of an ATTACH PARTITION with retries; does nothing in a dry run. Raises 55P03 naming table and holder.';
+'Takes the locks of an ATTACH PARTITION: the parent may go on being read and written.';
+
+-- The siblings are not touched: locking the parent with all of its partitions would wait for every reader of any of them.
+CREATE FUNCTION lifecycle._lock_detach(parent regclass, partitions regclass[], dry_run boolean) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._lock_members(parent, 'ACCESS EXCLUSIVE', partitions, dry_run)
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_detach(regclass, regclass[], boolean) IS
+'Takes the locks of a plain DETACH PARTITION, or of a DROP, of some partitions.';
 
 -- source: sql/partition/_levels.sql
 -- Levels are passed as one jsonb array, whatever it was put together from: ARRAY[by_list('a'), by_range('b', '1 day')],
@@ -12835,7 +12854,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(v_parent);
     IF lifecycle._detach_form(v_parent, target, online) <> ' CONCURRENTLY' THEN
-        PERFORM lifecycle._lock(ARRAY[v_parent, target], 'ACCESS EXCLUSIVE', dry_run);
+        PERFORM lifecycle._lock_detach(v_parent, ARRAY[target], dry_run);
     ELSIF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
         PERFORM lifecycle._lock_target(v_parent);
@@ -13002,7 +13021,7 @@ BEGIN
     BEGIN
         IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY')
         THEN
-            PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+            PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
         END IF;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
@@ -13118,7 +13137,7 @@ DECLARE
 BEGIN
     v_set := ROW(parent, NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
     BEGIN
-        PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+        PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
         -- Only what is empty under the lock stays empty.
         v_set.plan := ARRAY(SELECT lifecycle._drop_partition_step(parent, p.partition)
             FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)

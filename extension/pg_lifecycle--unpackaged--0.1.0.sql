@@ -398,7 +398,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_replica_identity(
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_statistics(model regclass, sibling oid, partition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_publications(sibling oid, partition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_steps(model regclass, sibling oid, partition text, bounds text, note text, parent text, partition_by text, is_captured boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_members(parent regclass, parent_mode text, partitions regclass[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_detach(parent regclass, partitions regclass[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels(levels jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels_json(levels lifecycle.partition_level[]);
 ALTER EXTENSION pg_lifecycle ADD CAST (lifecycle.partition_level[] AS jsonb);

@@ -38,7 +38,7 @@ DECLARE
 BEGIN
     v_set := ROW(parent, NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
     BEGIN
-        PERFORM lifecycle._lock(ARRAY[parent] || partitions::regclass[], 'ACCESS EXCLUSIVE', dry_run);
+        PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
         -- Only what is empty under the lock stays empty.
         v_set.plan := ARRAY(SELECT lifecycle._drop_partition_step(parent, p.partition)
             FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)

@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(v_parent);
     IF lifecycle._detach_form(v_parent, target, online) <> ' CONCURRENTLY' THEN
-        PERFORM lifecycle._lock(ARRAY[v_parent, target], 'ACCESS EXCLUSIVE', dry_run);
+        PERFORM lifecycle._lock_detach(v_parent, ARRAY[target], dry_run);
     ELSIF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
         PERFORM lifecycle._lock_target(v_parent);

@@ -101,3 +101,23 @@ def test_another_isolation_level_is_refused(database):
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     with refused("25000", "repeatable read"):
         january(connection)
+
+
+def test_a_detach_leaves_the_siblings_alone(database, session):
+    database.execute(DAILY)
+    january(database)
+    other = session(database, autocommit=False)
+    other.run("SELECT * FROM public.metric_2026_01")
+    database.execute(HASTE)
+    done = call(database, "detach_partition", target="public.metric_2025_12", dry_run=False)
+    assert set(statuses(done)) == {"done"}
+    other.run("COMMIT")
+
+
+@pytest.mark.parametrize("held", ["public.metric", "public.metric_2025_12", "public.place"])
+def test_what_stands_in_the_way_of_a_detach_is_named(database, session, held):
+    database.execute(DAILY)
+    session(database, autocommit=False).run(f"LOCK TABLE {held} IN SHARE UPDATE EXCLUSIVE MODE")
+    database.execute(HASTE)
+    with refused("55P03", held.removeprefix("public.")):
+        call(database, "detach_partition", target="public.metric_2025_12", dry_run=False)
