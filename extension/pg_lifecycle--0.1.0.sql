@@ -18117,25 +18117,30 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
 'The steps that end the capture of a conversion.';
 
-CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._plan_reverse_capture(conversion lifecycle.located_conversion)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse', (conversion.conversion).root_key || ARRAY(
+        SELECT k FROM unnest((conversion.conversion).key_columns) AS k
+        WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS
+'The steps that begin to capture the new table, for the way back.';
+
+CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion, reverse_queue text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
-    v_reverse constant text := lifecycle._queue_name(conversion.partitioned, 'conversion_reverse');
 BEGIN
-    RETURN lifecycle._number(lifecycle._drop_capture_steps(conversion)
-        || lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
-            v_row.root_key || ARRAY(SELECT k FROM unnest(v_row.key_columns) AS k WHERE k <> ALL (v_row.root_key)),
-            'row', true)
+    RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._swap_renames(conversion)
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
         || lifecycle._rebind_views(conversion.source)
-        || lifecycle._step('rename in capture', 'capture ' || v_reverse,
+        || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
-                conversion.source, v_reverse))
+                conversion.source, reverse_queue))
         || lifecycle._step('rename in policy', 'partition policy of ' || conversion.source,
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.source, conversion.partitioned),
@@ -18143,10 +18148,18 @@ BEGIN
                 conversion.partitioned, conversion.source))
         || lifecycle._step('register swap', 'conversion of ' || v_row.source,
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
-                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_reverse, v_row.conversion_id),
+                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', reverse_queue, v_row.conversion_id),
             format('UPDATE lifecycle.conversion SET phase = ''ready'' '
-                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id)));
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id));
 END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_exchange(lifecycle.located_conversion, text) IS
+'The steps by which the new table takes the place of the old one.';
+
+CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(lifecycle._plan_reverse_capture(conversion) || lifecycle._plan_exchange(conversion,
+        lifecycle._queue_name(conversion.partitioned, 'conversion_reverse')))
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap(lifecycle.located_conversion) IS 'The steps of the swap, in order.';
 
@@ -18269,27 +18282,38 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
 
--- One try: all of it or nothing, in the caller's transaction.
+-- One try: all of it or nothing, in the caller's transaction. The capture of the new table stands before the old one is
+-- locked: it takes a trigger for each partition, and what the last replay writes into its queue does no harm. The plan
+-- of the exchange is made again behind the lock; the first one has filled the caches for it.
 CREATE FUNCTION lifecycle._swap(target regclass, search_path text) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
-    v_steps lifecycle.plan_step[];
+    v_reverse constant text := lifecycle._queue_name(v_conversion.partitioned, 'conversion_reverse');
+    v_capture lifecycle.plan_step[];
+    v_exchange lifecycle.plan_step[];
+    v_locked_at timestamptz;
 BEGIN
     PERFORM lifecycle._require_phase(v_conversion, '{ready}');
     PERFORM lifecycle._replay_once(v_conversion, 100000);
+    v_capture := lifecycle._plan_reverse_capture(v_conversion);
+    PERFORM lifecycle._run_swap(v_capture, _swap.search_path);
+    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
         || lifecycle._key_neighbours(v_conversion.source), ARRAY(
         SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    v_locked_at := clock_timestamp();
     PERFORM lifecycle._require_same_source(v_conversion);
     PERFORM lifecycle._drain_to_end(v_conversion);
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
-    v_steps := lifecycle._plan_swap(v_conversion);
-    PERFORM lifecycle._run_swap(v_steps, _swap.search_path);
-    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(v_steps)
+    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
+    PERFORM lifecycle._run_swap(v_exchange, _swap.search_path);
+    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))
     WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
-    RETURN v_steps;
+    RAISE NOTICE '% was locked for % ms', (v_conversion.conversion).source,
+        round(extract(epoch FROM clock_timestamp() - v_locked_at) * 1000);
+    RETURN lifecycle._number(v_capture || v_exchange);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._swap(regclass, text) IS

@@ -673,6 +673,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_sequences(conversion l
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rebind_views(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_capture_steps(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_reverse_capture(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion, reverse_queue text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_phase(conversion lifecycle.located_conversion, phases text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_all_rows(conversion lifecycle.located_conversion);

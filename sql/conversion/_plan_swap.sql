@@ -169,25 +169,30 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
 'The steps that end the capture of a conversion.';
 
-CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._plan_reverse_capture(conversion lifecycle.located_conversion)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse', (conversion.conversion).root_key || ARRAY(
+        SELECT k FROM unnest((conversion.conversion).key_columns) AS k
+        WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS
+'The steps that begin to capture the new table, for the way back.';
+
+CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion, reverse_queue text)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
-    v_reverse constant text := lifecycle._queue_name(conversion.partitioned, 'conversion_reverse');
 BEGIN
-    RETURN lifecycle._number(lifecycle._drop_capture_steps(conversion)
-        || lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
-            v_row.root_key || ARRAY(SELECT k FROM unnest(v_row.key_columns) AS k WHERE k <> ALL (v_row.root_key)),
-            'row', true)
+    RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._swap_renames(conversion)
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
         || lifecycle._rebind_views(conversion.source)
-        || lifecycle._step('rename in capture', 'capture ' || v_reverse,
+        || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
-                conversion.source, v_reverse))
+                conversion.source, reverse_queue))
         || lifecycle._step('rename in policy', 'partition policy of ' || conversion.source,
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.source, conversion.partitioned),
@@ -195,9 +200,17 @@ BEGIN
                 conversion.partitioned, conversion.source))
         || lifecycle._step('register swap', 'conversion of ' || v_row.source,
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
-                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_reverse, v_row.conversion_id),
+                'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', reverse_queue, v_row.conversion_id),
             format('UPDATE lifecycle.conversion SET phase = ''ready'' '
-                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id)));
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id));
 END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_exchange(lifecycle.located_conversion, text) IS
+'The steps by which the new table takes the place of the old one.';
+
+CREATE FUNCTION lifecycle._plan_swap(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(lifecycle._plan_reverse_capture(conversion) || lifecycle._plan_exchange(conversion,
+        lifecycle._queue_name(conversion.partitioned, 'conversion_reverse')))
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap(lifecycle.located_conversion) IS 'The steps of the swap, in order.';

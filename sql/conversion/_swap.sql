@@ -116,27 +116,38 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
 
--- One try: all of it or nothing, in the caller's transaction.
+-- One try: all of it or nothing, in the caller's transaction. The capture of the new table stands before the old one is
+-- locked: it takes a trigger for each partition, and what the last replay writes into its queue does no harm. The plan
+-- of the exchange is made again behind the lock; the first one has filled the caches for it.
 CREATE FUNCTION lifecycle._swap(target regclass, search_path text) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
-    v_steps lifecycle.plan_step[];
+    v_reverse constant text := lifecycle._queue_name(v_conversion.partitioned, 'conversion_reverse');
+    v_capture lifecycle.plan_step[];
+    v_exchange lifecycle.plan_step[];
+    v_locked_at timestamptz;
 BEGIN
     PERFORM lifecycle._require_phase(v_conversion, '{ready}');
     PERFORM lifecycle._replay_once(v_conversion, 100000);
+    v_capture := lifecycle._plan_reverse_capture(v_conversion);
+    PERFORM lifecycle._run_swap(v_capture, _swap.search_path);
+    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
         || lifecycle._key_neighbours(v_conversion.source), ARRAY(
         SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    v_locked_at := clock_timestamp();
     PERFORM lifecycle._require_same_source(v_conversion);
     PERFORM lifecycle._drain_to_end(v_conversion);
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
-    v_steps := lifecycle._plan_swap(v_conversion);
-    PERFORM lifecycle._run_swap(v_steps, _swap.search_path);
-    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(v_steps)
+    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
+    PERFORM lifecycle._run_swap(v_exchange, _swap.search_path);
+    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))
     WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
-    RETURN v_steps;
+    RAISE NOTICE '% was locked for % ms', (v_conversion.conversion).source,
+        round(extract(epoch FROM clock_timestamp() - v_locked_at) * 1000);
+    RETURN lifecycle._number(v_capture || v_exchange);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._swap(regclass, text) IS

@@ -52,6 +52,7 @@ def test_there_and_finish(database):
     before = rows(database, ALL.format("public.t"))
     shown = rows(database, "SELECT statement FROM lifecycle.preview_swap_tables('public.t')")
     database.execute("CALL lifecycle.swap_tables('public.t')")
+    assert any("public.t was locked for" in notice for notice in database.notices)
     assert rows(database, ALL.format("public.t")) == before
     assert rows(database, "SELECT swap_steps FROM lifecycle.conversion")[0][0][0]["statement"] == shown[0][0]
     assert database.value("SELECT relkind::text FROM pg_class WHERE oid = 'public.t'::regclass") == "p"
