@@ -12131,7 +12131,7 @@ COMMENT ON FUNCTION lifecycle._plan_dimension(regclass, regclass, jsonb[], name[
 'The steps that make a partitioned table follow a dimension.';
 
 CREATE FUNCTION lifecycle._require_dimension(
-    target regclass, dimension regclass, levels jsonb[], path_columns name[], at_once boolean
+    target regclass, levels jsonb[], path_columns name[], at_once boolean
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = target);
@@ -12157,7 +12157,7 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_dimension(regclass, regclass, jsonb[], name[], boolean) IS
+COMMENT ON FUNCTION lifecycle._require_dimension(regclass, jsonb[], name[], boolean) IS
 'Raises 55000, 22023, 42703 or 42501 when a table cannot follow a dimension.';
 
 CREATE FUNCTION lifecycle.follow_dimension(
@@ -12178,7 +12178,7 @@ BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_owner(dimension);
     v_levels := (SELECT p.levels FROM lifecycle._policy_of(target) AS p);
-    PERFORM lifecycle._require_dimension(target, dimension, v_levels, path_columns, at_once);
+    PERFORM lifecycle._require_dimension(target, v_levels, path_columns, at_once);
     IF NOT dry_run THEN
         PERFORM lifecycle._lock_target(target);
     END IF;
@@ -16142,20 +16142,29 @@ COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS
 -- source: sql/conversion/_check_conversion_leaves.sql
 -- How many partitions the rows of today will fill. Of a large table a sample is read: then it is the least number.
 CREATE FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
-        WHEN level ->> 'method' = 'list' THEN column_name || '::text'
-        WHEN level ->> 'method' = 'hash' THEN 'NULL'
-        WHEN p.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, p.width)
-        WHEN p.months > 0 THEN format(
-            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', t.place, p.months)
-        ELSE format('floor(extract(epoch FROM %s) / %s)::text', t.place, 86400 * p.days + p.seconds)
-    END
-    FROM (SELECT k.type, CASE WHEN k.type = 'uuid'::regtype
-            THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END AS place
-        FROM (SELECT lifecycle._level_type(model, level) AS type) AS k) AS t
-    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(t.type, level ->> 'every') AS x
-        WHERE level ->> 'method' = 'range') AS p ON true
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(model, level);
+    v_place constant text := CASE WHEN v_type = 'uuid'::regtype
+        THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END;
+    v_period record;
+BEGIN
+    CASE level ->> 'method'
+        WHEN 'list' THEN
+            RETURN column_name || '::text';
+        WHEN 'hash' THEN
+            RETURN 'NULL';
+        ELSE
+            SELECT p.* INTO v_period FROM lifecycle._period(v_type, level ->> 'every') AS p;
+    END CASE;
+    RETURN CASE
+        WHEN v_period.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, v_period.width)
+        WHEN v_period.months > 0 THEN format(
+            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', v_place,
+            v_period.months)
+        ELSE format('floor(extract(epoch FROM %s) / %s)::text', v_place, 86400 * v_period.days + v_period.seconds)
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._leaf_expression(regclass, jsonb, text) IS
 'An expression that tells the partitions of one level apart.';
@@ -17572,9 +17581,11 @@ COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, 
 'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
 broken.';
 
-CREATE FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._replay(
+CREATE FUNCTION lifecycle._replay_forward(
+    conversion lifecycle.located_conversion, max_rows integer,
+    OUT entries bigint, OUT all_rows boolean, OUT problem text
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
         (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
         max_rows,
@@ -17582,18 +17593,20 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
             CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
                 WHEN (conversion.conversion).position IS NULL THEN 'false'
                 ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
-                    (conversion.conversion).position) END))
+                    (conversion.conversion).position) END)) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
 'Replays captured keys into the new table, as far as it is filled.';
 
-CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._replay(
+CREATE FUNCTION lifecycle._replay_backward(
+    conversion lifecycle.located_conversion, max_rows integer,
+    OUT entries bigint, OUT all_rows boolean, OUT problem text
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.* FROM lifecycle._replay(
         -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
         -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows)
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';
@@ -17612,9 +17625,9 @@ BEGIN
     FOR v_attempt IN 1..10 LOOP
         BEGIN
             IF v_swapped THEN
-                v_done := lifecycle._replay_backward(conversion, v_rows);
+                SELECT r.* INTO v_done FROM lifecycle._replay_backward(conversion, v_rows) AS r;
             ELSE
-                v_done := lifecycle._replay_forward(conversion, v_rows);
+                SELECT r.* INTO v_done FROM lifecycle._replay_forward(conversion, v_rows) AS r;
             END IF;
             EXIT;
         EXCEPTION
@@ -17857,7 +17870,7 @@ Example: SELECT * FROM lifecycle.preview_convert_data(''public.observation'');';
 -- source: sql/conversion/convert_data.sql
 -- Why the copy should wait: somebody is behind, and more writes would leave him further behind.
 CREATE FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_max_lag constant bigint := lifecycle.setting('conversion_max_lag')::bigint;
     v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;

@@ -467,7 +467,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dimension_function(parent r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._follow_at_once(routine name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._at_once_steps(dimension regclass, routine text, owner name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_dimension(target regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, at_once boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_dimension(target regclass, dimension regclass, levels jsonb[], path_columns name[], at_once boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_dimension(target regclass, levels jsonb[], path_columns name[], at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.follow_dimension(target regclass, dimension regclass, path_columns name[], predicate text, at_once boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text, managed oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._failed_step(parent regclass, sqlstate text, message text, detail text, action text);
@@ -650,8 +650,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dress(conversion lifecycle.
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._make_leaves(conversion lifecycle.located_conversion, condition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer, OUT entries bigint, OUT all_rows boolean, OUT problem text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer, OUT entries bigint, OUT all_rows boolean, OUT problem text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_once(conversion lifecycle.located_conversion, max_rows integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._index_once(conversion lifecycle.located_conversion);

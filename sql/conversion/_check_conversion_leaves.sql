@@ -1,19 +1,28 @@
 -- How many partitions the rows of today will fill. Of a large table a sample is read: then it is the least number.
 CREATE FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE
-        WHEN level ->> 'method' = 'list' THEN column_name || '::text'
-        WHEN level ->> 'method' = 'hash' THEN 'NULL'
-        WHEN p.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, p.width)
-        WHEN p.months > 0 THEN format(
-            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', t.place, p.months)
-        ELSE format('floor(extract(epoch FROM %s) / %s)::text', t.place, 86400 * p.days + p.seconds)
-    END
-    FROM (SELECT k.type, CASE WHEN k.type = 'uuid'::regtype
-            THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END AS place
-        FROM (SELECT lifecycle._level_type(model, level) AS type) AS k) AS t
-    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(t.type, level ->> 'every') AS x
-        WHERE level ->> 'method' = 'range') AS p ON true
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_type constant regtype := lifecycle._level_type(model, level);
+    v_place constant text := CASE WHEN v_type = 'uuid'::regtype
+        THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END;
+    v_period record;
+BEGIN
+    CASE level ->> 'method'
+        WHEN 'list' THEN
+            RETURN column_name || '::text';
+        WHEN 'hash' THEN
+            RETURN 'NULL';
+        ELSE
+            SELECT p.* INTO v_period FROM lifecycle._period(v_type, level ->> 'every') AS p;
+    END CASE;
+    RETURN CASE
+        WHEN v_period.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, v_period.width)
+        WHEN v_period.months > 0 THEN format(
+            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', v_place,
+            v_period.months)
+        ELSE format('floor(extract(epoch FROM %s) / %s)::text', v_place, 86400 * v_period.days + v_period.seconds)
+    END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._leaf_expression(regclass, jsonb, text) IS
 'An expression that tells the partitions of one level apart.';

@@ -92,9 +92,11 @@ COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, 
 'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
 broken.';
 
-CREATE FUNCTION lifecycle._replay_forward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._replay(
+CREATE FUNCTION lifecycle._replay_forward(
+    conversion lifecycle.located_conversion, max_rows integer,
+    OUT entries bigint, OUT all_rows boolean, OUT problem text
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
         (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
         max_rows,
@@ -102,18 +104,20 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
             CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
                 WHEN (conversion.conversion).position IS NULL THEN 'false'
                 ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
-                    (conversion.conversion).position) END))
+                    (conversion.conversion).position) END)) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
 'Replays captured keys into the new table, as far as it is filled.';
 
-CREATE FUNCTION lifecycle._replay_backward(conversion lifecycle.located_conversion, max_rows integer) RETURNS record
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._replay(
+CREATE FUNCTION lifecycle._replay_backward(
+    conversion lifecycle.located_conversion, max_rows integer,
+    OUT entries bigint, OUT all_rows boolean, OUT problem text
+) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT r.* FROM lifecycle._replay(
         -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
         -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows)
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';
@@ -132,9 +136,9 @@ BEGIN
     FOR v_attempt IN 1..10 LOOP
         BEGIN
             IF v_swapped THEN
-                v_done := lifecycle._replay_backward(conversion, v_rows);
+                SELECT r.* INTO v_done FROM lifecycle._replay_backward(conversion, v_rows) AS r;
             ELSE
-                v_done := lifecycle._replay_forward(conversion, v_rows);
+                SELECT r.* INTO v_done FROM lifecycle._replay_forward(conversion, v_rows) AS r;
             END IF;
             EXIT;
         EXCEPTION

@@ -1,6 +1,6 @@
 -- Why the copy should wait: somebody is behind, and more writes would leave him further behind.
 CREATE FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_max_lag constant bigint := lifecycle.setting('conversion_max_lag')::bigint;
     v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;

@@ -117,7 +117,7 @@ COMMENT ON FUNCTION lifecycle._plan_dimension(regclass, regclass, jsonb[], name[
 'The steps that make a partitioned table follow a dimension.';
 
 CREATE FUNCTION lifecycle._require_dimension(
-    target regclass, dimension regclass, levels jsonb[], path_columns name[], at_once boolean
+    target regclass, levels jsonb[], path_columns name[], at_once boolean
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_owner constant oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = target);
@@ -143,7 +143,7 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_dimension(regclass, regclass, jsonb[], name[], boolean) IS
+COMMENT ON FUNCTION lifecycle._require_dimension(regclass, jsonb[], name[], boolean) IS
 'Raises 55000, 22023, 42703 or 42501 when a table cannot follow a dimension.';
 
 CREATE FUNCTION lifecycle.follow_dimension(
@@ -164,7 +164,7 @@ BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_owner(dimension);
     v_levels := (SELECT p.levels FROM lifecycle._policy_of(target) AS p);
-    PERFORM lifecycle._require_dimension(target, dimension, v_levels, path_columns, at_once);
+    PERFORM lifecycle._require_dimension(target, v_levels, path_columns, at_once);
     IF NOT dry_run THEN
         PERFORM lifecycle._lock_target(target);
     END IF;

@@ -27,7 +27,8 @@ def checked(database: Database) -> Database:
 
 def test_our_routines_are_clean(checked: Database) -> None:
     with checked.connect() as connection:
-        assert [str(finding) for finding in lint.plpgsql_check(connection)] == []
+        found = [str(finding) for finding in lint.plpgsql_check(connection)]
+    assert not found, "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize(
