@@ -37,14 +37,22 @@ PLPGSQL_ALLOWED = [
     Allowed("performance", r"^lifecycle\._key_plan\(", "EXPLAIN is refused in a function that is not volatile"),
     Allowed("security", r"^lifecycle\._lock_once\(", "the relation is a regclass, the mode a constant of our own code"),
     Allowed("security", r"^lifecycle\._require_unreferenced\(", "the condition is columns by %I"),
-    Allowed("security", r"^lifecycle\._(copy_range|replay)\(", "columns by %I; the predicate is the caller's, run as him"),
+    Allowed(
+        "security", r"^lifecycle\._(copy_range|replay)\(", "columns by %I; the predicate is the caller's, run as him"
+    ),
     Allowed("security", r"^lifecycle\._compare_range\(", "the same; bounds are literals"),
-    Allowed("security", r"^lifecycle\._require_unique_again\(", "columns by %I, the predicate of an index of the catalog"),
+    Allowed(
+        "security", r"^lifecycle\._require_unique_again\(", "columns by %I, the predicate of an index of the catalog"
+    ),
     Allowed("warning extra", r"^lifecycle\._dimension_paths\(.*maybe unmodified", "RETURN QUERY EXECUTE fills them"),
     Allowed("warning extra", r"^lifecycle\._retry_swap_back\(.*without RETURN", "the last try returns or raises"),
     Allowed("warning extra", r"^lifecycle\._try_convert\(.*composite OUT", "a state and, beside it, a failure"),
     Allowed("performance", r"target type is different", "one cast in an assignment, once a call"),
-    Allowed("warning", r'cast "text" value to "(jsonb|(regtype|oid|lifecycle\.plan_step)\[\])" type', "a literal for a constant"),
+    Allowed(
+        "warning",
+        r'cast "text" value to "(jsonb|(regtype|oid|lifecycle\.plan_step)\[\])" type',
+        "a literal for a constant",
+    ),
     Allowed(
         "performance", r"cannot to determine volatility of used dynamic SQL", "it guesses without knowing the statement"
     ),

@@ -177,7 +177,8 @@ def test_rows_that_break_a_unique_key_are_not_lost(year):
     """The old partition has twice what may be there once: it stays, and says so."""
     year.execute(
         "UPDATE pg_index SET indisunique = false, indimmediate = true WHERE indexrelid = 'public.m_2025_note_day_key'"
-        "::regclass; INSERT INTO public.m_2025 (id, day, note) OVERRIDING SYSTEM VALUE VALUES (9001, '2025-01-02', 'n1')"
+        "::regclass; INSERT INTO public.m_2025 (id, day, note) OVERRIDING SYSTEM VALUE"
+        " VALUES (9001, '2025-01-02', 'n1')"
     )
     rows = year.execute(ROWS)
     with refused("23505", "1 rows of public.m_2025 do not fit"):
