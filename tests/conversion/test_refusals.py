@@ -6,7 +6,10 @@ import pytest
 
 from harness.calls import refused, rows
 
-TABLE = "CREATE TABLE public.t (id bigint PRIMARY KEY, at timestamptz NOT NULL);INSERT INTO public.t VALUES (1, '2024-01-01');"
+TABLE = (
+    "CREATE TABLE public.t (id bigint PRIMARY KEY, at timestamptz NOT NULL);"
+    "INSERT INTO public.t VALUES (1, '2024-01-01');"
+)
 START = "SELECT * FROM lifecycle.start_conversion('public.t', lifecycle.by_range('at', '1 month')"
 EXTEND = ", key_mode => 'extend'"
 

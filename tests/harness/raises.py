@@ -41,7 +41,7 @@ EXCUSED = {
     "_require_refillable": "an old partition that was attached again by hand",
     "_require_patience": "a lock that stays through all tries of an exchange",
 }
-# Every other statement can be reached here; elsewhere a version or an extension may be missing, and the rest is only told.
+# Every other statement can be reached here; elsewhere a version or an extension may be missing: the rest is only told.
 COMPLETE_ON = "docker:18"
 
 
