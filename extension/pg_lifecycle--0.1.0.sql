@@ -10330,8 +10330,8 @@ COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, 
 'The steps that make a partition like a model, its parent or what stands above it, and attach it.';
 
 -- source: sql/partition/_lock_attach.sql
--- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes, ACCESS
--- EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
+-- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes,
+-- ACCESS EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
 CREATE FUNCTION lifecycle._lock_members(
     parent regclass, parent_mode text, partitions regclass[], dry_run boolean
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -10370,7 +10370,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION: the parent may go on being read and written.';
 
--- The siblings are not touched: locking the parent with all of its partitions would wait for every reader of any of them.
+-- The siblings are not touched: a lock on all partitions would wait for every reader of any of them.
 CREATE FUNCTION lifecycle._lock_detach(parent regclass, partitions regclass[], dry_run boolean) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._lock_members(parent, 'ACCESS EXCLUSIVE', partitions, dry_run)
@@ -18132,8 +18132,8 @@ COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) 
 
 CREATE FUNCTION lifecycle._plan_reverse_capture(conversion lifecycle.located_conversion)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse', (conversion.conversion).root_key || ARRAY(
-        SELECT k FROM unnest((conversion.conversion).key_columns) AS k
+    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
+        (conversion.conversion).root_key || ARRAY(SELECT k FROM unnest((conversion.conversion).key_columns) AS k
         WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS

@@ -171,8 +171,8 @@ COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) 
 
 CREATE FUNCTION lifecycle._plan_reverse_capture(conversion lifecycle.located_conversion)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse', (conversion.conversion).root_key || ARRAY(
-        SELECT k FROM unnest((conversion.conversion).key_columns) AS k
+    SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
+        (conversion.conversion).root_key || ARRAY(SELECT k FROM unnest((conversion.conversion).key_columns) AS k
         WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS

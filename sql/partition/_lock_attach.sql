@@ -1,5 +1,5 @@
--- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes, ACCESS
--- EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
+-- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes,
+-- ACCESS EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
 CREATE FUNCTION lifecycle._lock_members(
     parent regclass, parent_mode text, partitions regclass[], dry_run boolean
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -38,7 +38,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_attach(regclass, boolean) IS
 'Takes the locks of an ATTACH PARTITION: the parent may go on being read and written.';
 
--- The siblings are not touched: locking the parent with all of its partitions would wait for every reader of any of them.
+-- The siblings are not touched: a lock on all partitions would wait for every reader of any of them.
 CREATE FUNCTION lifecycle._lock_detach(parent regclass, partitions regclass[], dry_run boolean) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._lock_members(parent, 'ACCESS EXCLUSIVE', partitions, dry_run)
