@@ -40,7 +40,7 @@ PLPGSQL_ALLOWED = [
     Allowed(
         "security", r"^lifecycle\._(copy_range|replay)\(", "columns by %I; the predicate is the caller's, run as him"
     ),
-    Allowed("security", r"^lifecycle\._compare_range\(", "the same; bounds are literals"),
+    Allowed("security", r"^lifecycle\._(compare_range|drain_ranges)\(", "the same; bounds are literals"),
     Allowed(
         "security", r"^lifecycle\._require_unique_again\(", "columns by %I, the predicate of an index of the catalog"
     ),

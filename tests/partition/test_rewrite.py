@@ -146,7 +146,10 @@ def test_changes_while_it_is_copied(database, session, replayed):
         database.execute(
             "CREATE OR REPLACE FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass,"
             " is_last boolean, search_path text) RETURNS bigint LANGUAGE sql AS"
-            " 'SELECT (lifecycle._drain(queue)).entries'"
+            " 'SELECT (lifecycle._drain(queue)).entries';"
+            # which would notice it, by the number of rows
+            "CREATE OR REPLACE FUNCTION lifecycle._require_complete(rewrite lifecycle.partition_rewrite) RETURNS void"
+            " LANGUAGE sql AS ''"
         )
     call(database, "split_partition", target="public.m_2025", every="1 month")
     writer = session(database)
