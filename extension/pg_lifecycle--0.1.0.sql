@@ -16870,8 +16870,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             '::bit(48)::bigint / 1000.0)', level ->> 'column')
         WHEN 'date'::regtype THEN format('t.%I::timestamp', level ->> 'column')
         ELSE format('t.%I', level ->> 'column') END AS place) AS v
-    LEFT JOIN LATERAL (SELECT x.* FROM lifecycle._period(k.type, level ->> 'every') AS x
-        WHERE level ->> 'method' = 'range') AS p ON true
+    -- Called for every level: newer planners ask before a condition could keep them from it.
+    CROSS JOIN LATERAL lifecycle._period(
+        CASE level ->> 'method' WHEN 'range' THEN k.type ELSE 'int4'::regtype END,
+        CASE level ->> 'method' WHEN 'range' THEN level ->> 'every' ELSE '1' END) AS p
 $fn$;
 COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text) IS
 'An expression for the partition of one level that a row, alias t, belongs to: the value of a list, or the place (see
