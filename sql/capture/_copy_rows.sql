@@ -1,14 +1,5 @@
 -- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
 -- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
-CREATE FUNCTION lifecycle._copied_columns(source regclass, row_alias text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- What is generated is generated again.
-    SELECT string_agg(coalesce(row_alias || '.', '') || quote_ident(a.attname), ', ' ORDER BY a.attnum)
-    FROM pg_attribute AS a
-    WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-$fn$;
-COMMENT ON FUNCTION lifecycle._copied_columns(regclass, text) IS
-'The columns of a table that an INSERT may name, as a list.';
 
 -- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
 -- reads for itself has row security, too.
@@ -29,8 +20,9 @@ CREATE FUNCTION lifecycle._copy_blocks(
     SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
         'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
         'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
-        into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 's'), source, first_block,
+        into_copy, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 's.'), source, first_block,
         last_block), _copy_blocks.search_path)
+    FROM (SELECT lifecycle._copy_columns(source, into_copy) AS columns) AS c
 $fn$;
 COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
 'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
@@ -43,6 +35,7 @@ CREATE FUNCTION lifecycle._replay_keys(
     source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_columns constant name[] := lifecycle._copy_columns(source, into_copy);
     v_drained lifecycle.drained;
     v_keys text;
     v_same text;
@@ -60,7 +53,7 @@ BEGIN
     PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
         _replay_keys.search_path);
     PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
-        'JOIN %s ON %s%s', into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 'r'), source,
+        'JOIN %s ON %s%s', into_copy, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 'r.'), source,
         v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
     RETURN v_drained.entries;
 END

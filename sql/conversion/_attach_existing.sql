@@ -1,26 +1,3 @@
--- What is about copying does not concern this way; all else does.
-CREATE FUNCTION lifecycle._require_attachable_now(
-    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
-) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_reasons text;
-BEGIN
-    PERFORM lifecycle._require_attachable(target, levels, key_mode, foreign_key_mode);
-    SELECT string_agg(format('%s: %s', f.object, f.finding), E'\n') INTO v_reasons
-    FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error' AND f.finding <> 'cannot be converted by copying yet';
-    IF v_reasons IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'feature_not_supported',
-            MESSAGE = format('%s cannot be converted', target),
-            DETAIL = v_reasons,
-            HINT = format('SELECT * FROM lifecycle.pre_migration_check(%L, ...) names what to do.', target);
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_attachable_now(regclass, jsonb[], text, text) IS
-'Raises 0A000 with every reason why a table cannot be attached as the first partition.';
-
 CREATE FUNCTION lifecycle._attach_existing(
     target regclass,
     levels jsonb[],
@@ -36,7 +13,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'attach_existing takes all rows: it cannot have a predicate';
     END IF;
-    PERFORM lifecycle._require_attachable_now(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
+    PERFORM lifecycle._require_attachable(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
+    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode',
+        copied => false);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run, ARRAY(
         SELECT CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END::regclass FROM pg_constraint AS k
         WHERE k.contype = 'f' AND at_once AND target IN (k.conrelid, k.confrelid)));

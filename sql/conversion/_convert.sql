@@ -4,27 +4,19 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
     v_levels constant jsonb[] := lifecycle._levels(v_row.levels);
+    v_path constant text := v_row.options ->> 'search_path';
     v_steps lifecycle.plan_step[];
-    v_step lifecycle.plan_step;
 BEGIN
     v_steps := lifecycle._plan_leaves(conversion.source, conversion.partitioned::text, conversion.partitioned,
         (SELECT c.relname FROM pg_class AS c WHERE c.oid = conversion.source), v_levels,
         lifecycle._conversion_census(conversion.source, v_levels, v_row.options ->> 'time_zone', condition),
         v_row.options - 'premake', '{}');
-    FOREACH v_step IN ARRAY v_steps LOOP
-        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    END LOOP;
+    PERFORM lifecycle._run_steps(v_steps, v_path);
     -- The tables before them get theirs at the end; these may come after it.
-    FOR v_step IN
-        SELECT d.* FROM unnest(v_steps) AS s
-        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
-            false)) AS d
-        WHERE s.action = 'create partition' AND d.statement IS NOT NULL
-    LOOP
-        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    END LOOP;
+    PERFORM lifecycle._run_steps(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
+        false), v_path)
+    FROM unnest(v_steps) AS s
+    WHERE s.action = 'create partition';
     RETURN cardinality(v_steps) > 0;
 END
 $fn$;
@@ -204,8 +196,7 @@ DECLARE
     v_step constant lifecycle.plan_step := lifecycle._next_index(conversion);
 BEGIN
     IF v_step.statement IS NOT NULL THEN
-        PERFORM lifecycle._run_step(v_step, (conversion.conversion).options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM lifecycle._run_steps(ARRAY[v_step], (conversion.conversion).options ->> 'search_path');
         RETURN;
     END IF;
     UPDATE lifecycle.conversion AS c SET phase = 'dress'
@@ -229,7 +220,6 @@ RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
     v_phase constant text := (v_conversion.conversion).phase;
-    v_step lifecycle.plan_step;
     v_waits boolean;
 BEGIN
     IF v_phase <> 'swapped' THEN
@@ -247,11 +237,8 @@ BEGIN
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
         NULL;
     WHEN v_phase = 'swapped' THEN
-        v_step := lifecycle._next_key(v_conversion);
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, (v_conversion.conversion).options ->> 'search_path');
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
+        PERFORM lifecycle._run_steps(ARRAY[lifecycle._next_key(v_conversion)],
+            (v_conversion.conversion).options ->> 'search_path');
     WHEN v_phase = 'copy' THEN
         -- The partitions that start_conversion has left pending.
         PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);

@@ -85,19 +85,11 @@ CREATE FUNCTION lifecycle._dress(conversion lifecycle.located_conversion) RETURN
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_path constant text := (conversion.conversion).options ->> 'search_path';
-    v_step lifecycle.plan_step;
 BEGIN
-    FOR v_step IN
-        SELECT s.* FROM pg_partition_tree(conversion.partitioned) AS t
-        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, t.relid, t.level = 0)) AS s
-        UNION ALL
-        SELECT s.* FROM unnest(lifecycle._dress_root(conversion.source, conversion.partitioned)) AS s
-    LOOP
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, v_path);
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
-    END LOOP;
+    PERFORM lifecycle._run_steps(lifecycle._dress_relation(conversion.source, m.relation,
+        m.relation = conversion.partitioned), v_path)
+    FROM unnest(conversion.partitioned::oid || lifecycle._partitions(conversion.partitioned)) AS m (relation);
+    PERFORM lifecycle._run_steps(lifecycle._dress_root(conversion.source, conversion.partitioned), v_path);
     -- Without statistics the first queries after the swap would be the slow ones.
     EXECUTE format('ANALYZE %s', conversion.partitioned);
     UPDATE lifecycle.conversion AS c SET phase = 'ready'

@@ -64,15 +64,17 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
 'What start_conversion refuses although PostgreSQL could do it.';
 
-CREATE FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- What is about copying does not concern a table that is attached as it stands; all else does.
+CREATE FUNCTION lifecycle._require_convertible(
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean DEFAULT true
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_reasons text;
 BEGIN
     SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
     INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error';
+    WHERE f.severity = 'error' AND (copied OR f.finding <> 'cannot be converted by copying yet');
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -82,7 +84,7 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text, boolean) IS
 'Raises 0A000 with every reason why a table cannot be converted this way.';
 
 -- Until the swap the new indexes have names that nobody else has.

@@ -100,22 +100,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drain_to_end(lifecycle.located_conversion) IS
 'Replays all entries under the lock; raises 55P03 when they are too many for that.';
 
-CREATE FUNCTION lifecycle._run_swap(steps lifecycle.plan_step[], search_path text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_step lifecycle.plan_step;
-BEGIN
-    FOREACH v_step IN ARRAY steps LOOP
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, _run_swap.search_path);
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
-    END LOOP;
-    PERFORM lifecycle._announce();
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
-
 -- One try: all of it or nothing, in the caller's transaction. The capture of the new table stands before the old one is
 -- locked: it takes a trigger for each partition, and what the last replay writes into its queue does no harm. The plan
 -- of the exchange is made again behind the lock; the first one has filled the caches for it.
@@ -131,7 +115,7 @@ BEGIN
     PERFORM lifecycle._require_phase(v_conversion, '{ready}');
     PERFORM lifecycle._replay_once(v_conversion, 100000);
     v_capture := lifecycle._plan_reverse_capture(v_conversion);
-    PERFORM lifecycle._run_swap(v_capture, _swap.search_path);
+    PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
         || lifecycle._key_neighbours(v_conversion.source), ARRAY(
@@ -142,7 +126,8 @@ BEGIN
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
-    PERFORM lifecycle._run_swap(v_exchange, _swap.search_path);
+    PERFORM lifecycle._run_steps(v_exchange, _swap.search_path);
+    PERFORM lifecycle._announce();
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))
     WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     RAISE NOTICE '% was locked for % ms', (v_conversion.conversion).source,

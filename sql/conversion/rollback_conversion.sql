@@ -36,7 +36,8 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_swap(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._run_steps(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._announce();
     RETURN v_steps;
 END
 $fn$;

@@ -13,8 +13,9 @@ BEGIN
         EXECUTE format('TRUNCATE ONLY %s', sources[v_place]::regclass);
         v_filled := v_filled + (
             SELECT sum(lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM ONLY %s '
-                'WHERE %s', sources[v_place]::regclass, lifecycle._copied_columns(sources[v_place]::regclass),
-                p::regclass, conditions[v_place]), _refill_partitions.search_path))
+                'WHERE %s', sources[v_place]::regclass,
+                lifecycle._column_list(lifecycle._copy_columns(p::regclass, sources[v_place]::regclass)), p::regclass,
+                conditions[v_place]), _refill_partitions.search_path))
             FROM unnest(from_partitions) AS p);
     END LOOP;
     IF v_filled <> v_rows THEN

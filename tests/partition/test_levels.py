@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_by_submission_beside_it(observations):
         f" submission_id) SELECT '{A}', '{B}', gen_random_uuid() FROM generate_series(1, 100)"
     )
     plan = rows(observations, f"EXPLAIN SELECT * FROM public.obs_by_submission WHERE submission_id = '{B}'")
-    assert sum("obs_by_submission_h" in line for (line,) in plan) == 1
+    assert len({name for (line,) in plan for name in re.findall(r"obs_by_submission_h\d", line)}) == 1
     same = "SELECT count(*) FROM lifecycle.validate_partitions('public.obs_by_submission')"
     assert observations.value(same) == 0
 

@@ -21,6 +21,14 @@ def test_a_merge_of_one_with_itself_or_with_the_default(database, names):
         call(database, "merge_partitions", partitions=[f"public.{name}" for name in names])
 
 
+def test_a_partition_that_is_partitioned_itself(database):
+    database.execute(
+        LISTED + "CREATE TABLE public.l_c PARTITION OF public.l FOR VALUES IN ('c', 'd') PARTITION BY LIST (k);"
+    )
+    with refused("0A000", "l_c is partitioned itself"):
+        call(database, "merge_partitions", partitions=["public.l_a", "public.l_c"])
+
+
 def test_draining_above_partitions_that_are_partitioned(database):
     database.execute(
         "CREATE TABLE public.p (k text, n int) PARTITION BY LIST (k);"
