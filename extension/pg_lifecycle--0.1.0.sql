@@ -1094,6 +1094,24 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text) IS
 'Runs one step; an error keeps its SQLSTATE and names step, object and statement.';
 
+-- source: sql/core/_run_steps.sql
+-- A statement can change the path of whoever runs it, so it is pinned again after each.
+CREATE FUNCTION lifecycle._run_steps(steps lifecycle.plan_step[], search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step lifecycle.plan_step;
+BEGIN
+    FOREACH v_step IN ARRAY steps LOOP
+        IF v_step.statement IS NOT NULL THEN
+            PERFORM lifecycle._run_step(v_step, _run_steps.search_path);
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._run_steps(lifecycle.plan_step[], text) IS
+'Runs the steps of a plan that keeps its own record instead of the journal.';
+
 -- source: sql/core/_result_rows.sql
 -- What every change function returns; before a run from the plan alone, afterwards with the journal's word on each
 -- step.
@@ -4836,78 +4854,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._equality(oid) IS
 'The equality operator of the default btree operator class of a type, as OPERATOR(schema.=); NULL when there is none.';
 
--- source: sql/capture/_copy_rows.sql
--- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
--- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
-CREATE FUNCTION lifecycle._copied_columns(source regclass, row_alias text DEFAULT NULL) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    -- What is generated is generated again.
-    SELECT string_agg(coalesce(row_alias || '.', '') || quote_ident(a.attname), ', ' ORDER BY a.attnum)
-    FROM pg_attribute AS a
-    WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-$fn$;
-COMMENT ON FUNCTION lifecycle._copied_columns(regclass, text) IS
-'The columns of a table that an INSERT may name, as a list.';
-
--- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
--- reads for itself has row security, too.
-CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
-LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
-    SELECT lifecycle._execute(statement, search_path)
-$fn$;
-COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
-'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
-number.';
-
--- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
--- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
--- from one row to another is put right by the replay, since both rows were written.
-CREATE FUNCTION lifecycle._copy_blocks(
-    source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
-) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
-        'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
-        'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
-        into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 's'), source, first_block,
-        last_block), _copy_blocks.search_path)
-$fn$;
-COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
-'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
-would hide rows.';
-
--- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
--- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
--- more since, and comes again; under the lock, in the last round, there is none.
-CREATE FUNCTION lifecycle._replay_keys(
-    source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_drained lifecycle.drained;
-    v_keys text;
-    v_same text;
-BEGIN
-    v_drained := lifecycle._drain(queue, 2147483647);
-    IF v_drained.all_rows THEN
-        RETURN -1;
-    ELSIF v_drained.entries = 0 THEN
-        RETURN 0;
-    END IF;
-    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
-    v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
-            ORDER BY a.attnum)
-        FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
-    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
-        _replay_keys.search_path);
-    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
-        'JOIN %s ON %s%s', into_copy, lifecycle._copied_columns(source), lifecycle._copied_columns(source, 'r'), source,
-        v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
-    RETURN v_drained.entries;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean, text) IS
-'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
--1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
-
 -- source: sql/capture/_copy_range.sql
 -- Two tables are kept alike by copying the one in ranges of its key, and by bringing rows whose keys were captured up
 -- to date. Conversion, its way back, splitting and merging partitions share what is here and in _replay.sql. Under
@@ -4993,6 +4939,71 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._copy_range(regclass, regclass, name[], text[], text[], text) IS
 'Copies the rows of a range of keys, behind after (NULL: from the beginning) up to until (NULL: to the end), into a
 table that has none of them, and returns how many. Keep the end of the range in the same transaction.';
+
+-- source: sql/capture/_copy_rows.sql
+-- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
+-- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
+
+-- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
+-- reads for itself has row security, too.
+CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
+    SELECT lifecycle._execute(statement, search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
+'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
+number.';
+
+-- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
+-- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
+-- from one row to another is put right by the replay, since both rows were written.
+CREATE FUNCTION lifecycle._copy_blocks(
+    source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
+        'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
+        'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
+        into_copy, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 's.'), source, first_block,
+        last_block), _copy_blocks.search_path)
+    FROM (SELECT lifecycle._copy_columns(source, into_copy) AS columns) AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
+'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
+would hide rows.';
+
+-- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
+-- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
+-- more since, and comes again; under the lock, in the last round, there is none.
+CREATE FUNCTION lifecycle._replay_keys(
+    source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns constant name[] := lifecycle._copy_columns(source, into_copy);
+    v_drained lifecycle.drained;
+    v_keys text;
+    v_same text;
+BEGIN
+    v_drained := lifecycle._drain(queue, 2147483647);
+    IF v_drained.all_rows THEN
+        RETURN -1;
+    ELSIF v_drained.entries = 0 THEN
+        RETURN 0;
+    END IF;
+    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
+    v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
+            ORDER BY a.attnum)
+        FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
+    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
+        _replay_keys.search_path);
+    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
+        'JOIN %s ON %s%s', into_copy, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 'r.'), source,
+        v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
+    RETURN v_drained.entries;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean, text) IS
+'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
+-1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
 
 -- source: sql/capture/_replay.sql
 -- Rows whose keys were captured are brought to their present state: whatever stands under a captured key goes, and what
@@ -14388,8 +14399,9 @@ BEGIN
         EXECUTE format('TRUNCATE ONLY %s', sources[v_place]::regclass);
         v_filled := v_filled + (
             SELECT sum(lifecycle._execute(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM ONLY %s '
-                'WHERE %s', sources[v_place]::regclass, lifecycle._copied_columns(sources[v_place]::regclass),
-                p::regclass, conditions[v_place]), _refill_partitions.search_path))
+                'WHERE %s', sources[v_place]::regclass,
+                lifecycle._column_list(lifecycle._copy_columns(p::regclass, sources[v_place]::regclass)), p::regclass,
+                conditions[v_place]), _refill_partitions.search_path))
             FROM unnest(from_partitions) AS p);
     END LOOP;
     IF v_filled <> v_rows THEN
@@ -16674,29 +16686,6 @@ COMMENT ON FUNCTION lifecycle._plan_attach_existing(regclass, jsonb[], name, tex
 with the keys (top level), 3 validates the bounds, 4 swaps.';
 
 -- source: sql/conversion/_attach_existing.sql
--- What is about copying does not concern this way; all else does.
-CREATE FUNCTION lifecycle._require_attachable_now(
-    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
-) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_reasons text;
-BEGIN
-    PERFORM lifecycle._require_attachable(target, levels, key_mode, foreign_key_mode);
-    SELECT string_agg(format('%s: %s', f.object, f.finding), E'\n') INTO v_reasons
-    FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error' AND f.finding <> 'cannot be converted by copying yet';
-    IF v_reasons IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'feature_not_supported',
-            MESSAGE = format('%s cannot be converted', target),
-            DETAIL = v_reasons,
-            HINT = format('SELECT * FROM lifecycle.pre_migration_check(%L, ...) names what to do.', target);
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_attachable_now(regclass, jsonb[], text, text) IS
-'Raises 0A000 with every reason why a table cannot be attached as the first partition.';
-
 CREATE FUNCTION lifecycle._attach_existing(
     target regclass,
     levels jsonb[],
@@ -16712,7 +16701,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'attach_existing takes all rows: it cannot have a predicate';
     END IF;
-    PERFORM lifecycle._require_attachable_now(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
+    PERFORM lifecycle._require_attachable(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
+    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode',
+        copied => false);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run, ARRAY(
         SELECT CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END::regclass FROM pg_constraint AS k
         WHERE k.contype = 'f' AND at_once AND target IN (k.conrelid, k.confrelid)));
@@ -17098,15 +17089,17 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
 'What start_conversion refuses although PostgreSQL could do it.';
 
-CREATE FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- What is about copying does not concern a table that is attached as it stands; all else does.
+CREATE FUNCTION lifecycle._require_convertible(
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean DEFAULT true
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_reasons text;
 BEGIN
     SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
     INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error';
+    WHERE f.severity = 'error' AND (copied OR f.finding <> 'cannot be converted by copying yet');
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -17116,7 +17109,7 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text, boolean) IS
 'Raises 0A000 with every reason why a table cannot be converted this way.';
 
 -- Until the swap the new indexes have names that nobody else has.
@@ -17466,19 +17459,11 @@ CREATE FUNCTION lifecycle._dress(conversion lifecycle.located_conversion) RETURN
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_path constant text := (conversion.conversion).options ->> 'search_path';
-    v_step lifecycle.plan_step;
 BEGIN
-    FOR v_step IN
-        SELECT s.* FROM pg_partition_tree(conversion.partitioned) AS t
-        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, t.relid, t.level = 0)) AS s
-        UNION ALL
-        SELECT s.* FROM unnest(lifecycle._dress_root(conversion.source, conversion.partitioned)) AS s
-    LOOP
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, v_path);
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
-    END LOOP;
+    PERFORM lifecycle._run_steps(lifecycle._dress_relation(conversion.source, m.relation,
+        m.relation = conversion.partitioned), v_path)
+    FROM unnest(conversion.partitioned::oid || lifecycle._partitions(conversion.partitioned)) AS m (relation);
+    PERFORM lifecycle._run_steps(lifecycle._dress_root(conversion.source, conversion.partitioned), v_path);
     -- Without statistics the first queries after the swap would be the slow ones.
     EXECUTE format('ANALYZE %s', conversion.partitioned);
     UPDATE lifecycle.conversion AS c SET phase = 'ready'
@@ -17495,27 +17480,19 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
     v_levels constant jsonb[] := lifecycle._levels(v_row.levels);
+    v_path constant text := v_row.options ->> 'search_path';
     v_steps lifecycle.plan_step[];
-    v_step lifecycle.plan_step;
 BEGIN
     v_steps := lifecycle._plan_leaves(conversion.source, conversion.partitioned::text, conversion.partitioned,
         (SELECT c.relname FROM pg_class AS c WHERE c.oid = conversion.source), v_levels,
         lifecycle._conversion_census(conversion.source, v_levels, v_row.options ->> 'time_zone', condition),
         v_row.options - 'premake', '{}');
-    FOREACH v_step IN ARRAY v_steps LOOP
-        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    END LOOP;
+    PERFORM lifecycle._run_steps(v_steps, v_path);
     -- The tables before them get theirs at the end; these may come after it.
-    FOR v_step IN
-        SELECT d.* FROM unnest(v_steps) AS s
-        CROSS JOIN LATERAL unnest(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
-            false)) AS d
-        WHERE s.action = 'create partition' AND d.statement IS NOT NULL
-    LOOP
-        PERFORM lifecycle._run_step(v_step, v_row.options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    END LOOP;
+    PERFORM lifecycle._run_steps(lifecycle._dress_relation(conversion.source, (lifecycle._address(s.object)).object_id,
+        false), v_path)
+    FROM unnest(v_steps) AS s
+    WHERE s.action = 'create partition';
     RETURN cardinality(v_steps) > 0;
 END
 $fn$;
@@ -17695,8 +17672,7 @@ DECLARE
     v_step constant lifecycle.plan_step := lifecycle._next_index(conversion);
 BEGIN
     IF v_step.statement IS NOT NULL THEN
-        PERFORM lifecycle._run_step(v_step, (conversion.conversion).options ->> 'search_path');
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM lifecycle._run_steps(ARRAY[v_step], (conversion.conversion).options ->> 'search_path');
         RETURN;
     END IF;
     UPDATE lifecycle.conversion AS c SET phase = 'dress'
@@ -17720,7 +17696,6 @@ RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
     v_phase constant text := (v_conversion.conversion).phase;
-    v_step lifecycle.plan_step;
     v_waits boolean;
 BEGIN
     IF v_phase <> 'swapped' THEN
@@ -17738,11 +17713,8 @@ BEGIN
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
         NULL;
     WHEN v_phase = 'swapped' THEN
-        v_step := lifecycle._next_key(v_conversion);
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, (v_conversion.conversion).options ->> 'search_path');
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
+        PERFORM lifecycle._run_steps(ARRAY[lifecycle._next_key(v_conversion)],
+            (v_conversion.conversion).options ->> 'search_path');
     WHEN v_phase = 'copy' THEN
         -- The partitions that start_conversion has left pending.
         PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);
@@ -18281,22 +18253,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drain_to_end(lifecycle.located_conversion) IS
 'Replays all entries under the lock; raises 55P03 when they are too many for that.';
 
-CREATE FUNCTION lifecycle._run_swap(steps lifecycle.plan_step[], search_path text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_step lifecycle.plan_step;
-BEGIN
-    FOREACH v_step IN ARRAY steps LOOP
-        IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step, _run_swap.search_path);
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
-    END LOOP;
-    PERFORM lifecycle._announce();
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._run_swap(lifecycle.plan_step[], text) IS 'Runs the steps of a swap.';
-
 -- One try: all of it or nothing, in the caller's transaction. The capture of the new table stands before the old one is
 -- locked: it takes a trigger for each partition, and what the last replay writes into its queue does no harm. The plan
 -- of the exchange is made again behind the lock; the first one has filled the caches for it.
@@ -18312,7 +18268,7 @@ BEGIN
     PERFORM lifecycle._require_phase(v_conversion, '{ready}');
     PERFORM lifecycle._replay_once(v_conversion, 100000);
     v_capture := lifecycle._plan_reverse_capture(v_conversion);
-    PERFORM lifecycle._run_swap(v_capture, _swap.search_path);
+    PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
         || lifecycle._key_neighbours(v_conversion.source), ARRAY(
@@ -18323,7 +18279,8 @@ BEGIN
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
-    PERFORM lifecycle._run_swap(v_exchange, _swap.search_path);
+    PERFORM lifecycle._run_steps(v_exchange, _swap.search_path);
+    PERFORM lifecycle._announce();
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))
     WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     RAISE NOTICE '% was locked for % ms', (v_conversion.conversion).source,
@@ -18801,7 +18758,8 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_swap(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._run_steps(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._announce();
     RETURN v_steps;
 END
 $fn$;

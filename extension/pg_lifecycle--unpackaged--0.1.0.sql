@@ -47,6 +47,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_once(relations regclas
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_all(target regclass, relations regclass[], modes text[], required boolean[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock(relations regclass[], mode text, dry_run boolean, neighbours regclass[], neighbour_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_steps(steps lifecycle.plan_step[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._result_rows(plan lifecycle.plan_step[], plan_hash text, migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._context();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._journal(feature text, target regclass, plan lifecycle.plan_step[], parameters jsonb, search_path text, name text);
@@ -192,16 +193,15 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drained_keys(queue regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain(queue regclass, max_rows integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._default_opclass(type_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._equality(type_oid oid);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copied_columns(source regclass, row_alias text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._move_rows(statement text, search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_blocks(source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_columns(source regclass, destination regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._column_list(columns name[], prefix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_condition(relation regclass, key_columns name[], operator text, key text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_range_key(relation regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._range_end(source regclass, key_columns name[], after text[], max_rows integer, predicate text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_range(source regclass, destination regclass, key_columns name[], after text[], until text[], predicate text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._move_rows(statement text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_blocks(source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_statement(source regclass, destination regclass, read_key name[], conflict_key name[], keys text, condition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay(queue regclass, source regclass, destination regclass, read_key name[], delete_key name[], conflict_key name[], max_rows integer, condition text, OUT entries bigint, OUT all_rows boolean, OUT problem text);
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.key_column;
@@ -617,7 +617,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_new_name(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_swap(target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_attach_existing(target regclass, levels jsonb[], old_name name, time_zone text, at_once boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable_now(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_existing(target regclass, levels jsonb[], options jsonb, old_name name, at_once boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_migration(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversions();
@@ -633,7 +632,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_part(parent oid, t
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_leaves(source regclass, parent text, parent_oid oid, prefix text, levels jsonb[], census jsonb, options jsonb, plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._row_key(source regclass, OUT key_columns name[], OUT index_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_index_name(index_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._index_statement(index_oid oid, relation text, index_name name, levels jsonb[], stage integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_row_step(source regclass, partitioned text, old_name name, levels jsonb[], options jsonb, key_columns name[], root_key name[]);
@@ -681,7 +680,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_all_rows(conversion
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_lock(first regclass, others regclass[], views regclass[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_neighbours(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drain_to_end(conversion lifecycle.located_conversion);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_swap(steps lifecycle.plan_step[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap(target regclass, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_swap(target regclass, search_path text, OUT steps lifecycle.plan_step[], OUT failure jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.swap_tables_step(target regclass, search_path text);
