@@ -4997,7 +4997,8 @@ BEGIN
         _replay_keys.search_path);
     PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
         'JOIN %s ON %s%s', into_copy, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 'r.'),
-        source, v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END), _replay_keys.search_path);
+        source, v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END),
+        _replay_keys.search_path);
     RETURN v_drained.entries;
 END
 $fn$;
