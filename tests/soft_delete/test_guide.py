@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
+from harness import guides
 from harness.calls import call, refused
-
-GUIDE = Path(__file__).parents[2] / "docs" / "soft_delete.md"
 
 
 def test_statements_of_the_guide(database, roles):
-    owner = roles("owner")
-    call(database, "grant_lifecycle_admin", role_name=owner)
-    database.execute(f"GRANT CREATE ON SCHEMA public TO {owner}")
-    session = "\n".join(re.findall(r"^```sql\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
-    printed = database.server.run(
-        "psql", "-X", "-v", "ON_ERROR_STOP=1", "-f", "-", dbname=database.name, stdin=f"SET ROLE {owner};\n{session}"
-    )
+    printed = guides.run_as_owner(database, roles("owner"), guides.statements("soft_delete"))
     assert "failed" not in printed
     assert database.value("SELECT count(*) FROM packages") == 11, "12, one more by an upsert, two purged"
     assert database.value("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == 0
