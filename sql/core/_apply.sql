@@ -35,7 +35,7 @@ BEGIN
         SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s
             WHERE s.migration_id = v_id AND s.status = 'pending';
         IF v_open > 0 THEN
-            RAISE NOTICE '% steps are pending: CALL lifecycle.run_pending(%)', v_open, v_id;
+            RAISE NOTICE 'steps pending: %, CALL lifecycle.run_pending(%)', v_open, v_id;
         END IF;
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash, v_id);

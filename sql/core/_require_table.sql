@@ -20,7 +20,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'wrong_object_type',
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
-            DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k));
+            DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k)),
+            HINT = CASE WHEN v_class.relkind = 'r' AND kinds = '{p}'
+                THEN format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target)
+                ELSE 'Name another one.' END;
     END IF;
     IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
         'lifecycle'::regnamespace)

@@ -5,6 +5,9 @@ CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) 
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
+    v_messages constant text := current_setting('client_min_messages');
+    -- The triggers that fall with a function of ours are as many as the table has partitions; no notice names them.
+    v_is_quiet constant boolean := v_messages <> 'error' AND step.statement ~ '^DROP FUNCTION [^;]* CASCADE(;|$)';
     v_attempts integer := lifecycle.setting('lock_attempts')::integer;
     v_wait text;
     v_sqlstate text;
@@ -16,9 +19,12 @@ BEGIN
         BEGIN
             v_wait := lifecycle._lock_wait();
             PERFORM set_config('lock_timeout', v_wait, true);
+            IF v_is_quiet THEN
+                PERFORM set_config('client_min_messages', 'warning', true);
+            END IF;
             PERFORM lifecycle._execute(step.statement, search_path);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-            PERFORM set_config('lock_timeout', v_timeout, true);
+            PERFORM set_config('lock_timeout', v_timeout, true), set_config('client_min_messages', v_messages, true);
             RETURN;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,

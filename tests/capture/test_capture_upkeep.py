@@ -136,6 +136,7 @@ def test_triggers_switched_off_dropped_or_renamed(database, statement):
     assert taken(database)[2] == ["{1,3,101}"]
     call(database, "drop_capture", **T, dry_run=False)
     assert database.execute("SELECT FROM pg_trigger WHERE tgrelid = 'public.src'::regclass") == []
+    assert not any("cascades" in notice for notice in database.notices), "they are meant to fall with their function"
 
 
 def test_a_clone_switched_off(database):

@@ -25,7 +25,7 @@ def test_first_stage_runs_the_rest_is_pending(database):
     done = plan(database, table("a"), table("b"), table("c", 2), table("d", 3))
     assert statuses(done) == ["done", "done", "pending", "pending"]
     assert state(database) == "pending"
-    assert any("2 steps are pending: CALL lifecycle.run_pending(1)" in notice for notice in database.notices)
+    assert any("steps pending: 2, CALL lifecycle.run_pending(1)" in notice for notice in database.notices)
     assert [s.statement for s in call(database, "pending_steps")] == [
         "CREATE TABLE public.c (id int)",
         "CREATE TABLE public.d (id int)",
