@@ -734,7 +734,10 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'wrong_object_type',
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
-            DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k));
+            DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k)),
+            HINT = CASE WHEN v_class.relkind = 'r' AND kinds = '{p}'
+                THEN format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target)
+                ELSE 'Name another one.' END;
     END IF;
     IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
         'lifecycle'::regnamespace)
@@ -1061,6 +1064,9 @@ CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) 
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
+    v_messages constant text := current_setting('client_min_messages');
+    -- The triggers that fall with a function of ours are as many as the table has partitions; no notice names them.
+    v_is_quiet constant boolean := v_messages <> 'error' AND step.statement ~ '^DROP FUNCTION [^;]* CASCADE(;|$)';
     v_attempts integer := lifecycle.setting('lock_attempts')::integer;
     v_wait text;
     v_sqlstate text;
@@ -1072,9 +1078,12 @@ BEGIN
         BEGIN
             v_wait := lifecycle._lock_wait();
             PERFORM set_config('lock_timeout', v_wait, true);
+            IF v_is_quiet THEN
+                PERFORM set_config('client_min_messages', 'warning', true);
+            END IF;
             PERFORM lifecycle._execute(step.statement, search_path);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-            PERFORM set_config('lock_timeout', v_timeout, true);
+            PERFORM set_config('lock_timeout', v_timeout, true), set_config('client_min_messages', v_messages, true);
             RETURN;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
@@ -1310,7 +1319,7 @@ BEGIN
         SELECT count(*) INTO v_open FROM lifecycle.migration_step AS s
             WHERE s.migration_id = v_id AND s.status = 'pending';
         IF v_open > 0 THEN
-            RAISE NOTICE '% steps are pending: CALL lifecycle.run_pending(%)', v_open, v_id;
+            RAISE NOTICE 'steps pending: %, CALL lifecycle.run_pending(%)', v_open, v_id;
         END IF;
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash, v_id);
