@@ -1,8 +1,9 @@
--- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
--- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
+-- Rows from a table into a copy of it, while the table is written: conversion, its way back, splitting and merging
+-- partitions share what is here and in _replay.sql. First whatever is there, in blocks, then, again and again, the rows
+-- whose keys a capture has queued. Nothing here locks a row of the source.
 
 -- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
--- reads for itself has row security, too.
+-- reads for itself has row security, too. Constraints call functions under the path of whoever asked for the copy.
 CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
     SELECT lifecycle._execute(statement, search_path)
@@ -11,54 +12,69 @@ COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
 'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
 number.';
 
--- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
--- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
--- from one row to another is put right by the replay, since both rows were written.
-CREATE FUNCTION lifecycle._copy_blocks(
-    source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
-) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
-        'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
-        'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
-        into_copy, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 's.'), source, first_block,
-        last_block), _copy_blocks.search_path)
-    FROM (SELECT lifecycle._copy_columns(source, into_copy) AS columns) AS c
+CREATE FUNCTION lifecycle._same_key(relation regclass, key_columns name[], one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%1$s.%3$I %4$s %2$s.%3$I', one, other, a.attname, lifecycle._equality(a.atttypid)),
+        ' AND ' ORDER BY a.attnum)
+    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attname = ANY (key_columns)
 $fn$;
-COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
-'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
-would hide rows.';
+COMMENT ON FUNCTION lifecycle._same_key(regclass, name[], text, text) IS
+'The condition that two aliases agree in some columns of a table.';
 
--- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
--- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
--- more since, and comes again; under the lock, in the last round, there is none.
-CREATE FUNCTION lifecycle._replay_keys(
-    source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_columns constant name[] := lifecycle._copy_columns(source, into_copy);
-    v_drained lifecycle.drained;
-    v_keys text;
-    v_same text;
-BEGIN
-    v_drained := lifecycle._drain(queue, 2147483647);
-    IF v_drained.all_rows THEN
-        RETURN -1;
-    ELSIF v_drained.entries = 0 THEN
-        RETURN 0;
-    END IF;
-    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
-    v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
-            ORDER BY a.attnum)
-        FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
-    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
-        _replay_keys.search_path);
-    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
-        'JOIN %s ON %s%s', into_copy, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 'r.'),
-        source, v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END),
-        _replay_keys.search_path);
-    RETURN v_drained.entries;
-END
+-- Only the rows of the table itself: what inherits from it is copied by nobody.
+CREATE FUNCTION lifecycle._from_source(source regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || source FROM pg_class AS c WHERE c.oid = source
 $fn$;
-COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean, text) IS
-'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
--1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
+COMMENT ON FUNCTION lifecycle._from_source(regclass) IS 'A table whose rows are copied, as text for FROM.';
+
+CREATE FUNCTION lifecycle._block_condition(first_block bigint, last_block bigint) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN first_block IS NULL THEN 'true' ELSE format('t.ctid OPERATOR(pg_catalog.>=) '
+        '''(%s,0)''::pg_catalog.tid AND t.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid', first_block,
+        last_block) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._block_condition(bigint, bigint) IS
+'The condition that a row, alias t, lies in these blocks, the last one excluded (first_block NULL: anywhere).';
+
+-- Narrow rows, where nobody has counted them yet.
+CREATE FUNCTION lifecycle._batch_blocks(source regclass, max_rows bigint) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT greatest(1, floor(max_rows / CASE WHEN c.reltuples > 0 AND c.relpages > 0
+        THEN greatest(1, c.reltuples / c.relpages) ELSE 100 END))::bigint
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._batch_blocks(regclass, bigint) IS 'How many blocks of a table hold about so many rows.';
+
+-- By place, not by key: no order, no operator, no index. A row that moves to another block meanwhile is written, so its
+-- key is queued: it may be met twice, or never. Into a copy without any index a second one is simply put; _forget_keys
+-- takes all of them out again before a unique index is built. A copy that has its indexes skips it (skip_present): what
+-- two snapshots make of a unique value that went from one row to another is put right by the replay, since both rows
+-- were written.
+CREATE FUNCTION lifecycle._copy_blocks(
+    source regclass, destination regclass, first_block bigint, last_block bigint, search_path text,
+    predicate text DEFAULT 'true', skip_present boolean DEFAULT false
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS t '
+        'WHERE %s AND (%s)%s', destination, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 't.'),
+        lifecycle._from_source(source), lifecycle._block_condition(first_block, last_block), predicate,
+        CASE WHEN skip_present THEN ' ON CONFLICT DO NOTHING' ELSE '' END), _copy_blocks.search_path)
+    FROM (SELECT lifecycle._copy_columns(source, destination) AS columns) AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text, text, boolean) IS
+'Copies the rows of some blocks of a table, up to last_block excluded (first_block NULL: all), that a predicate, alias
+t, holds for; returns how many. Raises 42501 where row security would hide rows. Keep how far it is in the same
+transaction.';
+
+-- What was written while the blocks were read, whatever the copy made of it: gone, and the replay brings it back as it
+-- is now. One pass over the copy, without an index. What is left was not written since the capture began, so it breaks
+-- no unique key that the source keeps.
+CREATE FUNCTION lifecycle._forget_keys(
+    queue regclass, destination regclass, key_columns name[], search_path text
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('DELETE FROM %s AS t USING (SELECT DISTINCT %s FROM %s AS q) AS k WHERE %s',
+        destination, lifecycle._column_list(key_columns, 'q.'), queue,
+        lifecycle._same_key(queue, key_columns, 't', 'k')), _forget_keys.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._forget_keys(regclass, regclass, name[], text) IS
+'Deletes all rows from a copy whose keys are queued, and leaves the queue as it is; returns how many.';

@@ -5,11 +5,12 @@ CREATE FUNCTION lifecycle._replay_statement(
     source regclass, destination regclass, read_key name[], conflict_key name[], keys text, condition text
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('INSERT INTO %s AS d (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM (SELECT DISTINCT %s FROM %s) AS k '
-            || 'JOIN %s AS t ON %s WHERE %s',
+            || 'JOIN %s AS t ON %s WHERE (%s)',
             destination, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 't.'),
-            lifecycle._column_list(read_key, 'k.'), keys, source,
-            (SELECT string_agg(format('t.%1$I = k.%1$I', r), ' AND ') FROM unnest(read_key) AS r), condition)
+            lifecycle._column_list(read_key, 'k.'), keys, lifecycle._from_source(source),
+            lifecycle._same_key(source, read_key, 't', 'k'), condition)
         || CASE WHEN conflict_key IS NULL THEN ''
+            WHEN conflict_key = '{}' THEN ' ON CONFLICT DO NOTHING'
             ELSE format(' ON CONFLICT (%s) DO ', lifecycle._column_list(conflict_key)) || coalesce((
                 SELECT 'UPDATE SET ' || string_agg(format('%1$I = excluded.%1$I', u), ', ')
                 FROM unnest(c.columns) AS u WHERE u <> ALL (conflict_key)
@@ -27,6 +28,7 @@ CREATE FUNCTION lifecycle._replay(
     delete_key name[],
     conflict_key name[],
     max_rows integer,
+    search_path text,
     condition text DEFAULT 'true',
     OUT entries bigint,
     OUT all_rows boolean,
@@ -35,7 +37,6 @@ CREATE FUNCTION lifecycle._replay(
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $fn$
 DECLARE
     v_drained constant lifecycle.drained := lifecycle._drain(queue, max_rows);
-    v_security constant text := current_setting('row_security');
     v_keys text;
 BEGIN
     entries := v_drained.entries;
@@ -45,18 +46,17 @@ BEGIN
         RETURN;
     END IF;
     v_keys := lifecycle._drained_keys(queue, v_drained.keys);
-    -- Of the user's tables only: our own are read with their policies.
-    PERFORM set_config('row_security', 'off', true);
-    EXECUTE format('DELETE FROM %s AS d USING %s WHERE %s', destination, v_keys,
-        (SELECT string_agg(format('d.%1$I = k.%1$I', c), ' AND ') FROM unnest(delete_key) AS c));
-    EXECUTE lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys, condition);
-    PERFORM set_config('row_security', v_security, true);
+    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS t USING %s WHERE %s', destination, v_keys,
+        lifecycle._same_key(queue, delete_key, 't', 'k')), _replay.search_path);
+    PERFORM lifecycle._move_rows(lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys,
+        condition), _replay.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay(
-    regclass, regclass, regclass, name[], name[], name[], integer, text
+    regclass, regclass, regclass, name[], name[], name[], integer, text, text
 ) IS
 'Takes entries out of a queue and brings the rows of their keys in another table to the state of the source. read_key:
 the captured columns that find a row in the source; delete_key: those that find it in the destination; conflict_key: its
-unique key when the row may stand there under another captured key (an upsert), else NULL; condition: on the rows of
-the source, alias t (a range not yet copied). all_rows: nothing was written, the consumer must begin afresh.';
+unique key when the row may stand there under another captured key (an upsert), empty when a row that cannot be written
+yet is left to its next entry, else NULL; search_path: of the constraints; condition: on the rows of the source, alias
+t. all_rows: nothing was written, the consumer must begin afresh. Raises 42501 where row security would hide rows.';

@@ -23,66 +23,117 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._make_leaves(lifecycle.located_conversion, text) IS
 'Makes the partitions that some rows of the source need; whether one was missing.';
 
-CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+-- Everything from the beginning, into a new table without any index. The one on the root takes those of the partitions
+-- along; the others had not been adopted yet.
+CREATE FUNCTION lifecycle._drop_indexes(partitioned regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_statement text;
+BEGIN
+    FOR v_statement IN
+        SELECT coalesce(format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname),
+            format('DROP INDEX %s', i.indexrelid::regclass))
+        FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+        WHERE i.indrelid = ANY (partitioned::oid || lifecycle._partitions(partitioned))
+            AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = i.indexrelid)
+    LOOP
+        EXECUTE v_statement;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_indexes(regclass) IS 'Drops all indexes of a partitioned table.';
+
+-- A TRUNCATE, rows that were moved to another file, or changes that may have been missed. What is queued until now says
+-- nothing more: every row is read later than this.
+CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
-    v_predicate constant text := coalesce(v_row.options ->> 'predicate', 'true');
-    v_end constant text[] := lifecycle._range_end(conversion.source, v_row.key_columns, v_row.position, batch_size);
-    v_copied bigint;
-BEGIN
-    -- Rows and position are lost together, if at all.
-    PERFORM set_config('synchronous_commit', 'off', true);
-    LOOP
-        BEGIN
-            v_copied := lifecycle._copy_range(conversion.source, conversion.partitioned, v_row.key_columns,
-                v_row.position, v_end, v_predicate);
-            EXIT;
-        EXCEPTION WHEN check_violation THEN
-            IF NOT lifecycle._make_leaves(conversion, format('%s AND %s',
-                lifecycle._key_condition(conversion.source, v_row.key_columns, '>', v_row.position),
-                lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', v_end)))
-            THEN
-                RAISE;
-            END IF;
-        END;
-    END LOOP;
-    UPDATE lifecycle.conversion AS c SET position = v_end, rows_copied = c.rows_copied + v_copied,
-        copy_started_at = coalesce(c.copy_started_at, now()),
-        copied_at = CASE WHEN v_end IS NULL THEN clock_timestamp() END,
-        phase = CASE WHEN v_end IS NULL THEN 'index' ELSE c.phase END
-    WHERE c.conversion_id = v_row.conversion_id;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
-'Copies the next range of keys and writes down the position.';
-
--- A TRUNCATE, or changes that may have been missed: everything from the beginning.
-CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the capture of %s cannot be relied on: %s', (conversion.conversion).source, problem),
+            MESSAGE = format('the capture of %s cannot be relied on: %s', v_row.source, problem),
             HINT = format('SELECT * FROM lifecycle.sync_capture(%L), then go on: everything is copied again.',
-                (conversion.conversion).source);
-    ELSIF (conversion.conversion).phase = 'swapped' THEN
-        EXECUTE format('DELETE FROM %s', conversion.source);
-        PERFORM lifecycle._copy_range(conversion.partitioned, conversion.source, (conversion.conversion).key_columns,
-            NULL, NULL);
+                v_row.source);
+    ELSIF v_row.phase = 'swapped' THEN
+        PERFORM lifecycle._move_rows(format('DELETE FROM %s', conversion.source), v_row.options ->> 'search_path');
+        PERFORM lifecycle._copy_blocks(conversion.partitioned, conversion.source, NULL, NULL,
+            v_row.options ->> 'search_path');
         RETURN;
     END IF;
-    RAISE NOTICE 'every row of % may have changed (TRUNCATE): the copy begins anew', (conversion.conversion).source;
+    RAISE NOTICE 'every row of % may have changed (TRUNCATE) or moved (VACUUM FULL): the copy begins anew',
+        v_row.source;
+    PERFORM lifecycle._lock_target(v_row.queue::regclass);
+    EXECUTE format('DELETE FROM %s', v_row.queue::regclass);
     EXECUTE format('TRUNCATE %s', conversion.partitioned);
-    UPDATE lifecycle.conversion AS c SET position = NULL, rows_copied = 0, copy_started_at = NULL, copied_at = NULL,
-        phase = CASE c.phase WHEN 'dress' THEN 'copy' WHEN 'ready' THEN 'copy' WHEN 'index' THEN 'copy' ELSE c.phase END
-    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+    PERFORM lifecycle._drop_indexes(conversion.partitioned);
+    UPDATE lifecycle.conversion AS c SET phase = 'copy', filenode = NULL, blocks_done = 0, rows_copied = 0,
+        copy_started_at = NULL, copied_at = NULL
+    WHERE c.conversion_id = v_row.conversion_id;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, text) IS
 'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
 broken.';
+
+CREATE FUNCTION lifecycle._copy_with_leaves(
+    conversion lifecycle.located_conversion, first_block bigint, last_block bigint
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    LOOP
+        BEGIN
+            RETURN lifecycle._copy_blocks(conversion.source, conversion.partitioned, first_block, last_block,
+                (conversion.conversion).options ->> 'search_path',
+                coalesce((conversion.conversion).options ->> 'predicate', 'true'));
+        EXCEPTION WHEN check_violation THEN
+            IF NOT lifecycle._make_leaves(conversion, lifecycle._block_condition(first_block, last_block)) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_with_leaves(lifecycle.located_conversion, bigint, bigint) IS
+'Copies some blocks, and makes the partitions that their rows need.';
+
+-- The last block is that of the beginning: what comes behind it is written after the capture began, so it is queued. So
+-- is what a row leaves behind that moves. The lock keeps the rows where they are for as long as they are read.
+CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_total bigint := v_row.blocks_total;
+    v_until bigint;
+    v_copied bigint;
+    v_file oid;
+BEGIN
+    -- Rows and position are lost together, if at all.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', conversion.source);
+    v_file := pg_relation_filenode(conversion.source);
+    IF v_row.filenode IS NULL THEN
+        v_total := pg_relation_size(conversion.source) / current_setting('block_size')::integer;
+    ELSIF v_row.filenode <> v_file THEN
+        PERFORM lifecycle._restart_conversion(conversion, NULL);
+        RETURN;
+    ELSIF v_row.blocks_done >= v_total THEN
+        PERFORM lifecycle._forget_keys(v_row.queue::regclass, conversion.partitioned, v_row.key_columns,
+            v_row.options ->> 'search_path');
+        UPDATE lifecycle.conversion AS c SET phase = 'index', copied_at = clock_timestamp()
+        WHERE c.conversion_id = v_row.conversion_id;
+        RETURN;
+    END IF;
+    v_until := least(v_total, v_row.blocks_done + lifecycle._batch_blocks(conversion.source, batch_size));
+    v_copied := lifecycle._copy_with_leaves(conversion, v_row.blocks_done, v_until);
+    UPDATE lifecycle.conversion AS c SET filenode = v_file, blocks_done = v_until, blocks_total = v_total,
+        rows_copied = c.rows_copied + v_copied, copy_started_at = coalesce(c.copy_started_at, now())
+    WHERE c.conversion_id = v_row.conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
+'Copies the next blocks and writes down the position; behind the last one: takes out of the copy what was written
+meanwhile.';
 
 CREATE FUNCTION lifecycle._replay_forward(
     conversion lifecycle.located_conversion, max_rows integer,
@@ -91,15 +142,11 @@ CREATE FUNCTION lifecycle._replay_forward(
     SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
         (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
-        max_rows,
-        format('(%s) AND %s', coalesce((conversion.conversion).options ->> 'predicate', 'true'),
-            CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
-                WHEN (conversion.conversion).position IS NULL THEN 'false'
-                ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
-                    (conversion.conversion).position) END)) AS r
+        max_rows, (conversion.conversion).options ->> 'search_path',
+        coalesce((conversion.conversion).options ->> 'predicate', 'true')) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
-'Replays captured keys into the new table, as far as it is filled.';
+'Replays captured keys into the new table.';
 
 CREATE FUNCTION lifecycle._replay_backward(
     conversion lifecycle.located_conversion, max_rows integer,
@@ -109,7 +156,8 @@ CREATE FUNCTION lifecycle._replay_backward(
         -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
         -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows) AS r
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows,
+        (conversion.conversion).options ->> 'search_path') AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';
@@ -165,17 +213,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._replay_once(lifecycle.located_conversion, integer) IS
 'Takes entries out of the queue of a conversion, in the direction of its phase; returns how many.';
 
--- An index is built partition by partition; the one on the root then adopts them all.
-CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._index_statement(i.indexrelid, r.relation::regclass::text, r.name,
-        lifecycle._levels((conversion.conversion).levels))
-    FROM pg_index AS i
+-- An index is built partition by partition; the one on the root then adopts them all. The key comes first: with it the
+-- queue can be replayed.
+CREATE FUNCTION lifecycle._missing_index(
+    conversion lifecycle.located_conversion, OUT index_oid oid, OUT relation regclass, OUT index_name name,
+    OUT is_key boolean
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT i.indexrelid, r.relation, r.name, i.indexrelid = y.index_oid
+    FROM lifecycle._row_key(conversion.source) AS y
+    CROSS JOIN pg_index AS i
     CROSS JOIN LATERAL (
-        SELECT t.relid::oid AS relation, t.isleaf, lifecycle._name(ARRAY[c.relname::text],
+        SELECT c.oid AS relation, true AS is_leaf, lifecycle._name(ARRAY[c.relname::text],
             left(md5(i.indexrelid::text), 8)) AS name
-        FROM pg_partition_tree(conversion.partitioned) AS t JOIN pg_class AS c ON c.oid = t.relid
-        WHERE t.isleaf AND t.level > 0
+        FROM pg_class AS c WHERE c.oid = ANY (lifecycle._partitions(conversion.partitioned)) AND c.relkind = 'r'
         UNION ALL
         SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
     ) AS r
@@ -184,11 +234,30 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = conversion.partitioned AND n.relname = lifecycle._new_index_name(i.indexrelid))
-    ORDER BY i.indexrelid, NOT r.isleaf, r.relation
+    ORDER BY i.indexrelid <> y.index_oid, i.indexrelid, NOT r.is_leaf, r.relation
     LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._missing_index(lifecycle.located_conversion) IS
+'The next index that the new table lacks: that of the old one which it follows, its table and name; NULL when all
+stand. is_key: without it the queue cannot be replayed.';
+
+CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._index_statement(m.index_oid, m.relation::text, m.index_name,
+        lifecycle._levels((conversion.conversion).levels))
+    FROM lifecycle._missing_index(conversion) AS m WHERE m.index_oid IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
 'The step that builds the next index of the new table; NULL when all stand.';
+
+-- While rows are copied nothing is replayed, the copy has no index to find them by.
+CREATE FUNCTION lifecycle._can_replay(conversion lifecycle.located_conversion) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE (conversion.conversion).phase WHEN 'copy' THEN false
+        WHEN 'index' THEN (SELECT m.is_key IS NOT TRUE FROM lifecycle._missing_index(conversion) AS m) ELSE true END
+$fn$;
+COMMENT ON FUNCTION lifecycle._can_replay(lifecycle.located_conversion) IS
+'Whether the table that the queue is replayed into has its key.';
 
 CREATE FUNCTION lifecycle._index_once(conversion lifecycle.located_conversion) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -230,7 +299,7 @@ BEGIN
         UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
         WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     END IF;
-    IF v_waits OR v_phase IN ('ready', 'swapped') THEN
+    IF v_waits AND lifecycle._can_replay(v_conversion) OR v_phase IN ('ready', 'swapped') THEN
         PERFORM lifecycle._replay_once(v_conversion, batch_size);
         v_conversion := lifecycle._conversion(target);
     END IF;

@@ -175,11 +175,15 @@ BEGIN
                 'PARTITION BY %s', v_root, source, lifecycle._partition_by(levels))
             || CASE WHEN pg_get_userbyid(v_class.relowner) <> current_user
                 THEN format('; ALTER TABLE %s OWNER TO %I', v_root, pg_get_userbyid(v_class.relowner)) ELSE '' END
+            -- As the key will have it, which is made when the rows are there.
+            || coalesce((SELECT format('; ALTER TABLE %s ', v_root)
+                    || string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
+                FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = ANY (v_root_key)
+                    AND NOT a.attnotnull), '')
             || lifecycle._ddl_acl('TABLE', v_root, NULL, v_class.relowner),
             format('DROP TABLE %s', v_root),
             note => format('about %s rows, %s', greatest(v_class.reltuples, 0)::bigint,
                 pg_size_pretty(pg_total_relation_size(source))))
-        || lifecycle._index_statement(v_key.index_oid, v_root, lifecycle._new_index_name(v_key.index_oid), levels)
         || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
             SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
         || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)

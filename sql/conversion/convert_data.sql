@@ -9,7 +9,8 @@ BEGIN
     SELECT max(extract(epoch FROM r.replay_lag) * 1000) INTO v_lag FROM pg_stat_replication AS r;
     RETURN CASE
         WHEN v_max_lag > 0 AND v_lag > v_max_lag THEN format('a standby is %s ms behind', round(v_lag))
-        WHEN v_max_queue > 0 AND state.queue_entries > v_max_queue
+        -- While rows are copied it only grows, waiting would not shorten it.
+        WHEN v_max_queue > 0 AND state.phase <> 'copy' AND state.queue_entries > v_max_queue
             THEN format('the queue holds %s entries', state.queue_entries)
     END;
 END

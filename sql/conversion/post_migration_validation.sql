@@ -12,8 +12,7 @@ DECLARE
                 ELSE format('hashtextextended(ROW(%s)::text, 0)', c.list) END, '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '>', after), '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', until), '%', '%%'),
-            v_row.queue, (SELECT replace(string_agg(format('q.%1$I = t.%1$I', k), ' AND '), '%', '%%')
-                FROM unnest(v_row.key_columns) AS k))
+            v_row.queue, replace(lifecycle._same_key(conversion.source, v_row.key_columns, 'q', 't'), '%', '%%'))
         FROM (SELECT lifecycle._column_list(lifecycle._copy_columns(conversion.source, conversion.partitioned), 't.')
             AS list) AS c);
 BEGIN
@@ -55,7 +54,8 @@ BEGIN
     PERFORM lifecycle._require_batch(range_rows);
     PERFORM lifecycle._require_phase(v_conversion, '{index,dress,ready,swapped}');
     LOOP
-        v_until := lifecycle._range_end(v_conversion.source, v_row.key_columns, v_after, range_rows);
+        v_until := CASE WHEN lifecycle._is_range_key(v_conversion.source, v_row.key_columns)
+            THEN lifecycle._range_end(v_conversion.source, v_row.key_columns, v_after, range_rows) END;
         SELECT c.* INTO v_found FROM lifecycle._compare_range(v_conversion, v_after, v_until, v_exact) AS c;
         v_same := (v_found.source_rows, v_found.source_hash) IS NOT DISTINCT FROM
             (v_found.new_rows, v_found.new_hash);

@@ -13,7 +13,9 @@ CREATE TABLE lifecycle.conversion (
     root_key name[] NOT NULL,
     queue text NOT NULL,
     phase text NOT NULL DEFAULT 'copy',
-    position text[],
+    filenode oid,
+    blocks_done bigint NOT NULL DEFAULT 0,
+    blocks_total bigint,
     rows_total bigint NOT NULL DEFAULT 0,
     rows_copied bigint NOT NULL DEFAULT 0,
     entries_replayed bigint NOT NULL DEFAULT 0,
@@ -74,8 +76,9 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'conversion',
     'INSERT (source, source_oid, partitioned, partitioned_oid, old_name, levels, options, key_columns, root_key, '
     || 'queue, rows_total, fingerprint), '
-    || 'UPDATE (phase, queue, position, rows_total, rows_copied, entries_replayed, fingerprint, swap_steps, blocked, '
-    || 'last_error, last_sqlstate, last_error_at, copy_started_at, copied_at, swapped_at, ended_at)'
+    || 'UPDATE (phase, queue, filenode, blocks_done, blocks_total, rows_total, rows_copied, entries_replayed, '
+    || 'fingerprint, swap_steps, blocked, last_error, last_sqlstate, last_error_at, copy_started_at, '
+    || 'copied_at, swapped_at, ended_at)'
 ),
 ('conversion_conversion_id_seq', 'USAGE');
 

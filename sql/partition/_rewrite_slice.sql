@@ -8,7 +8,7 @@ DECLARE
     v_file constant oid := pg_relation_filenode(v_source);
     v_first bigint := rewrite.blocks_done[place];
     v_last bigint := rewrite.blocks_total[place];
-    v_density numeric;
+    v_until bigint;
     v_rows bigint;
 BEGIN
     IF rewrite.filenodes[place] IS DISTINCT FROM v_file THEN
@@ -16,12 +16,11 @@ BEGIN
         v_first := 0;
         v_last := pg_relation_size(v_source) / current_setting('block_size')::integer;
     END IF;
-    v_density := greatest(1, (SELECT c.reltuples / greatest(c.relpages, 1) FROM pg_class AS c WHERE c.oid = v_source));
-    v_rows := lifecycle._copy_blocks(v_source, rewrite.staging::regclass, v_first,
-        least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint)), _copy_slice.search_path);
-    v_first := least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint));
+    v_until := least(v_last, v_first + lifecycle._batch_blocks(v_source, batch_size));
+    v_rows := lifecycle._copy_blocks(v_source, rewrite.staging::regclass, v_first, v_until, _copy_slice.search_path,
+        skip_present => true);
     UPDATE lifecycle.partition_rewrite AS r
-    SET blocks_done[place] = v_first, blocks_total[place] = v_last, filenodes[place] = v_file,
+    SET blocks_done[place] = v_until, blocks_total[place] = v_last, filenodes[place] = v_file,
         rows_copied = r.rows_copied + v_rows
     WHERE r.staging = rewrite.staging;
     RETURN v_rows;
@@ -42,6 +41,27 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._restart_rewrite(text) IS 'Empties the new partitions of a rewrite and begins again.';
+
+-- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
+-- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
+-- more since, and comes again; under the lock, in the last round, there is none.
+CREATE FUNCTION lifecycle._replay_source(
+    rewrite lifecycle.partition_rewrite, place integer, is_last boolean, search_path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_queue constant regclass := rewrite.queues[place]::regclass;
+    v_key constant name[] := ARRAY(SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = v_queue AND a.attnum > 2 AND NOT a.attisdropped ORDER BY a.attnum);
+    v_done record;
+BEGIN
+    SELECT r.* INTO v_done FROM lifecycle._replay(v_queue, rewrite.sources[place]::regclass, rewrite.staging::regclass,
+        v_key, v_key, CASE WHEN NOT is_last THEN '{}'::name[] END, 2147483647, _replay_source.search_path) AS r;
+    RETURN CASE WHEN v_done.all_rows THEN -1 ELSE v_done.entries END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_source(lifecycle.partition_rewrite, integer, boolean, text) IS
+'Empties the queue of one source of a rewrite into the new partitions; returns the number of entries, -1 when every row
+may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
 
 -- A row that was skipped because another one has its key, and was not written since, would be lost: that is only
 -- possible where the old partition breaks a unique key itself. In one snapshot, what is not copied is in the queues.
@@ -89,8 +109,7 @@ BEGIN
             'rows', lifecycle._copy_slice(v_rewrite, v_place, batch_size, _rewrite_slice.search_path));
     END IF;
     FOR v_queue IN 1..cardinality(v_rewrite.queues) LOOP
-        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_queue]::regclass, v_rewrite.staging::regclass,
-            v_rewrite.queues[v_queue]::regclass, false, _rewrite_slice.search_path);
+        v_entries := lifecycle._replay_source(v_rewrite, v_queue, false, _rewrite_slice.search_path);
         IF v_entries < 0 THEN
             PERFORM lifecycle._restart_rewrite(staging);
             RETURN jsonb_build_object('status', 'copying', 'rows', 0);
@@ -142,8 +161,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) AS q', v_rewrite.queues[v_place]::regclass,
             v_limit + 1) INTO v_waiting;
         IF v_waiting <= v_limit THEN
-            v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
-                v_rewrite.queues[v_place]::regclass, true, _finish_copy.search_path);
+            v_entries := lifecycle._replay_source(v_rewrite, v_place, true, _finish_copy.search_path);
         END IF;
         IF v_waiting > v_limit OR v_entries < 0 THEN
             RAISE EXCEPTION USING

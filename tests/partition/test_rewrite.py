@@ -144,9 +144,9 @@ def test_changes_while_it_is_copied(database, session, replayed):
     database.execute(YEAR + ";" + STAGED)
     if not replayed:
         database.execute(
-            "CREATE OR REPLACE FUNCTION lifecycle._replay_keys(source regclass, into_copy regclass, queue regclass,"
+            "CREATE OR REPLACE FUNCTION lifecycle._replay_source(rewrite lifecycle.partition_rewrite, place integer,"
             " is_last boolean, search_path text) RETURNS bigint LANGUAGE sql AS"
-            " 'SELECT (lifecycle._drain(queue)).entries';"
+            " 'SELECT (lifecycle._drain(rewrite.queues[place]::regclass)).entries';"
             # which would notice it, by the number of rows
             "CREATE OR REPLACE FUNCTION lifecycle._require_complete(rewrite lifecycle.partition_rewrite) RETURNS void"
             " LANGUAGE sql AS ''"

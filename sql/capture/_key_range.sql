@@ -1,6 +1,4 @@
--- Two tables are kept alike by copying the one in ranges of its key, and by bringing rows whose keys were captured up
--- to date. Conversion, its way back, splitting and merging partitions share what is here and in _replay.sql. Under
--- row_security = off a policy that would hide rows from the copy raises 42501 instead.
+-- Which columns are copied, and the ranges of a key in which two tables are compared.
 CREATE FUNCTION lifecycle._copy_columns(source regclass, destination regclass) RETURNS name[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT array_agg(s.attname ORDER BY s.attnum)
@@ -41,10 +39,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE a.attrelid = relation AND a.attname = ANY (key_columns)
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_range_key(regclass, name[]) IS
-'Whether a table can be copied in ranges of these columns: types of pg_catalog, and enums.';
+'Whether a table can be read in ranges of these columns: types of pg_catalog, and enums.';
 
 -- The end of a range is found first, by a snapshot of its own; rows that come and go meanwhile have their entries in
--- the queue.
+-- the queue. Under row_security = off a policy that would hide rows raises 42501 instead.
 CREATE FUNCTION lifecycle._range_end(
     source regclass, key_columns name[], after text[], max_rows integer, predicate text DEFAULT 'true'
 ) RETURNS text[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -62,23 +60,3 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_end(regclass, name[], text[], integer, text) IS
 'The key of the last of the next so many rows behind a key (NULL: from the beginning); NULL when fewer are left.';
-
-CREATE FUNCTION lifecycle._copy_range(
-    source regclass, destination regclass, key_columns name[], after text[], until text[],
-    predicate text DEFAULT 'true'
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
-DECLARE
-    v_columns constant name[] := lifecycle._copy_columns(source, destination);
-    v_copied bigint;
-BEGIN
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS t WHERE %s AND %s AND (%s)',
-        destination, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 't.'), source,
-        lifecycle._key_condition(source, key_columns, '>', after),
-        lifecycle._key_condition(source, key_columns, '<=', until), predicate);
-    GET DIAGNOSTICS v_copied = ROW_COUNT;
-    RETURN v_copied;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._copy_range(regclass, regclass, name[], text[], text[], text) IS
-'Copies the rows of a range of keys, behind after (NULL: from the beginning) up to until (NULL: to the end), into a
-table that has none of them, and returns how many. Keep the end of the range in the same transaction.';
