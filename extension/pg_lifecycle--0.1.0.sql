@@ -4863,10 +4863,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._equality(oid) IS
 'The equality operator of the default btree operator class of a type, as OPERATOR(schema.=); NULL when there is none.';
 
--- source: sql/capture/_copy_range.sql
--- Two tables are kept alike by copying the one in ranges of its key, and by bringing rows whose keys were captured up
--- to date. Conversion, its way back, splitting and merging partitions share what is here and in _replay.sql. Under
--- row_security = off a policy that would hide rows from the copy raises 42501 instead.
+-- source: sql/capture/_key_range.sql
+-- Which columns are copied, and the ranges of a key in which two tables are compared.
 CREATE FUNCTION lifecycle._copy_columns(source regclass, destination regclass) RETURNS name[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT array_agg(s.attname ORDER BY s.attnum)
@@ -4907,10 +4905,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WHERE a.attrelid = relation AND a.attname = ANY (key_columns)
 $fn$;
 COMMENT ON FUNCTION lifecycle._is_range_key(regclass, name[]) IS
-'Whether a table can be copied in ranges of these columns: types of pg_catalog, and enums.';
+'Whether a table can be read in ranges of these columns: types of pg_catalog, and enums.';
 
 -- The end of a range is found first, by a snapshot of its own; rows that come and go meanwhile have their entries in
--- the queue.
+-- the queue. Under row_security = off a policy that would hide rows raises 42501 instead.
 CREATE FUNCTION lifecycle._range_end(
     source regclass, key_columns name[], after text[], max_rows integer, predicate text DEFAULT 'true'
 ) RETURNS text[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -4929,32 +4927,13 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._range_end(regclass, name[], text[], integer, text) IS
 'The key of the last of the next so many rows behind a key (NULL: from the beginning); NULL when fewer are left.';
 
-CREATE FUNCTION lifecycle._copy_range(
-    source regclass, destination regclass, key_columns name[], after text[], until text[],
-    predicate text DEFAULT 'true'
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
-DECLARE
-    v_columns constant name[] := lifecycle._copy_columns(source, destination);
-    v_copied bigint;
-BEGIN
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS t WHERE %s AND %s AND (%s)',
-        destination, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 't.'), source,
-        lifecycle._key_condition(source, key_columns, '>', after),
-        lifecycle._key_condition(source, key_columns, '<=', until), predicate);
-    GET DIAGNOSTICS v_copied = ROW_COUNT;
-    RETURN v_copied;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._copy_range(regclass, regclass, name[], text[], text[], text) IS
-'Copies the rows of a range of keys, behind after (NULL: from the beginning) up to until (NULL: to the end), into a
-table that has none of them, and returns how many. Keep the end of the range in the same transaction.';
-
 -- source: sql/capture/_copy_rows.sql
--- Rows from a source into a copy beside it, while the source is written: first whatever is there, in blocks, then,
--- again and again, the rows whose keys a capture has queued. Nothing here locks a row of the source.
+-- Rows from a table into a copy of it, while the table is written: conversion, its way back, splitting and merging
+-- partitions share what is here and in _replay.sql. First whatever is there, in blocks, then, again and again, the rows
+-- whose keys a capture has queued. Nothing here locks a row of the source.
 
 -- A row that row security hides would be lost: the statement fails instead. Only the statement: what this extension
--- reads for itself has row security, too.
+-- reads for itself has row security, too. Constraints call functions under the path of whoever asked for the copy.
 CREATE FUNCTION lifecycle._move_rows(statement text, search_path text) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
     SELECT lifecycle._execute(statement, search_path)
@@ -4963,57 +4942,72 @@ COMMENT ON FUNCTION lifecycle._move_rows(text, text) IS
 'Runs a statement that copies rows, under a search_path; raises 42501 where row security would hide some. Returns their
 number.';
 
--- By place, not by key: no order, no operator, no index. A row that moves meanwhile is written, so its key is queued; a
--- row that is met twice is skipped the second time. What the snapshots of two blocks make of a unique key that went
--- from one row to another is put right by the replay, since both rows were written.
-CREATE FUNCTION lifecycle._copy_blocks(
-    source regclass, into_copy regclass, first_block bigint, last_block bigint, search_path text
-) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS s '
-        'WHERE s.ctid OPERATOR(pg_catalog.>=) ''(%s,0)''::pg_catalog.tid '
-        'AND s.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid ON CONFLICT DO NOTHING',
-        into_copy, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 's.'), source, first_block,
-        last_block), _copy_blocks.search_path)
-    FROM (SELECT lifecycle._copy_columns(source, into_copy) AS columns) AS c
+CREATE FUNCTION lifecycle._same_key(relation regclass, key_columns name[], one text, other text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT string_agg(format('%1$s.%3$I %4$s %2$s.%3$I', one, other, a.attname, lifecycle._equality(a.atttypid)),
+        ' AND ' ORDER BY a.attnum)
+    FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attname = ANY (key_columns)
 $fn$;
-COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text) IS
-'Copies the rows of some blocks of a table, up to last_block excluded; returns how many. Raises 42501 where row security
-would hide rows.';
+COMMENT ON FUNCTION lifecycle._same_key(regclass, name[], text, text) IS
+'The condition that two aliases agree in some columns of a table.';
 
--- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
--- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
--- more since, and comes again; under the lock, in the last round, there is none.
-CREATE FUNCTION lifecycle._replay_keys(
-    source regclass, into_copy regclass, queue regclass, is_last boolean, search_path text
-) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_columns constant name[] := lifecycle._copy_columns(source, into_copy);
-    v_drained lifecycle.drained;
-    v_keys text;
-    v_same text;
-BEGIN
-    v_drained := lifecycle._drain(queue, 2147483647);
-    IF v_drained.all_rows THEN
-        RETURN -1;
-    ELSIF v_drained.entries = 0 THEN
-        RETURN 0;
-    END IF;
-    v_keys := lifecycle._drained_keys(queue, v_drained.keys);
-    v_same := (SELECT string_agg(format('r.%1$I %2$s k.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
-            ORDER BY a.attnum)
-        FROM pg_attribute AS a WHERE a.attrelid = queue AND a.attnum > 2 AND NOT a.attisdropped);
-    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS r USING %s WHERE %s', into_copy, v_keys, v_same),
-        _replay_keys.search_path);
-    PERFORM lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ONLY %s AS r '
-        'JOIN %s ON %s%s', into_copy, lifecycle._column_list(v_columns), lifecycle._column_list(v_columns, 'r.'),
-        source, v_keys, v_same, CASE WHEN is_last THEN '' ELSE ' ON CONFLICT DO NOTHING' END),
-        _replay_keys.search_path);
-    RETURN v_drained.entries;
-END
+-- Only the rows of the table itself: what inherits from it is copied by nobody.
+CREATE FUNCTION lifecycle._from_source(source regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || source FROM pg_class AS c WHERE c.oid = source
 $fn$;
-COMMENT ON FUNCTION lifecycle._replay_keys(regclass, regclass, regclass, boolean, text) IS
-'Empties a queue and brings the rows of its keys in the copy to the state of the source; returns the number of entries,
--1 when every row may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
+COMMENT ON FUNCTION lifecycle._from_source(regclass) IS 'A table whose rows are copied, as text for FROM.';
+
+CREATE FUNCTION lifecycle._block_condition(first_block bigint, last_block bigint) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN first_block IS NULL THEN 'true' ELSE format('t.ctid OPERATOR(pg_catalog.>=) '
+        '''(%s,0)''::pg_catalog.tid AND t.ctid OPERATOR(pg_catalog.<) ''(%s,0)''::pg_catalog.tid', first_block,
+        last_block) END
+$fn$;
+COMMENT ON FUNCTION lifecycle._block_condition(bigint, bigint) IS
+'The condition that a row, alias t, lies in these blocks, the last one excluded (first_block NULL: anywhere).';
+
+-- Narrow rows, where nobody has counted them yet.
+CREATE FUNCTION lifecycle._batch_blocks(source regclass, max_rows bigint) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT greatest(1, floor(max_rows / CASE WHEN c.reltuples > 0 AND c.relpages > 0
+        THEN greatest(1, c.reltuples / c.relpages) ELSE 100 END))::bigint
+    FROM pg_class AS c WHERE c.oid = source
+$fn$;
+COMMENT ON FUNCTION lifecycle._batch_blocks(regclass, bigint) IS 'How many blocks of a table hold about so many rows.';
+
+-- By place, not by key: no order, no operator, no index. A row that moves to another block meanwhile is written, so its
+-- key is queued: it may be met twice, or never. Into a copy without any index a second one is simply put; _forget_keys
+-- takes all of them out again before a unique index is built. A copy that has its indexes skips it (skip_present): what
+-- two snapshots make of a unique value that went from one row to another is put right by the replay, since both rows
+-- were written.
+CREATE FUNCTION lifecycle._copy_blocks(
+    source regclass, destination regclass, first_block bigint, last_block bigint, search_path text,
+    predicate text DEFAULT 'true', skip_present boolean DEFAULT false
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s AS t '
+        'WHERE %s AND (%s)%s', destination, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 't.'),
+        lifecycle._from_source(source), lifecycle._block_condition(first_block, last_block), predicate,
+        CASE WHEN skip_present THEN ' ON CONFLICT DO NOTHING' ELSE '' END), _copy_blocks.search_path)
+    FROM (SELECT lifecycle._copy_columns(source, destination) AS columns) AS c
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_blocks(regclass, regclass, bigint, bigint, text, text, boolean) IS
+'Copies the rows of some blocks of a table, up to last_block excluded (first_block NULL: all), that a predicate, alias
+t, holds for; returns how many. Raises 42501 where row security would hide rows. Keep how far it is in the same
+transaction.';
+
+-- What was written while the blocks were read, whatever the copy made of it: gone, and the replay brings it back as it
+-- is now. One pass over the copy, without an index. What is left was not written since the capture began, so it breaks
+-- no unique key that the source keeps.
+CREATE FUNCTION lifecycle._forget_keys(
+    queue regclass, destination regclass, key_columns name[], search_path text
+) RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._move_rows(format('DELETE FROM %s AS t USING (SELECT DISTINCT %s FROM %s AS q) AS k WHERE %s',
+        destination, lifecycle._column_list(key_columns, 'q.'), queue,
+        lifecycle._same_key(queue, key_columns, 't', 'k')), _forget_keys.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle._forget_keys(regclass, regclass, name[], text) IS
+'Deletes all rows from a copy whose keys are queued, and leaves the queue as it is; returns how many.';
 
 -- source: sql/capture/_replay.sql
 -- Rows whose keys were captured are brought to their present state: whatever stands under a captured key goes, and what
@@ -5023,11 +5017,12 @@ CREATE FUNCTION lifecycle._replay_statement(
     source regclass, destination regclass, read_key name[], conflict_key name[], keys text, condition text
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('INSERT INTO %s AS d (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM (SELECT DISTINCT %s FROM %s) AS k '
-            || 'JOIN %s AS t ON %s WHERE %s',
+            || 'JOIN %s AS t ON %s WHERE (%s)',
             destination, lifecycle._column_list(c.columns), lifecycle._column_list(c.columns, 't.'),
-            lifecycle._column_list(read_key, 'k.'), keys, source,
-            (SELECT string_agg(format('t.%1$I = k.%1$I', r), ' AND ') FROM unnest(read_key) AS r), condition)
+            lifecycle._column_list(read_key, 'k.'), keys, lifecycle._from_source(source),
+            lifecycle._same_key(source, read_key, 't', 'k'), condition)
         || CASE WHEN conflict_key IS NULL THEN ''
+            WHEN conflict_key = '{}' THEN ' ON CONFLICT DO NOTHING'
             ELSE format(' ON CONFLICT (%s) DO ', lifecycle._column_list(conflict_key)) || coalesce((
                 SELECT 'UPDATE SET ' || string_agg(format('%1$I = excluded.%1$I', u), ', ')
                 FROM unnest(c.columns) AS u WHERE u <> ALL (conflict_key)
@@ -5045,6 +5040,7 @@ CREATE FUNCTION lifecycle._replay(
     delete_key name[],
     conflict_key name[],
     max_rows integer,
+    search_path text,
     condition text DEFAULT 'true',
     OUT entries bigint,
     OUT all_rows boolean,
@@ -5053,7 +5049,6 @@ CREATE FUNCTION lifecycle._replay(
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $fn$
 DECLARE
     v_drained constant lifecycle.drained := lifecycle._drain(queue, max_rows);
-    v_security constant text := current_setting('row_security');
     v_keys text;
 BEGIN
     entries := v_drained.entries;
@@ -5063,21 +5058,20 @@ BEGIN
         RETURN;
     END IF;
     v_keys := lifecycle._drained_keys(queue, v_drained.keys);
-    -- Of the user's tables only: our own are read with their policies.
-    PERFORM set_config('row_security', 'off', true);
-    EXECUTE format('DELETE FROM %s AS d USING %s WHERE %s', destination, v_keys,
-        (SELECT string_agg(format('d.%1$I = k.%1$I', c), ' AND ') FROM unnest(delete_key) AS c));
-    EXECUTE lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys, condition);
-    PERFORM set_config('row_security', v_security, true);
+    PERFORM lifecycle._move_rows(format('DELETE FROM %s AS t USING %s WHERE %s', destination, v_keys,
+        lifecycle._same_key(queue, delete_key, 't', 'k')), _replay.search_path);
+    PERFORM lifecycle._move_rows(lifecycle._replay_statement(source, destination, read_key, conflict_key, v_keys,
+        condition), _replay.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay(
-    regclass, regclass, regclass, name[], name[], name[], integer, text
+    regclass, regclass, regclass, name[], name[], name[], integer, text, text
 ) IS
 'Takes entries out of a queue and brings the rows of their keys in another table to the state of the source. read_key:
 the captured columns that find a row in the source; delete_key: those that find it in the destination; conflict_key: its
-unique key when the row may stand there under another captured key (an upsert), else NULL; condition: on the rows of
-the source, alias t (a range not yet copied). all_rows: nothing was written, the consumer must begin afresh.';
+unique key when the row may stand there under another captured key (an upsert), empty when a row that cannot be written
+yet is left to its next entry, else NULL; search_path: of the constraints; condition: on the rows of the source, alias
+t. all_rows: nothing was written, the consumer must begin afresh. Raises 42501 where row security would hide rows.';
 
 -- source: sql/soft_delete/types.sql
 -- Shapes of this module.
@@ -14058,7 +14052,7 @@ DECLARE
     v_file constant oid := pg_relation_filenode(v_source);
     v_first bigint := rewrite.blocks_done[place];
     v_last bigint := rewrite.blocks_total[place];
-    v_density numeric;
+    v_until bigint;
     v_rows bigint;
 BEGIN
     IF rewrite.filenodes[place] IS DISTINCT FROM v_file THEN
@@ -14066,12 +14060,11 @@ BEGIN
         v_first := 0;
         v_last := pg_relation_size(v_source) / current_setting('block_size')::integer;
     END IF;
-    v_density := greatest(1, (SELECT c.reltuples / greatest(c.relpages, 1) FROM pg_class AS c WHERE c.oid = v_source));
-    v_rows := lifecycle._copy_blocks(v_source, rewrite.staging::regclass, v_first,
-        least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint)), _copy_slice.search_path);
-    v_first := least(v_last, v_first + greatest(1, floor(batch_size / v_density)::bigint));
+    v_until := least(v_last, v_first + lifecycle._batch_blocks(v_source, batch_size));
+    v_rows := lifecycle._copy_blocks(v_source, rewrite.staging::regclass, v_first, v_until, _copy_slice.search_path,
+        skip_present => true);
     UPDATE lifecycle.partition_rewrite AS r
-    SET blocks_done[place] = v_first, blocks_total[place] = v_last, filenodes[place] = v_file,
+    SET blocks_done[place] = v_until, blocks_total[place] = v_last, filenodes[place] = v_file,
         rows_copied = r.rows_copied + v_rows
     WHERE r.staging = rewrite.staging;
     RETURN v_rows;
@@ -14092,6 +14085,27 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._restart_rewrite(text) IS 'Empties the new partitions of a rewrite and begins again.';
+
+-- Everything that is queued, at once: of two rows of which one takes the unique value of the other, the one that gives
+-- it up was written first, so it is in this round as well. A row that still cannot be written has been written once
+-- more since, and comes again; under the lock, in the last round, there is none.
+CREATE FUNCTION lifecycle._replay_source(
+    rewrite lifecycle.partition_rewrite, place integer, is_last boolean, search_path text
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_queue constant regclass := rewrite.queues[place]::regclass;
+    v_key constant name[] := ARRAY(SELECT a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = v_queue AND a.attnum > 2 AND NOT a.attisdropped ORDER BY a.attnum);
+    v_done record;
+BEGIN
+    SELECT r.* INTO v_done FROM lifecycle._replay(v_queue, rewrite.sources[place]::regclass, rewrite.staging::regclass,
+        v_key, v_key, CASE WHEN NOT is_last THEN '{}'::name[] END, 2147483647, _replay_source.search_path) AS r;
+    RETURN CASE WHEN v_done.all_rows THEN -1 ELSE v_done.entries END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_source(lifecycle.partition_rewrite, integer, boolean, text) IS
+'Empties the queue of one source of a rewrite into the new partitions; returns the number of entries, -1 when every row
+may have changed, so that the copy has to begin afresh. is_last: the source is locked.';
 
 -- A row that was skipped because another one has its key, and was not written since, would be lost: that is only
 -- possible where the old partition breaks a unique key itself. In one snapshot, what is not copied is in the queues.
@@ -14139,8 +14153,7 @@ BEGIN
             'rows', lifecycle._copy_slice(v_rewrite, v_place, batch_size, _rewrite_slice.search_path));
     END IF;
     FOR v_queue IN 1..cardinality(v_rewrite.queues) LOOP
-        v_entries := lifecycle._replay_keys(v_rewrite.sources[v_queue]::regclass, v_rewrite.staging::regclass,
-            v_rewrite.queues[v_queue]::regclass, false, _rewrite_slice.search_path);
+        v_entries := lifecycle._replay_source(v_rewrite, v_queue, false, _rewrite_slice.search_path);
         IF v_entries < 0 THEN
             PERFORM lifecycle._restart_rewrite(staging);
             RETURN jsonb_build_object('status', 'copying', 'rows', 0);
@@ -14192,8 +14205,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT %s) AS q', v_rewrite.queues[v_place]::regclass,
             v_limit + 1) INTO v_waiting;
         IF v_waiting <= v_limit THEN
-            v_entries := lifecycle._replay_keys(v_rewrite.sources[v_place]::regclass, v_rewrite.staging::regclass,
-                v_rewrite.queues[v_place]::regclass, true, _finish_copy.search_path);
+            v_entries := lifecycle._replay_source(v_rewrite, v_place, true, _finish_copy.search_path);
         END IF;
         IF v_waiting > v_limit OR v_entries < 0 THEN
             RAISE EXCEPTION USING
@@ -15593,7 +15605,9 @@ CREATE TABLE lifecycle.conversion (
     root_key name[] NOT NULL,
     queue text NOT NULL,
     phase text NOT NULL DEFAULT 'copy',
-    position text[],
+    filenode oid,
+    blocks_done bigint NOT NULL DEFAULT 0,
+    blocks_total bigint,
     rows_total bigint NOT NULL DEFAULT 0,
     rows_copied bigint NOT NULL DEFAULT 0,
     entries_replayed bigint NOT NULL DEFAULT 0,
@@ -15654,8 +15668,9 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'conversion',
     'INSERT (source, source_oid, partitioned, partitioned_oid, old_name, levels, options, key_columns, root_key, '
     || 'queue, rows_total, fingerprint), '
-    || 'UPDATE (phase, queue, position, rows_total, rows_copied, entries_replayed, fingerprint, swap_steps, blocked, '
-    || 'last_error, last_sqlstate, last_error_at, copy_started_at, copied_at, swapped_at, ended_at)'
+    || 'UPDATE (phase, queue, filenode, blocks_done, blocks_total, rows_total, rows_copied, entries_replayed, '
+    || 'fingerprint, swap_steps, blocked, last_error, last_sqlstate, last_error_at, copy_started_at, '
+    || 'copied_at, swapped_at, ended_at)'
 ),
 ('conversion_conversion_id_seq', 'USAGE');
 
@@ -17210,11 +17225,15 @@ BEGIN
                 'PARTITION BY %s', v_root, source, lifecycle._partition_by(levels))
             || CASE WHEN pg_get_userbyid(v_class.relowner) <> current_user
                 THEN format('; ALTER TABLE %s OWNER TO %I', v_root, pg_get_userbyid(v_class.relowner)) ELSE '' END
+            -- As the key will have it, which is made when the rows are there.
+            || coalesce((SELECT format('; ALTER TABLE %s ', v_root)
+                    || string_agg(format('ALTER COLUMN %I SET NOT NULL', a.attname), ', ' ORDER BY a.attnum)
+                FROM pg_attribute AS a WHERE a.attrelid = source AND a.attname = ANY (v_root_key)
+                    AND NOT a.attnotnull), '')
             || lifecycle._ddl_acl('TABLE', v_root, NULL, v_class.relowner),
             format('DROP TABLE %s', v_root),
             note => format('about %s rows, %s', greatest(v_class.reltuples, 0)::bigint,
                 pg_size_pretty(pg_total_relation_size(source))))
-        || lifecycle._index_statement(v_key.index_oid, v_root, lifecycle._new_index_name(v_key.index_oid), levels)
         || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
             SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
         || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)
@@ -17509,66 +17528,117 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._make_leaves(lifecycle.located_conversion, text) IS
 'Makes the partitions that some rows of the source need; whether one was missing.';
 
-CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+-- Everything from the beginning, into a new table without any index. The one on the root takes those of the partitions
+-- along; the others had not been adopted yet.
+CREATE FUNCTION lifecycle._drop_indexes(partitioned regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_statement text;
+BEGIN
+    FOR v_statement IN
+        SELECT coalesce(format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname),
+            format('DROP INDEX %s', i.indexrelid::regclass))
+        FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+        WHERE i.indrelid = ANY (partitioned::oid || lifecycle._partitions(partitioned))
+            AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = i.indexrelid)
+    LOOP
+        EXECUTE v_statement;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_indexes(regclass) IS 'Drops all indexes of a partitioned table.';
+
+-- A TRUNCATE, rows that were moved to another file, or changes that may have been missed. What is queued until now says
+-- nothing more: every row is read later than this.
+CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
-    v_predicate constant text := coalesce(v_row.options ->> 'predicate', 'true');
-    v_end constant text[] := lifecycle._range_end(conversion.source, v_row.key_columns, v_row.position, batch_size);
-    v_copied bigint;
-BEGIN
-    -- Rows and position are lost together, if at all.
-    PERFORM set_config('synchronous_commit', 'off', true);
-    LOOP
-        BEGIN
-            v_copied := lifecycle._copy_range(conversion.source, conversion.partitioned, v_row.key_columns,
-                v_row.position, v_end, v_predicate);
-            EXIT;
-        EXCEPTION WHEN check_violation THEN
-            IF NOT lifecycle._make_leaves(conversion, format('%s AND %s',
-                lifecycle._key_condition(conversion.source, v_row.key_columns, '>', v_row.position),
-                lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', v_end)))
-            THEN
-                RAISE;
-            END IF;
-        END;
-    END LOOP;
-    UPDATE lifecycle.conversion AS c SET position = v_end, rows_copied = c.rows_copied + v_copied,
-        copy_started_at = coalesce(c.copy_started_at, now()),
-        copied_at = CASE WHEN v_end IS NULL THEN clock_timestamp() END,
-        phase = CASE WHEN v_end IS NULL THEN 'index' ELSE c.phase END
-    WHERE c.conversion_id = v_row.conversion_id;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
-'Copies the next range of keys and writes down the position.';
-
--- A TRUNCATE, or changes that may have been missed: everything from the beginning.
-CREATE FUNCTION lifecycle._restart_conversion(conversion lifecycle.located_conversion, problem text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the capture of %s cannot be relied on: %s', (conversion.conversion).source, problem),
+            MESSAGE = format('the capture of %s cannot be relied on: %s', v_row.source, problem),
             HINT = format('SELECT * FROM lifecycle.sync_capture(%L), then go on: everything is copied again.',
-                (conversion.conversion).source);
-    ELSIF (conversion.conversion).phase = 'swapped' THEN
-        EXECUTE format('DELETE FROM %s', conversion.source);
-        PERFORM lifecycle._copy_range(conversion.partitioned, conversion.source, (conversion.conversion).key_columns,
-            NULL, NULL);
+                v_row.source);
+    ELSIF v_row.phase = 'swapped' THEN
+        PERFORM lifecycle._move_rows(format('DELETE FROM %s', conversion.source), v_row.options ->> 'search_path');
+        PERFORM lifecycle._copy_blocks(conversion.partitioned, conversion.source, NULL, NULL,
+            v_row.options ->> 'search_path');
         RETURN;
     END IF;
-    RAISE NOTICE 'every row of % may have changed (TRUNCATE): the copy begins anew', (conversion.conversion).source;
+    RAISE NOTICE 'every row of % may have changed (TRUNCATE) or moved (VACUUM FULL): the copy begins anew',
+        v_row.source;
+    PERFORM lifecycle._lock_target(v_row.queue::regclass);
+    EXECUTE format('DELETE FROM %s', v_row.queue::regclass);
     EXECUTE format('TRUNCATE %s', conversion.partitioned);
-    UPDATE lifecycle.conversion AS c SET position = NULL, rows_copied = 0, copy_started_at = NULL, copied_at = NULL,
-        phase = CASE c.phase WHEN 'dress' THEN 'copy' WHEN 'ready' THEN 'copy' WHEN 'index' THEN 'copy' ELSE c.phase END
-    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+    PERFORM lifecycle._drop_indexes(conversion.partitioned);
+    UPDATE lifecycle.conversion AS c SET phase = 'copy', filenode = NULL, blocks_done = 0, rows_copied = 0,
+        copy_started_at = NULL, copied_at = NULL
+    WHERE c.conversion_id = v_row.conversion_id;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._restart_conversion(lifecycle.located_conversion, text) IS
 'Empties the copy and begins anew (after the swap: fills the old table again), or raises 55000 when the capture is
 broken.';
+
+CREATE FUNCTION lifecycle._copy_with_leaves(
+    conversion lifecycle.located_conversion, first_block bigint, last_block bigint
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    LOOP
+        BEGIN
+            RETURN lifecycle._copy_blocks(conversion.source, conversion.partitioned, first_block, last_block,
+                (conversion.conversion).options ->> 'search_path',
+                coalesce((conversion.conversion).options ->> 'predicate', 'true'));
+        EXCEPTION WHEN check_violation THEN
+            IF NOT lifecycle._make_leaves(conversion, lifecycle._block_condition(first_block, last_block)) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_with_leaves(lifecycle.located_conversion, bigint, bigint) IS
+'Copies some blocks, and makes the partitions that their rows need.';
+
+-- The last block is that of the beginning: what comes behind it is written after the capture began, so it is queued. So
+-- is what a row leaves behind that moves. The lock keeps the rows where they are for as long as they are read.
+CREATE FUNCTION lifecycle._copy_once(conversion lifecycle.located_conversion, batch_size integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_total bigint := v_row.blocks_total;
+    v_until bigint;
+    v_copied bigint;
+    v_file oid;
+BEGIN
+    -- Rows and position are lost together, if at all.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', conversion.source);
+    v_file := pg_relation_filenode(conversion.source);
+    IF v_row.filenode IS NULL THEN
+        v_total := pg_relation_size(conversion.source) / current_setting('block_size')::integer;
+    ELSIF v_row.filenode <> v_file THEN
+        PERFORM lifecycle._restart_conversion(conversion, NULL);
+        RETURN;
+    ELSIF v_row.blocks_done >= v_total THEN
+        PERFORM lifecycle._forget_keys(v_row.queue::regclass, conversion.partitioned, v_row.key_columns,
+            v_row.options ->> 'search_path');
+        UPDATE lifecycle.conversion AS c SET phase = 'index', copied_at = clock_timestamp()
+        WHERE c.conversion_id = v_row.conversion_id;
+        RETURN;
+    END IF;
+    v_until := least(v_total, v_row.blocks_done + lifecycle._batch_blocks(conversion.source, batch_size));
+    v_copied := lifecycle._copy_with_leaves(conversion, v_row.blocks_done, v_until);
+    UPDATE lifecycle.conversion AS c SET filenode = v_file, blocks_done = v_until, blocks_total = v_total,
+        rows_copied = c.rows_copied + v_copied, copy_started_at = coalesce(c.copy_started_at, now())
+    WHERE c.conversion_id = v_row.conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._copy_once(lifecycle.located_conversion, integer) IS
+'Copies the next blocks and writes down the position; behind the last one: takes out of the copy what was written
+meanwhile.';
 
 CREATE FUNCTION lifecycle._replay_forward(
     conversion lifecycle.located_conversion, max_rows integer,
@@ -17577,15 +17647,11 @@ CREATE FUNCTION lifecycle._replay_forward(
     SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
         (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
-        max_rows,
-        format('(%s) AND %s', coalesce((conversion.conversion).options ->> 'predicate', 'true'),
-            CASE WHEN (conversion.conversion).phase <> 'copy' THEN 'true'
-                WHEN (conversion.conversion).position IS NULL THEN 'false'
-                ELSE lifecycle._key_condition(conversion.source, (conversion.conversion).key_columns, '<=',
-                    (conversion.conversion).position) END)) AS r
+        max_rows, (conversion.conversion).options ->> 'search_path',
+        coalesce((conversion.conversion).options ->> 'predicate', 'true')) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
-'Replays captured keys into the new table, as far as it is filled.';
+'Replays captured keys into the new table.';
 
 CREATE FUNCTION lifecycle._replay_backward(
     conversion lifecycle.located_conversion, max_rows integer,
@@ -17595,7 +17661,8 @@ CREATE FUNCTION lifecycle._replay_backward(
         -- By the old key on both sides, whatever that costs: what goes under it must come back under it, all of it. Of
         -- two rows that share it now the second one then raises 23505, and nobody is given up for the other.
         (conversion.conversion).queue::regclass, conversion.partitioned, conversion.source,
-        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows) AS r
+        (conversion.conversion).key_columns, (conversion.conversion).key_columns, NULL, max_rows,
+        (conversion.conversion).options ->> 'search_path') AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_backward(lifecycle.located_conversion, integer) IS
 'Replays captured keys of the new table into the old one.';
@@ -17651,17 +17718,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._replay_once(lifecycle.located_conversion, integer) IS
 'Takes entries out of the queue of a conversion, in the direction of its phase; returns how many.';
 
--- An index is built partition by partition; the one on the root then adopts them all.
-CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._index_statement(i.indexrelid, r.relation::regclass::text, r.name,
-        lifecycle._levels((conversion.conversion).levels))
-    FROM pg_index AS i
+-- An index is built partition by partition; the one on the root then adopts them all. The key comes first: with it the
+-- queue can be replayed.
+CREATE FUNCTION lifecycle._missing_index(
+    conversion lifecycle.located_conversion, OUT index_oid oid, OUT relation regclass, OUT index_name name,
+    OUT is_key boolean
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT i.indexrelid, r.relation, r.name, i.indexrelid = y.index_oid
+    FROM lifecycle._row_key(conversion.source) AS y
+    CROSS JOIN pg_index AS i
     CROSS JOIN LATERAL (
-        SELECT t.relid::oid AS relation, t.isleaf, lifecycle._name(ARRAY[c.relname::text],
+        SELECT c.oid AS relation, true AS is_leaf, lifecycle._name(ARRAY[c.relname::text],
             left(md5(i.indexrelid::text), 8)) AS name
-        FROM pg_partition_tree(conversion.partitioned) AS t JOIN pg_class AS c ON c.oid = t.relid
-        WHERE t.isleaf AND t.level > 0
+        FROM pg_class AS c WHERE c.oid = ANY (lifecycle._partitions(conversion.partitioned)) AND c.relkind = 'r'
         UNION ALL
         SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
     ) AS r
@@ -17670,11 +17739,30 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = conversion.partitioned AND n.relname = lifecycle._new_index_name(i.indexrelid))
-    ORDER BY i.indexrelid, NOT r.isleaf, r.relation
+    ORDER BY i.indexrelid <> y.index_oid, i.indexrelid, NOT r.is_leaf, r.relation
     LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._missing_index(lifecycle.located_conversion) IS
+'The next index that the new table lacks: that of the old one which it follows, its table and name; NULL when all
+stand. is_key: without it the queue cannot be replayed.';
+
+CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._index_statement(m.index_oid, m.relation::text, m.index_name,
+        lifecycle._levels((conversion.conversion).levels))
+    FROM lifecycle._missing_index(conversion) AS m WHERE m.index_oid IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
 'The step that builds the next index of the new table; NULL when all stand.';
+
+-- While rows are copied nothing is replayed, the copy has no index to find them by.
+CREATE FUNCTION lifecycle._can_replay(conversion lifecycle.located_conversion) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE (conversion.conversion).phase WHEN 'copy' THEN false
+        WHEN 'index' THEN (SELECT m.is_key IS NOT TRUE FROM lifecycle._missing_index(conversion) AS m) ELSE true END
+$fn$;
+COMMENT ON FUNCTION lifecycle._can_replay(lifecycle.located_conversion) IS
+'Whether the table that the queue is replayed into has its key.';
 
 CREATE FUNCTION lifecycle._index_once(conversion lifecycle.located_conversion) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -17716,7 +17804,7 @@ BEGIN
         UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
         WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     END IF;
-    IF v_waits OR v_phase IN ('ready', 'swapped') THEN
+    IF v_waits AND lifecycle._can_replay(v_conversion) OR v_phase IN ('ready', 'swapped') THEN
         PERFORM lifecycle._replay_once(v_conversion, batch_size);
         v_conversion := lifecycle._conversion(target);
     END IF;
@@ -17863,7 +17951,8 @@ BEGIN
     SELECT max(extract(epoch FROM r.replay_lag) * 1000) INTO v_lag FROM pg_stat_replication AS r;
     RETURN CASE
         WHEN v_max_lag > 0 AND v_lag > v_max_lag THEN format('a standby is %s ms behind', round(v_lag))
-        WHEN v_max_queue > 0 AND state.queue_entries > v_max_queue
+        -- While rows are copied it only grows, waiting would not shorten it.
+        WHEN v_max_queue > 0 AND state.phase <> 'copy' AND state.queue_entries > v_max_queue
             THEN format('the queue holds %s entries', state.queue_entries)
     END;
 END
@@ -18511,8 +18600,7 @@ DECLARE
                 ELSE format('hashtextextended(ROW(%s)::text, 0)', c.list) END, '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '>', after), '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', until), '%', '%%'),
-            v_row.queue, (SELECT replace(string_agg(format('q.%1$I = t.%1$I', k), ' AND '), '%', '%%')
-                FROM unnest(v_row.key_columns) AS k))
+            v_row.queue, replace(lifecycle._same_key(conversion.source, v_row.key_columns, 'q', 't'), '%', '%%'))
         FROM (SELECT lifecycle._column_list(lifecycle._copy_columns(conversion.source, conversion.partitioned), 't.')
             AS list) AS c);
 BEGIN
@@ -18554,7 +18642,8 @@ BEGIN
     PERFORM lifecycle._require_batch(range_rows);
     PERFORM lifecycle._require_phase(v_conversion, '{index,dress,ready,swapped}');
     LOOP
-        v_until := lifecycle._range_end(v_conversion.source, v_row.key_columns, v_after, range_rows);
+        v_until := CASE WHEN lifecycle._is_range_key(v_conversion.source, v_row.key_columns)
+            THEN lifecycle._range_end(v_conversion.source, v_row.key_columns, v_after, range_rows) END;
         SELECT c.* INTO v_found FROM lifecycle._compare_range(v_conversion, v_after, v_until, v_exact) AS c;
         v_same := (v_found.source_rows, v_found.source_hash) IS NOT DISTINCT FROM
             (v_found.new_rows, v_found.new_hash);
