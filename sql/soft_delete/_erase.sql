@@ -229,7 +229,7 @@ BEGIN
         END IF;
         IF jsonb_array_length(v_rows -> 'table') > 0 THEN
             PERFORM lifecycle._erase_records(v_base, v_rows -> 'table');
-            PERFORM lifecycle._delete_really(v_base, format('DELETE FROM %s AS t WHERE %s', v_base,
+            PERFORM lifecycle._delete_really(ARRAY[v_base], format('DELETE FROM %s AS t WHERE %s', v_base,
                 lifecycle._erase_same(v_base, v_rows -> 'table')), path);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         END IF;

@@ -1,12 +1,14 @@
 -- Interception: a DELETE on the table itself marks its rows, whoever sends it. A real one is the owner's, and has to be
--- asked for with SET lifecycle.real_delete; the setting alone would be anybody's to write.
+-- asked for with SET lifecycle.real_delete, the name of the table or an array of names; the setting alone would be
+-- anybody's to write.
 CREATE FUNCTION lifecycle._intercepted_condition(target regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format(
         '(pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) %1$L) IS NOT TRUE AND '
-        '(pg_catalog.current_setting(''lifecycle.real_delete'', true) OPERATOR(pg_catalog.=) %1$L AND '
+        '(CASE WHEN pg_catalog.left(%3$s, 1) OPERATOR(pg_catalog.=) ''{'' THEN %1$L OPERATOR(pg_catalog.=) ANY '
+        '(%3$s::pg_catalog.text[]) ELSE %3$s OPERATOR(pg_catalog.=) %1$L END AND '
         'pg_catalog.pg_has_role(CURRENT_USER, %2$L::pg_catalog.name, ''USAGE'')) IS NOT TRUE',
-        target, pg_get_userbyid(c.relowner))
+        target, pg_get_userbyid(c.relowner), 'pg_catalog.current_setting(''lifecycle.real_delete'', true)')
     FROM pg_class AS c WHERE c.oid = target
 $fn$;
 COMMENT ON FUNCTION lifecycle._intercepted_condition(regclass) IS
@@ -86,22 +88,20 @@ COMMENT ON FUNCTION lifecycle._intercept_steps(regclass, name, text) IS
 'The steps that make a DELETE on a table mark its rows; raises 0A000 for a partitioned one.';
 
 -- For our own real DELETEs: purge, erase, the rollback that purges.
-CREATE FUNCTION lifecycle._delete_really(target regclass, statement text, path text) RETURNS bigint
+CREATE FUNCTION lifecycle._delete_really(targets regclass[], statement text, path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_before constant text := current_setting('lifecycle.real_delete', true);
     v_rows bigint;
 BEGIN
-    IF lifecycle._is_intercepted(target) THEN
-        PERFORM lifecycle._require_owner(target);
-    END IF;
-    PERFORM set_config('lifecycle.real_delete', target::text, true);
+    PERFORM lifecycle._require_owner(t) FROM unnest(targets) AS t WHERE lifecycle._is_intercepted(t);
+    PERFORM set_config('lifecycle.real_delete', targets::text[]::text, true);
     v_rows := lifecycle._execute(statement, path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.real_delete', coalesce(v_before, ''), true);
     RETURN v_rows;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._delete_really(regclass, text, text) IS
-'Runs a DELETE that is a real one, on an intercepted table too; raises 42501 there unless the caller has the rights of
-its owner.';
+COMMENT ON FUNCTION lifecycle._delete_really(regclass[], text, text) IS
+'Runs DELETEs that are real ones, on intercepted tables too; raises 42501 there unless the caller has the rights of
+their owner.';

@@ -1,5 +1,5 @@
--- Deleted rows that are old enough and that nothing younger refers to. A foreign key to them must not take along what
--- is still live, nor what has not yet been deleted for long enough.
+-- The first look, for the choice of a batch: old enough, and nothing younger refers to it. What hangs on it by more
+-- than one foreign key is looked at when the batch is locked.
 CREATE FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -17,7 +17,7 @@ BEGIN
         IF v_key.confdeltype IN ('a', 'r') OR v_key.managed THEN
             v_condition := v_condition || format(' AND NOT EXISTS (SELECT FROM %s AS c WHERE %s%s)', v_key.child,
                 lifecycle._foreign_key_where(v_key.oid, 'c', 't'),
-                CASE WHEN v_key.confdeltype NOT IN ('a', 'r') THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
+                CASE WHEN v_key.managed THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
                     'IS NOT TRUE', (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE '' END);
         END IF;
     END LOOP;
@@ -25,7 +25,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
-'The condition that a row, alias t, may be purged.';
+'The condition that a row, alias t, may be purged as far as the rows that refer to it go.';
 
 CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -50,29 +50,35 @@ DECLARE
     v_purged bigint := 0;
 BEGIN
     IF dry_run THEN
-        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them',
-            v_step OPERATOR(pg_catalog.->>) 'purgeable', target, v_step OPERATOR(pg_catalog.->>) 'held';
+        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them; rows of '
+            'other tables that go first: %', v_step OPERATOR(pg_catalog.->>) 'purgeable', target,
+            v_step OPERATOR(pg_catalog.->>) 'held', v_step OPERATOR(pg_catalog.->>) 'others';
         RETURN;
     END IF;
     LOOP
         v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
         v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
         COMMIT;
-        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged') OPERATOR(pg_catalog.=) '0';
+        EXIT WHEN v_step OPERATOR(pg_catalog.=) '{"purged": 0, "records": 0}'::pg_catalog.jsonb;
     END LOOP;
     v_step := lifecycle.preview_purge_deleted(target, older_than);
-    RAISE NOTICE '% rows of % were deleted for good, % are left to another call (locked by others), % are held by rows '
-        'that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
+    RAISE NOTICE '% rows of % and what hung on them were deleted for good, % are left to another call (locked by '
+        'others), % are held by rows that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
         v_step OPERATOR(pg_catalog.->>) 'held';
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.purge_deleted(regclass, interval, integer, boolean, text) IS
 'Really deletes rows that have been marked as deleted for long enough, in batches, one transaction each; stop it and
-call it again at any time. Rows that somebody has locked (a restore under way) are left to the next call; rows that live
-or younger rows refer to stay. Needs the right to DELETE and UPDATE (for the lock).
+call it again at any time. Deleted rows of other tables that refer to them, in one step or in several, go with them when
+they are old enough, and cycles of foreign keys are no obstacle. Rows that somebody has locked (a restore under way) are
+left to the next call; rows that live or younger rows refer to stay, with all that they hang on. At the end the records
+in lifecycle.deletion go of which no row is left, as far as they are as old, and the caller may write them. Needs the
+right to DELETE and UPDATE (for the lock).
 
-Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows a transaction,
-default 5000; dry_run - only say how many (the default); search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows of the table a
+transaction, default 5000; dry_run - only say how many (the default);
+search_path - what triggers see, by default the caller''s.
 Returns: nothing; the counts come as a NOTICE.
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges; 2D000 inside a transaction block.
+Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table
+that refers to it; 2D000 inside a transaction block.
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';

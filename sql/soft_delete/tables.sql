@@ -27,7 +27,8 @@ COMMENT ON TABLE lifecycle.deletion IS
 'One row a soft deletion: the table (name and oid), row_count, cascaded (rows touched by foreign
 keys, by table), reason (from the setting lifecycle.reason or the
 argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
-restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read.';
+restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read. A purge takes
+away those of which no row is left.';
 
 -- What a deletion has cleared by foreign keys ON DELETE SET NULL and SET DEFAULT, until it is put back.
 CREATE TABLE lifecycle.deletion_change (
@@ -59,7 +60,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
     'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
-    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count)'
+    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count), DELETE'
 ),
 ('deletion_deletion_id_seq', 'USAGE'),
 (

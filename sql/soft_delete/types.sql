@@ -8,6 +8,15 @@ COMMENT ON TYPE lifecycle.key_column IS
 'A column of a primary key: its name, its type, and the equality operator of the key, written so that no search_path
 matters.';
 
+CREATE TYPE lifecycle.purge_part AS (
+    relation oid,
+    root oid,
+    places tid []
+);
+COMMENT ON TYPE lifecycle.purge_part IS
+'Rows that a purge has chosen: the table or partition, the table that it is part of (itself where it is none), and
+where in it the rows stand, which nobody can change while they are locked.';
+
 CREATE TYPE lifecycle.soft_delete_stat AS (
     table_schema name,
     table_name name,
