@@ -5084,6 +5084,15 @@ COMMENT ON TYPE lifecycle.key_column IS
 'A column of a primary key: its name, its type, and the equality operator of the key, written so that no search_path
 matters.';
 
+CREATE TYPE lifecycle.purge_part AS (
+    relation oid,
+    root oid,
+    places tid []
+);
+COMMENT ON TYPE lifecycle.purge_part IS
+'Rows that a purge has chosen: the table or partition, the table that it is part of (itself where it is none), and
+where in it the rows stand, which nobody can change while they are locked.';
+
 CREATE TYPE lifecycle.soft_delete_stat AS (
     table_schema name,
     table_name name,
@@ -5141,7 +5150,8 @@ COMMENT ON TABLE lifecycle.deletion IS
 'One row a soft deletion: the table (name and oid), row_count, cascaded (rows touched by foreign
 keys, by table), reason (from the setting lifecycle.reason or the
 argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
-restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read.';
+restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read. A purge takes
+away those of which no row is left.';
 
 -- What a deletion has cleared by foreign keys ON DELETE SET NULL and SET DEFAULT, until it is put back.
 CREATE TABLE lifecycle.deletion_change (
@@ -5173,7 +5183,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'deletion',
     'INSERT (deletion_id, table_schema, table_name, table_oid, row_count, reason, effective_role, jwt_subject), '
-    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count)'
+    || 'UPDATE (row_count, reason, cascaded, restored_at, restored_by, restored_count), DELETE'
 ),
 ('deletion_deletion_id_seq', 'USAGE'),
 (
@@ -5238,6 +5248,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_record(oid) IS 'Whether the caller owns the table, and so may record its deletions.';
 
+CREATE FUNCTION lifecycle._may_forget(deletion_id bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM lifecycle.deletion AS d
+        WHERE d.deletion_id = _may_forget.deletion_id
+            AND lifecycle._may_record(lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_forget(bigint) IS 'Whether the caller owns the table that a deletion is of.';
+
 -- source: sql/soft_delete/policies.sql
 -- A role sees the deletions of tables that it may read, and writes those of tables that it owns.
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
@@ -5246,13 +5266,19 @@ USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name
 CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
 CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
 USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+CREATE POLICY deletion_removal ON lifecycle.deletion FOR DELETE
+USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 ALTER TABLE lifecycle.deletion_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_change_read ON lifecycle.deletion_change FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_change_write ON lifecycle.deletion_change FOR INSERT
 WITH CHECK (lifecycle._may_record(table_oid));
+-- The owner of the table that a deletion is of forgets with it what it has cleared in tables of others.
 CREATE POLICY deletion_change_removal ON lifecycle.deletion_change FOR DELETE
-USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+USING (
+    lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin))
+    OR lifecycle._may_forget(deletion_id)
+);
 
 -- source: sql/soft_delete/_key_columns.sql
 -- Everything that generated code says about a key is said from here: a predicate that runs with the owner's rights
@@ -6780,14 +6806,16 @@ COMMENT ON FUNCTION lifecycle._index_mode_steps(regclass, name, text) IS
 
 -- source: sql/soft_delete/_soft_delete_intercept.sql
 -- Interception: a DELETE on the table itself marks its rows, whoever sends it. A real one is the owner's, and has to be
--- asked for with SET lifecycle.real_delete; the setting alone would be anybody's to write.
+-- asked for with SET lifecycle.real_delete, the name of the table or an array of names; the setting alone would be
+-- anybody's to write.
 CREATE FUNCTION lifecycle._intercepted_condition(target regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format(
         '(pg_catalog.current_setting(''lifecycle.soft_delete'', true) OPERATOR(pg_catalog.=) %1$L) IS NOT TRUE AND '
-        '(pg_catalog.current_setting(''lifecycle.real_delete'', true) OPERATOR(pg_catalog.=) %1$L AND '
+        '(CASE WHEN pg_catalog.left(%3$s, 1) OPERATOR(pg_catalog.=) ''{'' THEN %1$L OPERATOR(pg_catalog.=) ANY '
+        '(%3$s::pg_catalog.text[]) ELSE %3$s OPERATOR(pg_catalog.=) %1$L END AND '
         'pg_catalog.pg_has_role(CURRENT_USER, %2$L::pg_catalog.name, ''USAGE'')) IS NOT TRUE',
-        target, pg_get_userbyid(c.relowner))
+        target, pg_get_userbyid(c.relowner), 'pg_catalog.current_setting(''lifecycle.real_delete'', true)')
     FROM pg_class AS c WHERE c.oid = target
 $fn$;
 COMMENT ON FUNCTION lifecycle._intercepted_condition(regclass) IS
@@ -6867,25 +6895,23 @@ COMMENT ON FUNCTION lifecycle._intercept_steps(regclass, name, text) IS
 'The steps that make a DELETE on a table mark its rows; raises 0A000 for a partitioned one.';
 
 -- For our own real DELETEs: purge, erase, the rollback that purges.
-CREATE FUNCTION lifecycle._delete_really(target regclass, statement text, path text) RETURNS bigint
+CREATE FUNCTION lifecycle._delete_really(targets regclass[], statement text, path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_before constant text := current_setting('lifecycle.real_delete', true);
     v_rows bigint;
 BEGIN
-    IF lifecycle._is_intercepted(target) THEN
-        PERFORM lifecycle._require_owner(target);
-    END IF;
-    PERFORM set_config('lifecycle.real_delete', target::text, true);
+    PERFORM lifecycle._require_owner(t) FROM unnest(targets) AS t WHERE lifecycle._is_intercepted(t);
+    PERFORM set_config('lifecycle.real_delete', targets::text[]::text, true);
     v_rows := lifecycle._execute(statement, path);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM set_config('lifecycle.real_delete', coalesce(v_before, ''), true);
     RETURN v_rows;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._delete_really(regclass, text, text) IS
-'Runs a DELETE that is a real one, on an intercepted table too; raises 42501 there unless the caller has the rights of
-its owner.';
+COMMENT ON FUNCTION lifecycle._delete_really(regclass[], text, text) IS
+'Runs DELETEs that are real ones, on intercepted tables too; raises 42501 there unless the caller has the rights of
+their owner.';
 
 -- source: sql/soft_delete/_soft_delete_live_foreign_keys.sql
 -- Live foreign keys: a live row may not refer to a deleted one. The trigger locks the parent FOR KEY SHARE and reads it
@@ -9127,7 +9153,7 @@ BEGIN
         END IF;
         IF jsonb_array_length(v_rows -> 'table') > 0 THEN
             PERFORM lifecycle._erase_records(v_base, v_rows -> 'table');
-            PERFORM lifecycle._delete_really(v_base, format('DELETE FROM %s AS t WHERE %s', v_base,
+            PERFORM lifecycle._delete_really(ARRAY[v_base], format('DELETE FROM %s AS t WHERE %s', v_base,
                 lifecycle._erase_same(v_base, v_rows -> 'table')), path);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         END IF;
@@ -9269,9 +9295,270 @@ Returns: one row a table (lifecycle.erase_result).
 Errors: as there.
 Example: SELECT table_name, live, deleted, archived FROM lifecycle.erase(''public.packages'', 42, dry_run => false);';
 
+-- source: sql/soft_delete/_purge_set.sql
+-- What a purge takes: rows that have been deleted for long enough, with all that refers to them and has been deleted
+-- for long enough, too. Nothing younger goes, nor what lives: a row stays with everything that it hangs on. Rows are
+-- known by their places, which stand still while the rows are locked; parents are locked before their children are
+-- looked for, so that nobody can add another one.
+CREATE FUNCTION lifecycle._purge_keys(
+    target regclass, OUT foreign_key oid, OUT child regclass, OUT child_root oid, OUT parent oid, OUT is_marked boolean,
+    OUT goes boolean
+) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE key AS (
+        SELECT k.oid, k.conrelid, coalesce(pg_partition_root(k.conrelid), k.conrelid)::oid AS root, k.confrelid,
+            coalesce(pg_partition_root(k.confrelid), k.confrelid)::oid AS referred, k.confdeltype = 'c' AS cascades,
+            k.confdeltype IN ('n', 'd') AS clears,
+            EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = k.conrelid AND t.tgname = 'zz_soft_delete_row')
+                AS is_marked
+        FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0
+    ), member AS (
+        SELECT target::oid AS root
+        UNION
+        SELECT k.root FROM member AS m JOIN key AS k ON k.referred = m.root WHERE k.is_marked OR k.cascades
+    )
+    SELECT k.oid, k.conrelid::regclass, k.root, k.confrelid, k.is_marked, k.is_marked OR k.cascades
+    FROM member AS m JOIN key AS k ON k.referred = m.root
+    WHERE k.is_marked OR NOT (k.clears OR k.cascades)
+        -- What cannot be marked goes with its parent; it matters when something refers to it.
+        OR k.cascades AND EXISTS (SELECT FROM key AS o WHERE o.referred = k.root AND (o.is_marked OR NOT o.clears))
+    ORDER BY k.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_keys(regclass) IS
+'The foreign keys that a purge of a table has to look at, those to tables that refer to it included: is_marked - the
+rows of the child can be marked as deleted; goes - they may go with their parents.';
+
+CREATE FUNCTION lifecycle._require_purgeable(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_child regclass := (
+        SELECT k.child FROM lifecycle._purge_keys(target) AS k
+        WHERE k.child_root <> target AND (row_security_active(k.child)
+            OR NOT has_table_privilege(k.child, 'SELECT')
+            OR k.goes AND NOT has_table_privilege(k.child, 'UPDATE')
+            OR k.is_marked AND NOT has_table_privilege(k.child, 'DELETE'))
+        LIMIT 1);
+BEGIN
+    IF v_child IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('rows of %s cannot be purged by %I', target, current_user),
+            DETAIL = format('Rows of %s may refer to them: who purges must see all of those, and may have to delete '
+                'them first.', v_child),
+            HINT = format('Call it with the rights to SELECT, UPDATE and DELETE in %s, and free of its row-level '
+                'security.', v_child);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_purgeable(regclass) IS
+'Raises 42501 unless the caller sees all rows of tables that refer to a table, and may delete them.';
+
+-- A partition is named by its table and its bounds, so that triggers and policies are those of the table.
+CREATE FUNCTION lifecycle._purge_source(part lifecycle.purge_part) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('%s%s AS t WHERE t.tableoid OPERATOR(pg_catalog.=) %s AND t.ctid OPERATOR(pg_catalog.=) ANY '
+        '(%L::pg_catalog.tid[])%s', CASE WHEN part.relation = part.root THEN 'ONLY ' ELSE '' END, part.root::regclass,
+        part.relation, part.places, CASE WHEN part.relation <> part.root
+            THEN coalesce(' AND ' || pg_get_partition_constraintdef(part.relation), '') ELSE '' END)
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_source(lifecycle.purge_part) IS
+'These rows, alias t, for what follows FROM.';
+
+CREATE FUNCTION lifecycle._purge_table(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || relation FROM pg_class AS c WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_table(regclass) IS
+'A table for FROM, without what inherits from it: a foreign key does not hold for that.';
+
+CREATE FUNCTION lifecycle._purge_concerns(parent oid, part lifecycle.purge_part) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT parent = part.root OR parent IN (SELECT a::oid FROM pg_partition_ancestors(part.relation) AS a)
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_concerns(oid, lifecycle.purge_part) IS
+'Whether a foreign key to a table, or to a partition, can refer to these rows.';
+
+CREATE FUNCTION lifecycle._purge_pick(
+    target regclass, condition text, batch_size integer, locked boolean, passed lifecycle.purge_part[]
+) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_number constant name := (lifecycle._soft_delete_columns(target)).deletion_id;
+    v_picked lifecycle.purge_part[];
+BEGIN
+    -- Rows that were marked before the table was enabled have no number, and no index leads to them.
+    FOR v_round IN 1..2 LOOP
+        EXECUTE format('SELECT array_agg(ROW(r.relation, %s, r.places)::lifecycle.purge_part) FROM ('
+            'SELECT t.relation, array_agg(t.place) AS places FROM ('
+            'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s%s) AS t '
+            'GROUP BY t.relation) AS r',
+            target::oid, target, v_number, CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, condition,
+            CASE WHEN cardinality(passed) > 0 THEN ' AND NOT EXISTS (SELECT FROM unnest($1) AS p CROSS JOIN LATERAL '
+                'unnest(p.places) AS x (place) WHERE p.relation = t.tableoid AND x.place = t.ctid)' ELSE '' END,
+            CASE WHEN v_round = 1 AND batch_size IS NOT NULL THEN format(' ORDER BY t.%I', v_number) ELSE '' END,
+            ' LIMIT ' || batch_size, CASE WHEN locked THEN ' FOR UPDATE OF t SKIP LOCKED' ELSE '' END)
+        INTO v_picked USING passed;
+        EXIT WHEN v_picked IS NOT NULL AND batch_size IS NOT NULL;
+        passed := passed || v_picked;
+    END LOOP;
+    RETURN CASE WHEN batch_size IS NULL THEN passed ELSE coalesce(v_picked, '{}') END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_pick(regclass, text, integer, boolean, lifecycle.purge_part[]) IS
+'Rows of a table that meet a condition on alias t, and are not among those passed by: a batch, those that somebody has
+locked left out where locked is true; or all of them.';
+
+CREATE FUNCTION lifecycle._purge_children(
+    target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
+) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.purge_part[] := picked;
+    v_next lifecycle.purge_part[] := picked;
+    v_fresh lifecycle.purge_part[];
+    v_part lifecycle.purge_part;
+    v_found lifecycle.purge_part;
+    v_key record;
+BEGIN
+    WHILE cardinality(v_next) > 0 LOOP
+        v_fresh := '{}';
+        FOR v_key IN SELECT k.* FROM lifecycle._purge_keys(target) AS k WHERE k.goes LOOP
+            FOREACH v_part IN ARRAY v_next LOOP
+                CONTINUE WHEN NOT lifecycle._purge_concerns(v_key.parent, v_part);
+                FOR v_found IN EXECUTE format('SELECT r.relation, %s, array_agg(r.place) FROM (SELECT c.tableoid AS '
+                    'relation, c.ctid AS place FROM %s AS c JOIN (SELECT t.* FROM %s) AS p ON %s WHERE %s%s) AS r '
+                    'GROUP BY r.relation', v_key.child_root, lifecycle._purge_table(v_key.child),
+                    lifecycle._purge_source(v_part), lifecycle._foreign_key_where(v_key.foreign_key, 'c', 'p'),
+                    CASE WHEN v_key.is_marked THEN format('c.%I < %L',
+                        (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE 'true' END,
+                    CASE WHEN locked THEN ' FOR UPDATE OF c SKIP LOCKED' ELSE '' END)
+                LOOP
+                    v_found.places := ARRAY(
+                        SELECT f FROM unnest(v_found.places) AS f
+                        EXCEPT
+                        SELECT x FROM unnest(v_set) AS s CROSS JOIN LATERAL unnest(s.places) AS x
+                        WHERE s.relation = v_found.relation);
+                    IF cardinality(v_found.places) > 0 THEN
+                        v_set := v_set || v_found;
+                        v_fresh := v_fresh || v_found;
+                    END IF;
+                END LOOP;
+            END LOOP;
+        END LOOP;
+        v_next := v_fresh;
+    END LOOP;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_children(regclass, timestamptz, lifecycle.purge_part[], boolean) IS
+'These rows with all that refers to them and may go with them, level by level, so that cycles end.';
+
+CREATE FUNCTION lifecycle._purge_closed(target regclass, picked lifecycle.purge_part[])
+RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_set lifecycle.purge_part[] := picked;
+    v_part lifecycle.purge_part;
+    v_key record;
+    v_held tid[];
+    v_changed boolean := true;
+BEGIN
+    WHILE v_changed LOOP
+        v_changed := false;
+        FOR v_key IN SELECT k.* FROM lifecycle._purge_keys(target) AS k LOOP
+            FOREACH v_part IN ARRAY v_set LOOP
+                CONTINUE WHEN NOT lifecycle._purge_concerns(v_key.parent, v_part);
+                EXECUTE format('SELECT array_agg(DISTINCT p.ctid) FROM (SELECT t.*, t.ctid FROM %s) AS p JOIN %s AS c '
+                    'ON %s WHERE NOT EXISTS (SELECT FROM unnest($1) AS s CROSS JOIN LATERAL unnest(s.places) '
+                    'AS x (place) WHERE s.relation = c.tableoid AND x.place = c.ctid)',
+                    lifecycle._purge_source(v_part), lifecycle._purge_table(v_key.child),
+                    lifecycle._foreign_key_where(v_key.foreign_key, 'c', 'p'))
+                INTO v_held
+                USING ARRAY(SELECT s FROM unnest(v_set) AS s WHERE s.root = v_key.child_root);
+                IF v_held IS NOT NULL THEN
+                    v_changed := true;
+                    v_set := ARRAY(
+                        SELECT CASE WHEN s.relation = v_part.relation THEN ROW(s.relation, s.root, ARRAY(
+                            SELECT x FROM unnest(s.places) AS x EXCEPT SELECT h FROM unnest(v_held) AS h
+                        ))::lifecycle.purge_part ELSE s END
+                        FROM unnest(v_set) AS s);
+                END IF;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+    RETURN v_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_closed(regclass, lifecycle.purge_part[]) IS
+'These rows without those that something outside of them refers to.';
+
+CREATE FUNCTION lifecycle._purge_set(
+    target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
+) RETURNS lifecycle.purge_part[] LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    -- What cannot be marked goes by its foreign key, not by us. One part a table, in which nobody stands twice.
+    SELECT coalesce(array_agg(ROW(x.relation, x.root, x.places)::lifecycle.purge_part), '{}') FROM (
+        SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
+        FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
+        CROSS JOIN LATERAL unnest(s.places) AS p (place)
+        WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
+        GROUP BY s.relation, s.root
+    ) AS x
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_set(regclass, timestamptz, lifecycle.purge_part[], boolean) IS
+'Of the rows picked, those that may go, and what goes before them.';
+
+-- One statement for all tables: foreign keys are checked at its end, so that no order is wrong, nor a cycle.
+CREATE FUNCTION lifecycle._purge_rows(purged lifecycle.purge_part[], path text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_deletes constant text[] := ARRAY(SELECT 'DELETE FROM ' || lifecycle._purge_source(s) FROM unnest(purged) AS s);
+BEGIN
+    RETURN lifecycle._delete_really(
+        ARRAY(SELECT DISTINCT s.root::regclass FROM unnest(purged) AS s),
+        CASE WHEN cardinality(v_deletes) = 1 THEN v_deletes[1]
+            ELSE (SELECT format('WITH %s %s',
+                    string_agg(format('d%s AS (%s RETURNING 1)', d.place, d.statement), ', ' ORDER BY d.place),
+                    string_agg(format('SELECT FROM d%s', d.place), ' UNION ALL '))
+                FROM unnest(v_deletes) WITH ORDINALITY AS d (statement, place)) END,
+        path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_rows(lifecycle.purge_part[], text) IS
+'Really deletes these rows; returns their number.';
+
+-- A record goes with the last row of its deletion, and what it has kept to put back. Where not all rows can be seen,
+-- it stays.
+CREATE FUNCTION lifecycle._forget_deletions(target regclass, cutoff timestamptz, batch_size integer) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_elsewhere text;
+    v_records bigint;
+BEGIN
+    IF row_security_active(target) OR NOT has_table_privilege('lifecycle.deletion', 'SELECT, DELETE')
+        OR NOT has_table_privilege('lifecycle.deletion_change', 'SELECT, DELETE')
+    THEN
+        RETURN 0;
+    END IF;
+    SELECT string_agg(format(' AND NOT (d.cascaded OPERATOR(pg_catalog.?) %L%s)', t.tgrelid::regclass,
+        CASE WHEN has_table_privilege(t.tgrelid, 'SELECT') AND NOT row_security_active(t.tgrelid)
+            THEN format(' AND EXISTS (SELECT FROM %s AS t WHERE t.%I = d.deletion_id)', t.tgrelid::regclass,
+                (lifecycle._soft_delete_columns(t.tgrelid)).deletion_id) ELSE '' END), '')
+    INTO v_elsewhere
+    FROM pg_trigger AS t
+    WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0 AND t.tgrelid <> target;
+    EXECUTE format(
+        'WITH gone AS MATERIALIZED (SELECT d.deletion_id FROM lifecycle.deletion AS d WHERE d.deleted_at < $1 '
+        'AND CASE WHEN d.origin = lifecycle._origin() THEN d.table_oid = $2 ELSE d.table_schema = $3 AND '
+        'd.table_name = $4 END AND NOT EXISTS (SELECT FROM %s AS t WHERE t.%I = d.deletion_id)%s LIMIT $5), '
+        'changes AS (DELETE FROM lifecycle.deletion_change AS c USING gone AS g WHERE c.deletion_id = g.deletion_id) '
+        'DELETE FROM lifecycle.deletion AS d USING gone AS g WHERE d.deletion_id = g.deletion_id',
+        target, (lifecycle._soft_delete_columns(target)).deletion_id, coalesce(v_elsewhere, ''))
+    USING cutoff, target::oid, (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = target), (SELECT c.relname FROM pg_class AS c WHERE c.oid = target), batch_size;
+    GET DIAGNOSTICS v_records = ROW_COUNT;
+    RETURN v_records;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._forget_deletions(regclass, timestamptz, integer) IS
+'Takes away records of deletions of a table, older than a moment, of which no row is left; returns their number.';
+
 -- source: sql/soft_delete/purge_deleted_step.sql
--- The batch is chosen, locked and counted once (MATERIALIZED): a subquery with LIMIT and SKIP LOCKED that the planner
--- runs again deletes more than it says. The index on the number of the deletion leads to the rows.
 CREATE FUNCTION lifecycle.purge_deleted_step(
     target regclass,
     older_than interval DEFAULT interval '30 days',
@@ -9279,39 +9566,43 @@ CREATE FUNCTION lifecycle.purge_deleted_step(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_columns record;
-    v_keys constant lifecycle.key_column[] := lifecycle._key_columns(target);
+    v_cutoff constant timestamptz := now() - older_than;
     v_condition text;
+    v_picked lifecycle.purge_part[];
+    v_set lifecycle.purge_part[] := '{}';
+    v_passed lifecycle.purge_part[] := '{}';
     v_purged bigint := 0;
+    v_records bigint := 0;
 BEGIN
     PERFORM lifecycle._require_span(older_than);
     IF batch_size IS NULL OR batch_size < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
     END IF;
-    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
-    v_condition := lifecycle._purge_condition(target, v_columns.deleted_at, now() - older_than);
-    -- Rows that were marked before the table was enabled have no number.
-    FOR v_round IN 1..2 LOOP
-        v_purged := lifecycle._delete_really(target, format(
-            'WITH batch AS MATERIALIZED (SELECT %s FROM %s AS t WHERE t.%I IS %sNULL AND %s%s LIMIT %s '
-            'FOR UPDATE OF t SKIP LOCKED) DELETE FROM %2$s AS t USING batch AS b WHERE %8$s',
-            (SELECT string_agg(format('t.%I', k.name), ', ') FROM unnest(v_keys) AS k), target, v_columns.deletion_id,
-            CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, v_condition,
-            CASE v_round WHEN 1 THEN format(' ORDER BY t.%I', v_columns.deletion_id) ELSE '' END, batch_size,
-            lifecycle._key_where(v_keys, 't', 'b')), purge_deleted_step.search_path);
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        EXIT WHEN v_purged > 0;
+    v_condition := lifecycle._purge_condition(target, (lifecycle._soft_delete_columns(target)).deleted_at, v_cutoff);
+    PERFORM lifecycle._require_purgeable(target);
+    LOOP
+        v_picked := lifecycle._purge_pick(target, v_condition, batch_size, true, v_passed);
+        v_set := lifecycle._purge_set(target, v_cutoff, v_picked, true);
+        EXIT WHEN cardinality(v_set) > 0 OR cardinality(v_picked) = 0;
+        v_passed := v_passed || v_picked;
     END LOOP;
-    RETURN jsonb_build_object('purged', v_purged);
+    IF cardinality(v_set) > 0 THEN
+        v_purged := lifecycle._purge_rows(v_set, purge_deleted_step.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    ELSE
+        v_records := lifecycle._forget_deletions(target, v_cutoff, batch_size);
+    END IF;
+    RETURN jsonb_build_object('purged', v_purged, 'records', v_records);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, text) IS
-'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it purges
-nothing.
+'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it answers
+with zeros.
 
 Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days;
 batch_size - at most so many rows, default 5000; search_path - what triggers see, by default the caller''s.
-Returns: jsonb: purged (rows).
+Returns: jsonb: purged (rows, of all tables), records (of lifecycle.deletion that went; they are looked for when no row
+is left to purge).
 Errors: 55000 soft delete is not enabled; 22023 a negative span or batch; 42501 by privileges.
 Example: SELECT lifecycle.purge_deleted_step(''public.packages'', ''90 days'', 1000);';
 
@@ -9319,19 +9610,36 @@ Example: SELECT lifecycle.purge_deleted_step(''public.packages'', ''90 days'', 1
 CREATE FUNCTION lifecycle.preview_purge_deleted(
     target regclass,
     older_than interval DEFAULT interval '30 days'
-) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_cutoff constant timestamptz := now() - older_than;
     v_deleted_at name;
+    v_condition text;
+    v_purgeable bigint;
+    v_others jsonb := '{}';
     v_answer jsonb;
 BEGIN
     PERFORM lifecycle._require_span(older_than);
     v_deleted_at := (lifecycle._soft_delete_columns(target)).deleted_at;
-    EXECUTE format(
-        'SELECT jsonb_build_object(''deleted'', count(*), ''expired'', count(*) FILTER (WHERE t.%1$I < %2$L), '
-        '''purgeable'', count(*) FILTER (WHERE %3$s), ''held'', count(*) FILTER (WHERE t.%1$I < %2$L AND NOT (%3$s))) '
-        'FROM %4$s AS t WHERE t.%1$I IS NOT NULL', v_deleted_at, now() - older_than,
-        lifecycle._purge_condition(target, v_deleted_at, now() - older_than), target) INTO v_answer;
-    RETURN v_answer;
+    v_condition := lifecycle._purge_condition(target, v_deleted_at, v_cutoff);
+    PERFORM lifecycle._require_purgeable(target);
+    EXECUTE format('SELECT jsonb_build_object(''deleted'', count(*), ''expired'', count(*) FILTER (WHERE t.%1$I < '
+        '%2$L)), count(*) FILTER (WHERE %3$s) FROM %4$s AS t WHERE t.%1$I IS NOT NULL',
+        v_deleted_at, v_cutoff, v_condition, target) INTO v_answer, v_purgeable;
+    -- What hangs together by foreign keys is gone through as the purge itself does it.
+    IF EXISTS (SELECT FROM lifecycle._purge_keys(target)) THEN
+        SELECT coalesce(sum(s.rows) FILTER (WHERE s.root = target), 0),
+            coalesce(jsonb_object_agg(s.root::regclass, s.rows) FILTER (WHERE s.root <> target), '{}')
+        INTO v_purgeable, v_others
+        FROM (
+            SELECT p.root, sum(cardinality(p.places)) AS rows
+            FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_condition, NULL, false,
+                '{}'), false)) AS p
+            GROUP BY p.root
+        ) AS s;
+    END IF;
+    RETURN v_answer || jsonb_build_object('purgeable', v_purgeable, 'held',
+        (v_answer ->> 'expired')::bigint - v_purgeable, 'others', v_others);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.preview_purge_deleted(regclass, interval) IS
@@ -9339,13 +9647,13 @@ COMMENT ON FUNCTION lifecycle.preview_purge_deleted(regclass, interval) IS
 
 Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days.
 Returns: jsonb of counts: deleted (marked rows), expired (old enough), purgeable (of them), held (of them: rows that are
-live or younger refer to them).
-Errors: 55000 soft delete is not enabled; 22023 a negative span.
+live or younger refer to them, or to what refers to them), others ({"table": rows} that go with them).
+Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table that refers to it.
 Example: SELECT lifecycle.preview_purge_deleted(''public.packages'', ''90 days'');';
 
 -- source: sql/soft_delete/purge_deleted.sql
--- Deleted rows that are old enough and that nothing younger refers to. A foreign key to them must not take along what
--- is still live, nor what has not yet been deleted for long enough.
+-- The first look, for the choice of a batch: old enough, and nothing younger refers to it. What hangs on it by more
+-- than one foreign key is looked at when the batch is locked.
 CREATE FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -9363,7 +9671,7 @@ BEGIN
         IF v_key.confdeltype IN ('a', 'r') OR v_key.managed THEN
             v_condition := v_condition || format(' AND NOT EXISTS (SELECT FROM %s AS c WHERE %s%s)', v_key.child,
                 lifecycle._foreign_key_where(v_key.oid, 'c', 't'),
-                CASE WHEN v_key.confdeltype NOT IN ('a', 'r') THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
+                CASE WHEN v_key.managed THEN format(' AND (c.%I OPERATOR(pg_catalog.<) %L) '
                     'IS NOT TRUE', (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE '' END);
         END IF;
     END LOOP;
@@ -9371,7 +9679,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
-'The condition that a row, alias t, may be purged.';
+'The condition that a row, alias t, may be purged as far as the rows that refer to it go.';
 
 CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -9396,31 +9704,37 @@ DECLARE
     v_purged bigint := 0;
 BEGIN
     IF dry_run THEN
-        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them',
-            v_step OPERATOR(pg_catalog.->>) 'purgeable', target, v_step OPERATOR(pg_catalog.->>) 'held';
+        RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them; rows of '
+            'other tables that go first: %', v_step OPERATOR(pg_catalog.->>) 'purgeable', target,
+            v_step OPERATOR(pg_catalog.->>) 'held', v_step OPERATOR(pg_catalog.->>) 'others';
         RETURN;
     END IF;
     LOOP
         v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
         v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
         COMMIT;
-        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged') OPERATOR(pg_catalog.=) '0';
+        EXIT WHEN v_step OPERATOR(pg_catalog.=) '{"purged": 0, "records": 0}'::pg_catalog.jsonb;
     END LOOP;
     v_step := lifecycle.preview_purge_deleted(target, older_than);
-    RAISE NOTICE '% rows of % were deleted for good, % are left to another call (locked by others), % are held by rows '
-        'that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
+    RAISE NOTICE '% rows of % and what hung on them were deleted for good, % are left to another call (locked by '
+        'others), % are held by rows that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
         v_step OPERATOR(pg_catalog.->>) 'held';
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.purge_deleted(regclass, interval, integer, boolean, text) IS
 'Really deletes rows that have been marked as deleted for long enough, in batches, one transaction each; stop it and
-call it again at any time. Rows that somebody has locked (a restore under way) are left to the next call; rows that live
-or younger rows refer to stay. Needs the right to DELETE and UPDATE (for the lock).
+call it again at any time. Deleted rows of other tables that refer to them, in one step or in several, go with them when
+they are old enough, and cycles of foreign keys are no obstacle. Rows that somebody has locked (a restore under way) are
+left to the next call; rows that live or younger rows refer to stay, with all that they hang on. At the end the records
+in lifecycle.deletion go of which no row is left, as far as they are as old, and the caller may write them. Needs the
+right to DELETE and UPDATE (for the lock).
 
-Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows a transaction,
-default 5000; dry_run - only say how many (the default); search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows of the table a
+transaction, default 5000; dry_run - only say how many (the default);
+search_path - what triggers see, by default the caller''s.
 Returns: nothing; the counts come as a NOTICE.
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges; 2D000 inside a transaction block.
+Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table
+that refers to it; 2D000 inside a transaction block.
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';
 
 -- source: sql/partition/types.sql
