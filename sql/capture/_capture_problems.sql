@@ -8,50 +8,57 @@ BEGIN
         SELECT
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.source) AS source_owner,
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.queue) AS queue_owner,
-            (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = capture.routine) AS routine_owner,
-            format('SELECT * FROM lifecycle.sync_capture(%L)', capture.source) AS sync,
-            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
-                SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-                WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
-            )) AS undo
+            (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = capture.routine) AS routine_owner
+    ), captured AS MATERIALIZED (
+        SELECT c.* FROM lifecycle._capture_columns(capture) AS c
+    ), fired AS MATERIALIZED (
+        SELECT t.* FROM lifecycle._capture_triggers(capture) AS t WHERE t.state <> 'ok'
     )
-    SELECT x.severity, 'capture ' || capture.queue_name, x.finding, x.detail, x.remedy
+    -- Each drain asks: only a problem pays for its remedy.
+    SELECT x.severity, 'capture ' || capture.queue_name, x.finding, x.detail, CASE x.remedy
+        WHEN 'sync' THEN format('SELECT * FROM lifecycle.sync_capture(%L)', capture.source)
+        WHEN 'undo' THEN format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
+            SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+            WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
+        ))
+        ELSE x.remedy
+    END
     FROM owned AS o
     CROSS JOIN LATERAL (
-        SELECT 'error', 'source gone', 'the source was dropped', o.undo WHERE capture.source IS NULL
+        SELECT 'error', 'source gone', 'the source was dropped', 'undo' WHERE capture.source IS NULL
         UNION ALL
-        SELECT 'error', 'queue gone', 'the queue is gone: every write to the source fails', o.undo
+        SELECT 'error', 'queue gone', 'the queue is gone: every write to the source fails', 'undo'
         WHERE capture.queue IS NULL
         UNION ALL
-        SELECT 'error', 'function gone', 'the trigger function is gone', o.undo WHERE capture.routine IS NULL
+        SELECT 'error', 'function gone', 'the trigger function is gone', 'undo' WHERE capture.routine IS NULL
         UNION ALL
         SELECT 'error', 'is a partition', 'the source is a partition now: statement triggers do not see writes '
-            || 'through its root', o.undo
+            || 'through its root', 'undo'
         FROM pg_class AS c
         WHERE c.oid = capture.source AND c.relispartition AND capture.trigger_level = 'statement'
         UNION ALL
         SELECT 'error', 'column gone', format('column %I was dropped: every write to the source fails',
-            capture.key_columns[c.place]), o.undo
-        FROM lifecycle._capture_columns(capture) AS c
+            capture.key_columns[c.place]), 'undo'
+        FROM captured AS c
         WHERE capture.source IS NOT NULL AND c.column_name IS NULL
         UNION ALL
         SELECT 'error', 'column changed', format('column %I %s is now %I %s', c.queue_column, c.queue_type,
-            c.column_name, c.column_type), o.sync
-        FROM lifecycle._capture_columns(capture) AS c
+            c.column_name, c.column_type), 'sync'
+        FROM captured AS c
         WHERE (c.column_name, c.column_type) <> (c.queue_column, c.queue_type)
         UNION ALL
         SELECT 'error', 'triggers', format('%s triggers are missing, disabled or on tables that are no partition',
-            count(*)), o.sync
-        FROM lifecycle._capture_triggers(capture) AS t
-        WHERE t.state NOT IN ('ok', 'not always') AND capture.source IS NOT NULL AND capture.routine IS NOT NULL
+            count(*)), 'sync'
+        FROM fired AS t
+        WHERE t.state <> 'not always' AND capture.source IS NOT NULL AND capture.routine IS NOT NULL
         HAVING count(*) > 0
         UNION ALL
-        SELECT 'error', 'partitions', 'partitions were attached, detached, created or dropped', o.sync
+        SELECT 'error', 'partitions', 'partitions were attached, detached, created or dropped', 'sync'
         WHERE lifecycle._partitions_changed(capture)
         UNION ALL
         SELECT 'warning', 'not always', format('%s triggers do not fire under session_replication_role = replica',
-            count(*)), o.sync
-        FROM lifecycle._capture_triggers(capture) AS t WHERE t.state = 'not always'
+            count(*)), 'sync'
+        FROM fired AS t WHERE t.state = 'not always'
         HAVING count(*) > 0
         UNION ALL
         SELECT 'warning', 'owner', format('queue and function do not belong to %I, the owner of the source',

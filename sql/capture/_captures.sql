@@ -1,7 +1,7 @@
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
-CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-AS $fn$
+CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL, of_queue regclass DEFAULT NULL)
+RETURNS SETOF lifecycle.located_capture LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
 BEGIN
     RETURN QUERY
     SELECT
@@ -16,12 +16,12 @@ BEGIN
     LEFT JOIN pg_proc AS p
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
-    WHERE _captures.target IS NULL OR s.oid = _captures.target
+    WHERE (_captures.target IS NULL OR s.oid = _captures.target) AND (of_queue IS NULL OR q.oid = of_queue)
     ORDER BY c.source, c.consumer;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._captures(regclass) IS
-'The captures of a table, or all of them, as they are found today.';
+COMMENT ON FUNCTION lifecycle._captures(regclass, regclass) IS
+'The captures of a table, that of a queue, or all of them, as they are found today.';
 
 CREATE FUNCTION lifecycle._capture_queue(source regclass, consumer name) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -16,7 +16,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_drainable(max_rows);
     PERFORM lifecycle._lock_target(queue);
-    SELECT c.* INTO v_capture FROM lifecycle._captures() AS c WHERE c.queue = _drain.queue;
+    SELECT c.* INTO v_capture FROM lifecycle._captures(of_queue => queue) AS c;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not the queue of a capture', queue),
             HINT = 'SELECT queue FROM lifecycle.capture_status() lists them.';

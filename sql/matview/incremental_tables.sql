@@ -12,6 +12,8 @@ CREATE TABLE lifecycle.incremental_view (
     checked_at timestamptz,
     data_as_of timestamptz,
     rebuilt_at timestamptz,
+    rebuild_ms numeric,
+    key_ms numeric,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -22,7 +24,8 @@ CREATE TABLE lifecycle.incremental_view (
 COMMENT ON TABLE lifecycle.incremental_view IS
 'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
 row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
-data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. Read it through
+data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
+what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. Read it through
 lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
@@ -30,11 +33,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
     || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, origin), DELETE'
+    || 'rebuilt_at, rebuild_ms, key_ms, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
-('incremental_share', '20', '%', 'An incremental view whose changed keys exceed this share of its rows is rebuilt.');
+(
+    'incremental_share', '20', '%',
+    'Beyond this share of its rows, and 1000 keys, an incremental view is rebuilt until times are known. 100: never.'
+);
 
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
 CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);

@@ -5,41 +5,9 @@ CREATE FUNCTION lifecycle.refresh_all_materialized_views(
     only_due boolean DEFAULT false,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_item lifecycle.refresh_item;
-    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
-    v_stale oid[] := ARRAY[]::oid[];
-    v_fresh oid[] := ARRAY[]::oid[];
-    v_wait text := lifecycle._lock_wait();
-    v_rebuilt oid[] := ARRAY[]::oid[];
-    v_failed integer := 0;
 BEGIN
-    IF v_result.status IS NOT NULL THEN
-        RETURN NEXT v_result;
-        RETURN;
-    END IF;
-    PERFORM set_config('lifecycle.mending', 'later', true);
-    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
-        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait,
-            refresh_all_materialized_views.search_path);
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        CONTINUE WHEN v_result.status IS NULL;
-        IF v_result.status IN ('failed', 'skipped') THEN
-            v_stale := v_stale || v_item.view;
-            v_failed := v_failed + (v_result.status = 'failed')::integer;
-        ELSIF v_result.status = 'refreshed' THEN
-            v_fresh := v_fresh || v_item.view;
-            -- Now there is a lock in hand.
-            v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
-        END IF;
-        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
-        RETURN NEXT v_result;
-    END LOOP;
-    PERFORM lifecycle._mend_views(v_rebuilt);
-    -- A caller may not read the rows.
-    IF v_failed > 0 THEN
-        RAISE WARNING '% views failed, % were skipped because of them', v_failed, cardinality(v_stale) - v_failed;
-    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._refresh_run(schemas, concurrent, only_changed, only_due, NULL, NULL,
+        refresh_all_materialized_views.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, boolean, boolean, text) IS

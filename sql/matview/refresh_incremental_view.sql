@@ -31,11 +31,8 @@ CREATE FUNCTION lifecycle._resolve_keys(
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
     v_parts text;
-    v_names text := (SELECT string_agg('k' || g, ', ' ORDER BY g)
-        FROM generate_series(1, cardinality(view.key_columns)) AS g);
-    v_types text[] := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
-        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
-        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
+    v_names text;
+    v_types text[];
 BEGIN
     IF only_keys IS NOT NULL THEN
         keys := only_keys;
@@ -43,6 +40,11 @@ BEGIN
         has_nulls := (SELECT bool_or(array_position(k::text[], NULL) > 0) FROM unnest(only_keys) AS k);
         RETURN;
     END IF;
+    v_names := (SELECT string_agg('k' || g, ', ' ORDER BY g)
+        FROM generate_series(1, cardinality(view.key_columns)) AS g);
+    v_types := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
+        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
     SELECT string_agg(CASE s.way
         WHEN 'key' THEN format('SELECT %s FROM %s', (
                 SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
@@ -91,7 +93,7 @@ COMMENT ON FUNCTION lifecycle._is_key_queue(lifecycle.located_incremental, lifec
 -- rows. reason: why all rows are needed.
 CREATE FUNCTION lifecycle._drain_sources(
     view lifecycle.located_incremental, max_rows integer,
-    OUT changes text[], OUT entries bigint, OUT reason text, OUT only_keys text[]
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT problem text, OUT only_keys text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
@@ -114,6 +116,7 @@ BEGIN
             v_changed := v_changed + 1;
             only_keys := CASE WHEN v_changed = 1 AND lifecycle._is_key_queue(view, v_source) THEN v_drained.keys END;
         END IF;
+        problem := coalesce(problem, v_drained.problem);
         reason := coalesce(reason, v_drained.problem,
             CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
                 WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
@@ -122,7 +125,7 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
 'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
-only_keys: the keys, when nothing has to be looked up for them.';
+problem: why a capture cannot be relied on; only_keys: the keys, when nothing has to be looked up for them.';
 
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -163,46 +166,76 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
 'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
 
+-- What a key and what everything took, where both are known; else the share of the rows. Times vary with the load: only
+-- a clear difference counts.
+CREATE FUNCTION lifecycle._rebuild_is_cheaper(view lifecycle.located_incremental, key_count bigint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_share integer;
+BEGIN
+    IF key_count <= 1000 THEN
+        RETURN NULL;
+    END IF;
+    v_share := lifecycle.setting('incremental_share');
+    IF v_share >= 100 THEN
+        RETURN NULL;
+    ELSIF view.key_ms * key_count > view.rebuild_ms * 1.5 THEN
+        RETURN format('%s keys would take about %s ms, all rows took %s ms', key_count,
+            round(view.key_ms * key_count), round(view.rebuild_ms));
+    ELSIF view.key_ms IS NULL AND key_count > v_share * 0.01 * (
+        SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target
+    ) THEN
+        RETURN format('more than %s %% of its rows have changed', v_share);
+    END IF;
+    RETURN NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebuild_is_cheaper(lifecycle.located_incremental, bigint) IS
+'Why everything is read rather than so many keys; NULL when the keys are cheaper.';
+
 -- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
 CREATE FUNCTION lifecycle._refresh_rounds(
     view lifecycle.located_incremental, max_rows integer,
-    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT drained_at timestamptz
+    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT problem text,
+    OUT drained_at timestamptz, OUT merge_ms numeric
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_share constant numeric := lifecycle.setting('incremental_share')::numeric / 100;
-    v_rows constant numeric := (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target);
     v_drained record;
     v_keys record;
     v_counts bigint[];
+    v_started timestamptz := clock_timestamp();
 BEGIN
     reason := lifecycle._rebuild_reason(view);
     counts := '{0,0,0}';
     key_total := 0;
     LOOP
         drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason, d.only_keys INTO v_drained
+        SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
         FROM lifecycle._drain_sources(view, max_rows) AS d;
-        reason := coalesce(reason, v_drained.reason);
+        problem := v_drained.problem;
+        reason := coalesce(problem, reason, v_drained.reason);
         EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
         FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
         key_total := key_total + v_keys.key_count;
-        IF key_total > greatest(v_share * v_rows, 1000) THEN
-            reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));
-            EXIT;
-        ELSIF v_keys.key_count > 0 THEN
+        reason := lifecycle._rebuild_is_cheaper(view, key_total);
+        EXIT WHEN reason IS NOT NULL;
+        IF v_keys.key_count > 0 THEN
             v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
             counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
         END IF;
         EXIT WHEN v_drained.entries < max_rows;
     END LOOP;
     IF reason IS NOT NULL THEN
+        v_started := clock_timestamp();
         counts := lifecycle._merge(view, NULL, true);
     END IF;
+    merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
-'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead.';
+'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead;
+problem: of a capture.';
 
 -- A lock of its own, so that a second refresh need not wait to find nothing left.
 CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
@@ -228,7 +261,7 @@ BEGIN
     SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
         v_result.rows
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
-    SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
+    SELECT r.counts, r.key_total, r.reason, r.problem, r.drained_at, r.merge_ms INTO v_done
     FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
     v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
     v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
@@ -238,19 +271,26 @@ BEGIN
             v_done.counts[3]) END,
         CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
     UPDATE lifecycle.incremental_view AS v
-    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
+    -- A problem may go as it came, without being mended: a partition is detached again, a trigger enabled.
+    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at,
+        rebuild_reason = 'the last refresh found: ' || v_done.problem,
         target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
-        origin = lifecycle._origin(),
-        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END
+        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
+        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END,
+        rebuild_ms = CASE WHEN v_done.reason IS NULL THEN v.rebuild_ms ELSE v_done.merge_ms END,
+        key_ms = CASE WHEN v_done.reason IS NULL AND v_done.key_total >= 1000
+            THEN (v_done.merge_ms / v_done.key_total + coalesce(v.key_ms, v_done.merge_ms / v_done.key_total)) / 2
+            ELSE v.key_ms END
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END;
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
     v_result.bytes := pg_total_relation_size(target);
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
-            mode, status, row_estimate, size_bytes, note)
+            mode, status, row_estimate, size_bytes, key_count, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.rows, v_result.bytes, v_result.note);
+            v_result.status, v_result.rows, v_result.bytes, CASE WHEN v_done.reason IS NULL THEN v_done.key_total END,
+            v_result.note);
         PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
@@ -259,7 +299,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
 'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
 
-CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 10000)
+CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 100000)
 RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_result lifecycle.refresh_result;
@@ -277,12 +317,15 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_incremental_view(regclass, integer) IS
 'Brings an incremental view up to date: computes the keys that have changed since the last refresh, and writes the rows
-that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When more
-than lifecycle.incremental_share of the rows have changed, or a table was truncated, the whole query is run and merged.
+that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When a
+table was truncated, or so much has changed that this is cheaper, the whole query is run and merged.
 
-Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default 10000.
+Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default
+100000.
 Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
 session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
 Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
-row; 55000 its query or a column is gone; 22023 max_rows; what the query raises.
+row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An error takes back the row that it
+would have in the history; CALL lifecycle.refresh_materialized_views and lifecycle.refresh_all_materialized_views write
+a failure down and go on.
 Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';

@@ -36,8 +36,9 @@ END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, boolean, boolean, text) IS
 'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
-refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
-function can be called.
+refresh. The call fails at its end when a view failed. Twins: lifecycle.preview_refresh_materialized_views, its
+plan; where only a function can be called, lifecycle.refresh_all_materialized_views, and
+lifecycle.refresh_materialized_views_step a slice at a time.
 
 Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all materialized
 views, default where PostgreSQL allows it; only_changed - leave out what reads only tables that were not written since;

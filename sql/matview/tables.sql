@@ -13,6 +13,7 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     status text NOT NULL,
     row_estimate bigint,
     size_bytes bigint,
+    key_count bigint,
     sqlstate text,
     error text,
     note text,
@@ -35,7 +36,7 @@ CREATE INDEX materialized_view_refresh_name_idx ON lifecycle.materialized_view_r
 
 COMMENT ON TABLE lifecycle.materialized_view_refresh IS
 'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
-oid belongs to. checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
+oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
 lifecycle.view_mark before the refresh; view_writes, file_node: rows written to the view itself, and its file, behind
 it, by which a refresh by hand is noticed. Read it through lifecycle.mv_refresh_status.';
 
@@ -47,8 +48,8 @@ CREATE POLICY refresh_check ON lifecycle.materialized_view_refresh FOR UPDATE
 USING (lifecycle._may_refresh(view_oid)) WITH CHECK (lifecycle._may_refresh(view_oid));
 
 GRANT INSERT (
-    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, sqlstate,
-    error, note, stats_epoch, bases, base_writes, view_writes, file_node
+    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, key_count,
+    sqlstate, error, note, stats_epoch, bases, base_writes, view_writes, file_node
 ), UPDATE (checked_at) ON lifecycle.materialized_view_refresh TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh', '');
@@ -59,6 +60,11 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('refresh_all_materialized_views', 'use'),
 ('refresh_materialized_views', 'use'),
 ('refresh_materialized_view', 'use'),
+('refresh_materialized_views_step', 'use'),
+('preview_refresh_materialized_views', 'use'),
+('_refresh_run', 'use'),
+('_pending_refresh', 'use'),
+('_rebuild_reason', 'use'),
 ('check_mv_freshness', 'use'),
 ('_may_refresh', 'use'),
 ('should_refresh_views', 'use'),

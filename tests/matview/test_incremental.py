@@ -140,6 +140,36 @@ def test_partitioned_source(base):
     assert difference(base, query) == 0
 
 
+def test_a_problem_that_goes_as_it_came(base):
+    """A refresh has read a partition that was attached, and could not mend the capture; then it is detached again.
+
+    The capture looks as it did before, so the view must remember that it does not.
+    """
+    base.execute(
+        "CREATE TABLE public.part (k int, n int) PARTITION BY LIST (n); CREATE INDEX ON public.part (k);"
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES IN (1);"
+        "CREATE TABLE public.part_2 (k int, n int);"
+        "INSERT INTO public.part_2 VALUES (7, 2)"
+    )
+    query = "SELECT k, count(*) AS c FROM public.part GROUP BY k"
+    create(base, query, ["k"])
+    base.execute("ALTER TABLE public.part ATTACH PARTITION public.part_2 FOR VALUES IN (2)")
+    base.execute("SET lifecycle.lock_attempts = '1'; SET lifecycle.lock_timeout = '20'")
+    writer = base.connect(autocommit=False)
+    writer.execute("INSERT INTO public.part VALUES (1, 1)")
+    assert "was not mended: 55P03" in refresh(base)[2]
+    assert base.value("SELECT c FROM public.v WHERE k = 7") == 1
+    assert base.value("SELECT change_note FROM lifecycle.mv_refresh_status").startswith(
+        "the last refresh found: 4 trig"
+    )
+    writer.rollback()
+    base.execute("ALTER TABLE public.part DETACH PARTITION public.part_2")
+    assert base.value("SELECT problem FROM lifecycle.capture_status()") is None
+    assert refresh(base)[0] == "rebuild"
+    assert difference(base, query) == 0
+    assert refresh(base)[1] == "unchanged"
+
+
 def test_views_on_views(base):
     create(base, TOTALS, ["shop"])
     above = "SELECT sales, count(*) AS shops FROM public.v GROUP BY sales"
@@ -148,6 +178,31 @@ def test_views_on_views(base):
     refresh(base)
     assert refresh(base, "public.w")[0] == "incremental"
     assert difference(base, above, "public.w") == 0
+
+
+def test_what_took_less_is_done(base):
+    """By the times of this view: keys, also most of them, while they are cheaper; everything when that is."""
+    create(base, "SELECT id, amount FROM public.sale", ["id"])
+    base.execute("INSERT INTO public.sale SELECT g, 1, NULL, g FROM generate_series(1000, 3999) AS g")
+    base.execute("ANALYZE public.v; UPDATE lifecycle.incremental_view SET key_ms = 0.001, rebuild_ms = 1000")
+    assert refresh(base) == ("incremental", "refreshed", "keys 3000, rows inserted 3000, updated 0, deleted 0")
+    assert base.execute(
+        "SELECT key_ms > 0.001, rebuild_ms, (SELECT max(key_count) FROM lifecycle.materialized_view_refresh) "
+        "FROM lifecycle.incremental_view"
+    ) == [(True, 1000, 3000)], "what was measured is kept"
+    base.execute("UPDATE lifecycle.incremental_view SET key_ms = 1, rebuild_ms = 900")
+    base.execute("UPDATE public.sale SET amount = 2 WHERE id BETWEEN 1000 AND 2500")
+    mode, _, note = refresh(base)
+    assert mode == "rebuild"
+    assert note == (
+        "1501 keys would take about 1501 ms, all rows took 900 ms; rows inserted 0, updated 1501, deleted 0"
+    )
+    assert base.value("SELECT rebuild_ms < 900 FROM lifecycle.incremental_view"), "and a rebuild is measured again"
+    base.execute("UPDATE lifecycle.incremental_view SET key_ms = 9, rebuild_ms = 900")
+    base.execute("UPDATE public.sale SET amount = 3 WHERE id BETWEEN 1000 AND 2500")
+    base.execute("SET lifecycle.incremental_share = '100'")
+    assert refresh(base)[0] == "incremental", "never, if somebody says so"
+    assert difference(base, "SELECT id, amount FROM public.sale") == 0
 
 
 def test_large_change_is_a_rebuild(base):
@@ -286,7 +341,7 @@ def test_a_condition_that_need_not_hold_proves_nothing(base):
                 "((a = b) AND (c = d))",
                 "((a = b) OR (c = d))",
                 "((\"x) AND (\" = ') AND (') AND ((a = b) OR c))",
-            ],
+            ]
         ],
     ) == [
         (["(a = b)"],),
@@ -320,6 +375,24 @@ def test_key_that_does_not_determine_a_row(base):
     with refused("21000", "several rows"):
         refresh(base)
     assert base.value("SELECT entries FROM lifecycle.capture_status()") == 1, "the refused refresh has taken nothing"
+
+
+def test_a_failure_is_seen_where_it_can_be(base):
+    """The function alone raises: what it would write down goes with its transaction. Beside others it is a row."""
+    create(base, "SELECT shop, 1 / min(amount) AS x FROM public.sale GROUP BY shop", ["shop"])
+    base.execute("UPDATE public.sale SET amount = 0 WHERE id = 3")
+    failures = "SELECT sqlstate, error FROM lifecycle.materialized_view_refresh WHERE status = 'failed'"
+    status = "SELECT last_status, last_sqlstate, changes_since > 0 FROM lifecycle.mv_refresh_status"
+    with refused("22012", "division by zero"):
+        refresh(base)
+    assert rows(base, failures) == []
+    assert rows(base, status) == [("refreshed", None, True)], "the change still waits"
+    one = "SELECT status, sqlstate, error FROM lifecycle.refresh_all_materialized_views()"
+    assert rows(base, one) == [("failed", "22012", "division by zero")]
+    with refused("P0001", "22012 division by zero"):
+        base.execute("CALL lifecycle.refresh_materialized_views()")
+    assert rows(base, failures) == [("22012", "division by zero")] * 2
+    assert rows(base, status) == [("failed", "22012", True)]
 
 
 def test_tolerance_for_the_clock(base):

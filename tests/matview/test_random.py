@@ -15,11 +15,14 @@ pytestmark = pytest.mark.long
 
 LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 EXPECTED = ("40001", "40P01", "55P03", "23505")
+# Of writers: no partition for a row, attached already, not attached or there already.
+UNDONE = (*EXPECTED, "23514", "42809", "42P01", "42P07")
 SCENE = """
 CREATE TABLE public.a (id int PRIMARY KEY, k int, n int);
 CREATE TABLE public.b (id int PRIMARY KEY, k int, n int) PARTITION BY RANGE (id);
 CREATE TABLE public.b1 PARTITION OF public.b FOR VALUES FROM (0) TO (8);
-CREATE TABLE public.b2 PARTITION OF public.b FOR VALUES FROM (8) TO (100);
+CREATE TABLE public.b2 PARTITION OF public.b FOR VALUES FROM (8) TO (12);
+CREATE TABLE public.b3 PARTITION OF public.b FOR VALUES FROM (12) TO (100);
 INSERT INTO public.a SELECT g, g % 4, g FROM generate_series(1, 10) AS g;
 INSERT INTO public.b SELECT g, g % 5, g FROM generate_series(1, 10) AS g;
 CREATE INDEX ON public.a (k); CREATE INDEX ON public.b (k);
@@ -28,6 +31,12 @@ INSERT INTO public.c SELECT g, g % 10, g FROM generate_series(1, 14) AS g;
 CREATE INDEX ON public.c (a);
 """
 PATH = '{"public.b": {"columns": ["id"], "query": "SELECT a.k FROM changed AS c JOIN public.a AS a ON a.id = c.id"}}'
+MOVES = [
+    "ALTER TABLE public.b DETACH PARTITION public.b3",
+    "ALTER TABLE public.b ATTACH PARTITION public.b3 FOR VALUES FROM (12) TO (100)",
+    "DROP TABLE IF EXISTS public.b4",
+    "CREATE TABLE public.b4 PARTITION OF public.b FOR VALUES FROM (100) TO (200)",
+]
 # Query, key, sources.
 QUERIES = [
     ("SELECT k, count(*) AS c, sum(n) AS s, max(id) AS m FROM public.a GROUP BY k HAVING count(*) < 4", "{k}", "{}"),
@@ -44,7 +53,7 @@ QUERIES = [
 
 def write(rng: random.Random) -> str:
     """One write of a kind that a view must follow."""
-    table, leaf = rng.choice(("public.a", "public.b")), rng.choice(("public.b1", "public.b2"))
+    table, leaf = (rng.choice(("public.a", "public.b")), rng.choice(("public.b1", "public.b2")))
     one, other, n = rng.randint(1, 14), rng.randint(1, 14), rng.randint(1, 99)
     k = rng.choice(("0", "1", "2", "3", "NULL"))
     return rng.choices(
@@ -61,6 +70,11 @@ def write(rng: random.Random) -> str:
             f"DELETE FROM {table} WHERE k = {k} AND n > {n}",
             f"UPDATE {leaf} SET n = {n}, k = {k} WHERE id % 2 = {one % 2}",
             f"TRUNCATE {rng.choice((table, leaf, 'public.c'))}",
+            # Attached or not: on its own it is a table like any other.
+            f"INSERT INTO public.b3 VALUES ({12 + one % 3}, {k}, {n}) ON CONFLICT (id) DO UPDATE SET k = excluded.k",
+            f"UPDATE public.b3 SET n = {n}, k = {k}",
+            rng.choice(MOVES),
+            f"INSERT INTO public.b VALUES ({100 + one % 2}, {k}, {n})",
             f"INSERT INTO public.c VALUES ({one}, {other}, {n}) ON CONFLICT (id) DO UPDATE SET a = excluded.a",
             f"UPDATE public.c SET a = {other}, n = {n} WHERE id BETWEEN {one} AND {one + 1}",
             f"DELETE FROM public.c WHERE a = {one}",
@@ -69,7 +83,7 @@ def write(rng: random.Random) -> str:
                 f"WHEN MATCHED THEN UPDATE SET a = {other} WHEN NOT MATCHED THEN INSERT VALUES (s.id, {one}, s.n)"
             ),
         ],
-        weights=[4, 3, 4, 3, 3, 3, 2, 2, 1, 3, 3, 2, 1],
+        weights=[4, 3, 4, 3, 3, 3, 2, 2, 1, 2, 1, 1, 1, 3, 3, 2, 1],
     )[0]
 
 
@@ -129,10 +143,20 @@ class Writer:
         self.connection, self.left = connection, 0
         connection.execute("SET lock_timeout = '1ms'")
 
+    def end(self) -> None:
+        """Commits what is open."""
+        try:
+            self.connection.execute("COMMIT")
+        except psycopg.errors.SerializationFailure:
+            self.connection.execute("ROLLBACK")
+        self.left = 0
+
     def step(self, rng: random.Random) -> None:
         """Begins, writes, or ends."""
         try:
-            if self.left == 0:
+            if self.left == 0 and rng.random() < 0.2:
+                self.connection.execute(rng.choice(MOVES).encode())
+            elif self.left == 0:
                 self.connection.execute(f"BEGIN ISOLATION LEVEL {rng.choice(LEVELS)}".encode())
                 self.left = rng.randint(2, 4)
             elif self.left == 1:
@@ -142,21 +166,25 @@ class Writer:
                 self.left -= 1
                 self.connection.execute(write(rng).encode())
         except psycopg.Error as error:
-            if error.sqlstate not in EXPECTED:
+            if error.sqlstate not in UNDONE:
                 raise
             self.connection.execute("ROLLBACK")
             self.left = 0
 
 
 def refresh(rng: random.Random, connection: psycopg.Connection, names: list[str]) -> None:
-    """A refresh in small or large chunks that may be taken back; a lock in the way is a refresh that did not happen."""
+    """A refresh in small or large chunks, perhaps taken back or its session killed; or a lock is in the way."""
     try:
         connection.execute("BEGIN")
         connection.execute(
             "SELECT lifecycle.refresh_incremental_view(%s::regclass, %s)",
             [rng.choice(names), rng.choice((1, 3, 10000))],
         )
-        connection.execute(rng.choice((b"COMMIT", b"COMMIT", b"ROLLBACK")))
+        end = rng.choice((b"COMMIT", b"COMMIT", b"COMMIT", b"ROLLBACK", b""))
+        if end:
+            connection.execute(end)
+        else:
+            connection.close()
     except psycopg.Error as error:
         if error.sqlstate not in EXPECTED:
             raise
@@ -167,25 +195,38 @@ def differences(database, names: list[str], queries: list[str] | None = None) ->
     """How many rows of each view are not those of its query."""
     found = {}
     for name, query in zip(names, queries or [query for query, _, _ in QUERIES], strict=True):
-        mine, theirs = f"SELECT x::text FROM {name} AS x", f"SELECT x::text FROM ({query}) AS x"
+        mine, theirs = (f"SELECT x::text FROM {name} AS x", f"SELECT x::text FROM ({query}) AS x")
         found[name] = database.value(
             f"SELECT count(*) FROM (({mine} EXCEPT ALL {theirs}) UNION ALL ({theirs} EXCEPT ALL {mine})) AS d"
         )
     return {name: number for name, number in found.items() if number}
 
 
+def refresher(database) -> psycopg.Connection:
+    """A session that refreshes and does not wait."""
+    connection = database.connect()
+    connection.execute("SET lock_timeout = '1ms'; SET lifecycle.lock_timeout = '1'; SET lifecycle.lock_attempts = '1'")
+    return connection
+
+
 def disturb(database, rng: random.Random, names: list[str], steps: int = 250) -> None:
-    """Writes by four sessions and refreshes by two, in any order; then what is open is rolled back."""
+    """Writes by four sessions and refreshes by two, in any order; then what is open is rolled back.
+
+    Partitions come and go, mostly when nobody is at work: they need the table for themselves.
+    """
     writers = [Writer(database.connect()) for _ in range(4)]
-    refreshers = [database.connect() for _ in range(2)]
-    for refresher in refreshers:
-        refresher.execute("SET lock_timeout = '1ms'; SET lifecycle.lock_attempts = '1'")
+    refreshers = [refresher(database) for _ in range(2)]
     for _ in range(steps):
         who = rng.randrange(6)
         if who < len(writers):
+            if rng.random() < 0.1:
+                for writer in writers:
+                    writer.end()
             writers[who].step(rng)
-        else:
-            refresh(rng, rng.choice(refreshers), names)
+            continue
+        refresh(rng, refreshers[who - 4], names)
+        if refreshers[who - 4].closed:
+            refreshers[who - 4] = refresher(database)
     for writer in writers:
         writer.connection.execute("ROLLBACK")
 
@@ -226,6 +267,8 @@ def test_any_order_ends_equal(database, seed):
     assert differences(database, names) == {}
     modes = dict(database.execute("SELECT mode, count(*) FROM lifecycle.materialized_view_refresh GROUP BY mode"))
     assert modes.get("incremental", 0) > 5, "the order has tried what it is meant to try"
+    moved = "SELECT count(*) FROM lifecycle.materialized_view_refresh WHERE note LIKE '%were attached%'"
+    assert database.value(moved) > 1, "and partitions have come and gone"
 
 
 def test_a_lost_entry_would_be_noticed(database):

@@ -337,3 +337,70 @@ def test_a_view_that_goes_during_the_run(base, session, observer):
     reader.run("COMMIT")
     runner.result()
     assert base.execute("SELECT view_name, status FROM lifecycle.materialized_view_refresh") == [("a", "refreshed")]
+
+
+VIEWS = """
+CREATE MATERIALIZED VIEW public.b AS SELECT n, count(*) AS c FROM public.fact GROUP BY n;
+CREATE UNIQUE INDEX ON public.b (n);
+CREATE MATERIALIZED VIEW public.a AS SELECT sum(c) AS c FROM public.b;
+CREATE MATERIALIZED VIEW public.broken AS SELECT 1 / min(n + 1) AS x FROM public.fact;
+CREATE MATERIALIZED VIEW public.c AS SELECT x FROM public.broken;
+"""
+PREVIEW = "SELECT view_name, action, mode, note FROM lifecycle.preview_refresh_materialized_views({})"
+STEP = "SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(%s, {})"
+
+
+def test_preview_is_what_will_be_done(base):
+    base.execute(VIEWS)
+    base.execute(
+        "SELECT lifecycle.create_incremental_view('public.inc', 'SELECT n, count(*) AS c FROM public.fact GROUP BY n', "
+        "'{n}', at_once => true)"
+    )
+    plain = "plain: it has no unique index on columns alone and without WHERE"
+    before = base.dump()
+    found = base.execute(PREVIEW.format(""))
+    assert base.dump() == before, "nothing was changed"
+    assert found == [
+        ("b", "refresh", "concurrent", None),
+        ("broken", "refresh", "plain", plain),
+        ("inc", "refresh", "incremental", None),
+        ("a", "refresh", "plain", plain),
+        ("c", "refresh", "plain", plain),
+    ]
+    done = refresh(base)
+    assert [(name, mode) for name, _, mode, _ in found] == [(name, row[0]) for name, row in done.items()]
+    assert [row[:2] for row in base.execute(PREVIEW.format("only_changed => true"))] == [
+        (name, "leave") for name in done
+    ], "nothing has changed"
+    base.execute("UPDATE public.fact SET n = 1 WHERE id = 1")
+    base.execute("UPDATE lifecycle.incremental_view SET rebuild_reason = 'x'")
+    assert base.execute(PREVIEW.format("only_changed => true, concurrent => false")) == [
+        ("b", "refresh", "plain", None),
+        ("broken", "refresh", "plain", None),
+        ("inc", "refresh", "rebuild", "x"),
+        ("a", "refresh", "plain", None),
+        ("c", "refresh", "plain", None),
+    ], "what a refreshed view feeds is refreshed too"
+    assert {row[1] for row in base.execute(PREVIEW.format("only_due => true"))} == {"leave"}
+
+
+def test_in_steps(base):
+    """No time at all does one view a call; what was done since the run began, or tried in vain, is done."""
+    base.execute(VIEWS)
+    since = base.value("SELECT clock_timestamp()")
+    base.execute("UPDATE public.fact SET n = -1 WHERE id = 1")
+    steps = []
+    while not steps or any(status == "pending" for _, status in steps[-1]):
+        steps.append(base.execute(STEP.format("0"), [since]))
+    assert steps == [
+        [("b", "refreshed"), ("broken", "pending"), ("a", "pending"), ("c", "pending")],
+        [("broken", "failed"), ("a", "pending"), ("c", "pending")],
+        [("a", "refreshed"), ("c", "pending")],
+        [("c", "skipped")],
+    ]
+    assert base.execute(STEP.format("60"), [since]) == [], "all is done"
+    again = base.value("SELECT clock_timestamp()")
+    done = [row[1] for row in base.execute(STEP.format("60"), [again])]
+    assert done == ["refreshed", "failed", "refreshed", "skipped"]
+    with refused("22023", "since NULL"):
+        base.execute(STEP.format("1"), [None])
