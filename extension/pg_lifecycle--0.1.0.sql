@@ -3613,9 +3613,9 @@ USING (lifecycle._may_capture(source_oid, source, origin));
 
 -- source: sql/capture/_captures.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
-CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.located_capture
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-AS $fn$
+CREATE FUNCTION lifecycle._captures(target regclass DEFAULT NULL, of_queue regclass DEFAULT NULL)
+RETURNS SETOF lifecycle.located_capture LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
 BEGIN
     RETURN QUERY
     SELECT
@@ -3630,12 +3630,12 @@ BEGIN
     LEFT JOIN pg_proc AS p
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
-    WHERE _captures.target IS NULL OR s.oid = _captures.target
+    WHERE (_captures.target IS NULL OR s.oid = _captures.target) AND (of_queue IS NULL OR q.oid = of_queue)
     ORDER BY c.source, c.consumer;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._captures(regclass) IS
-'The captures of a table, or all of them, as they are found today.';
+COMMENT ON FUNCTION lifecycle._captures(regclass, regclass) IS
+'The captures of a table, that of a queue, or all of them, as they are found today.';
 
 CREATE FUNCTION lifecycle._capture_queue(source regclass, consumer name) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -4065,50 +4065,57 @@ BEGIN
         SELECT
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.source) AS source_owner,
             (SELECT c.relowner FROM pg_class AS c WHERE c.oid = capture.queue) AS queue_owner,
-            (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = capture.routine) AS routine_owner,
-            format('SELECT * FROM lifecycle.sync_capture(%L)', capture.source) AS sync,
-            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
-                SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-                WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
-            )) AS undo
+            (SELECT p.proowner FROM pg_proc AS p WHERE p.oid = capture.routine) AS routine_owner
+    ), captured AS MATERIALIZED (
+        SELECT c.* FROM lifecycle._capture_columns(capture) AS c
+    ), fired AS MATERIALIZED (
+        SELECT t.* FROM lifecycle._capture_triggers(capture) AS t WHERE t.state <> 'ok'
     )
-    SELECT x.severity, 'capture ' || capture.queue_name, x.finding, x.detail, x.remedy
+    -- Each drain asks: only a problem pays for its remedy.
+    SELECT x.severity, 'capture ' || capture.queue_name, x.finding, x.detail, CASE x.remedy
+        WHEN 'sync' THEN format('SELECT * FROM lifecycle.sync_capture(%L)', capture.source)
+        WHEN 'undo' THEN format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
+            SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+            WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
+        ))
+        ELSE x.remedy
+    END
     FROM owned AS o
     CROSS JOIN LATERAL (
-        SELECT 'error', 'source gone', 'the source was dropped', o.undo WHERE capture.source IS NULL
+        SELECT 'error', 'source gone', 'the source was dropped', 'undo' WHERE capture.source IS NULL
         UNION ALL
-        SELECT 'error', 'queue gone', 'the queue is gone: every write to the source fails', o.undo
+        SELECT 'error', 'queue gone', 'the queue is gone: every write to the source fails', 'undo'
         WHERE capture.queue IS NULL
         UNION ALL
-        SELECT 'error', 'function gone', 'the trigger function is gone', o.undo WHERE capture.routine IS NULL
+        SELECT 'error', 'function gone', 'the trigger function is gone', 'undo' WHERE capture.routine IS NULL
         UNION ALL
         SELECT 'error', 'is a partition', 'the source is a partition now: statement triggers do not see writes '
-            || 'through its root', o.undo
+            || 'through its root', 'undo'
         FROM pg_class AS c
         WHERE c.oid = capture.source AND c.relispartition AND capture.trigger_level = 'statement'
         UNION ALL
         SELECT 'error', 'column gone', format('column %I was dropped: every write to the source fails',
-            capture.key_columns[c.place]), o.undo
-        FROM lifecycle._capture_columns(capture) AS c
+            capture.key_columns[c.place]), 'undo'
+        FROM captured AS c
         WHERE capture.source IS NOT NULL AND c.column_name IS NULL
         UNION ALL
         SELECT 'error', 'column changed', format('column %I %s is now %I %s', c.queue_column, c.queue_type,
-            c.column_name, c.column_type), o.sync
-        FROM lifecycle._capture_columns(capture) AS c
+            c.column_name, c.column_type), 'sync'
+        FROM captured AS c
         WHERE (c.column_name, c.column_type) <> (c.queue_column, c.queue_type)
         UNION ALL
         SELECT 'error', 'triggers', format('%s triggers are missing, disabled or on tables that are no partition',
-            count(*)), o.sync
-        FROM lifecycle._capture_triggers(capture) AS t
-        WHERE t.state NOT IN ('ok', 'not always') AND capture.source IS NOT NULL AND capture.routine IS NOT NULL
+            count(*)), 'sync'
+        FROM fired AS t
+        WHERE t.state <> 'not always' AND capture.source IS NOT NULL AND capture.routine IS NOT NULL
         HAVING count(*) > 0
         UNION ALL
-        SELECT 'error', 'partitions', 'partitions were attached, detached, created or dropped', o.sync
+        SELECT 'error', 'partitions', 'partitions were attached, detached, created or dropped', 'sync'
         WHERE lifecycle._partitions_changed(capture)
         UNION ALL
         SELECT 'warning', 'not always', format('%s triggers do not fire under session_replication_role = replica',
-            count(*)), o.sync
-        FROM lifecycle._capture_triggers(capture) AS t WHERE t.state = 'not always'
+            count(*)), 'sync'
+        FROM fired AS t WHERE t.state = 'not always'
         HAVING count(*) > 0
         UNION ALL
         SELECT 'warning', 'owner', format('queue and function do not belong to %I, the owner of the source',
@@ -4781,7 +4788,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_drainable(max_rows);
     PERFORM lifecycle._lock_target(queue);
-    SELECT c.* INTO v_capture FROM lifecycle._captures() AS c WHERE c.queue = _drain.queue;
+    SELECT c.* INTO v_capture FROM lifecycle._captures(of_queue => queue) AS c;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not the queue of a capture', queue),
             HINT = 'SELECT queue FROM lifecycle.capture_status() lists them.';
@@ -19375,8 +19382,8 @@ CREATE TYPE lifecycle.refresh_result AS (
 );
 COMMENT ON TYPE lifecycle.refresh_result IS
 'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
-sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early) or busy
-(another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
+sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early), pending
+(left for the next step) or busy (another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,
@@ -19442,6 +19449,8 @@ CREATE TYPE lifecycle.located_incremental AS (
     tolerance interval,
     rebuild_reason text,
     rebuilt_at timestamptz,
+    rebuild_ms numeric,
+    key_ms numeric,
     data_as_of timestamptz,
     created_by name,
     session_by name,
@@ -19488,6 +19497,7 @@ CREATE TABLE lifecycle.materialized_view_refresh (
     status text NOT NULL,
     row_estimate bigint,
     size_bytes bigint,
+    key_count bigint,
     sqlstate text,
     error text,
     note text,
@@ -19510,7 +19520,7 @@ CREATE INDEX materialized_view_refresh_name_idx ON lifecycle.materialized_view_r
 
 COMMENT ON TABLE lifecycle.materialized_view_refresh IS
 'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
-oid belongs to. checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
+oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
 lifecycle.view_mark before the refresh; view_writes, file_node: rows written to the view itself, and its file, behind
 it, by which a refresh by hand is noticed. Read it through lifecycle.mv_refresh_status.';
 
@@ -19522,8 +19532,8 @@ CREATE POLICY refresh_check ON lifecycle.materialized_view_refresh FOR UPDATE
 USING (lifecycle._may_refresh(view_oid)) WITH CHECK (lifecycle._may_refresh(view_oid));
 
 GRANT INSERT (
-    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, sqlstate,
-    error, note, stats_epoch, bases, base_writes, view_writes, file_node
+    view_schema, view_name, view_oid, started_at, refresh_time_ms, mode, status, row_estimate, size_bytes, key_count,
+    sqlstate, error, note, stats_epoch, bases, base_writes, view_writes, file_node
 ), UPDATE (checked_at) ON lifecycle.materialized_view_refresh TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_refresh', '');
@@ -19534,6 +19544,11 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('refresh_all_materialized_views', 'use'),
 ('refresh_materialized_views', 'use'),
 ('refresh_materialized_view', 'use'),
+('refresh_materialized_views_step', 'use'),
+('preview_refresh_materialized_views', 'use'),
+('_refresh_run', 'use'),
+('_pending_refresh', 'use'),
+('_rebuild_reason', 'use'),
 ('check_mv_freshness', 'use'),
 ('_may_refresh', 'use'),
 ('should_refresh_views', 'use'),
@@ -19605,6 +19620,8 @@ CREATE TABLE lifecycle.incremental_view (
     checked_at timestamptz,
     data_as_of timestamptz,
     rebuilt_at timestamptz,
+    rebuild_ms numeric,
+    key_ms numeric,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -19615,7 +19632,8 @@ CREATE TABLE lifecycle.incremental_view (
 COMMENT ON TABLE lifecycle.incremental_view IS
 'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
 row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
-data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. Read it through
+data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
+what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. Read it through
 lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
@@ -19623,11 +19641,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
     || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, origin), DELETE'
+    || 'rebuilt_at, rebuild_ms, key_ms, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
-('incremental_share', '20', '%', 'An incremental view whose changed keys exceed this share of its rows is rebuilt.');
+(
+    'incremental_share', '20', '%',
+    'Beyond this share of its rows, and 1000 keys, an incremental view is rebuilt until times are known. 100: never.'
+);
 
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
 CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
@@ -19734,7 +19755,7 @@ BEGIN
             WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
         lifecycle._view_sources(v.sources), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
-        v.rebuilt_at, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin
+        v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t
@@ -20556,6 +20577,83 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_item(lifecycle.refresh_item, oid[], oid[], boolean, text, text) IS
 'Refreshes a view when it is due, unless it reads one that stayed stale; NULL when it is gone by now.';
 
+-- source: sql/matview/_refresh_run.sql
+CREATE FUNCTION lifecycle._pending_refresh(view oid) RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_result lifecycle.refresh_result;
+BEGIN
+    SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view;
+    v_result.status := 'pending';
+    v_result.note := 'the time of this step was used up';
+    RETURN v_result;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._pending_refresh(oid) IS 'The row of a view that is left for the next step.';
+
+-- since: what was tried since then is left as it is (the steps of one run); until: what comes later is left for the next.
+CREATE FUNCTION lifecycle._refresh_run(
+    schemas name[], concurrent boolean, only_changed boolean, only_due boolean, since timestamptz, until timestamptz,
+    search_path text
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
+    v_done oid[] := ARRAY[]::oid[];
+    v_stale oid[] := ARRAY[]::oid[];
+    v_fresh oid[] := ARRAY[]::oid[];
+    v_wait text := lifecycle._lock_wait();
+    v_rebuilt oid[] := ARRAY[]::oid[];
+    v_failed integer := 0;
+    v_skipped integer := 0;
+    v_is_late boolean := false;
+BEGIN
+    IF v_result.status IS NOT NULL THEN
+        RETURN NEXT v_result;
+        RETURN;
+    END IF;
+    IF since IS NOT NULL THEN
+        SELECT coalesce(array_agg(s.view), '{}'),
+            coalesce(array_agg(s.view) FILTER (WHERE s.last_status IN ('failed', 'skipped')), '{}'),
+            coalesce(array_agg(s.view) FILTER (WHERE s.last_status = 'refreshed'), '{}')
+        INTO v_done, v_stale, v_fresh
+        FROM lifecycle._refresh_state() AS s WHERE greatest(s.last_tried_at, s.checked_at) >= since;
+    END IF;
+    PERFORM set_config('lifecycle.mending', 'later', true);
+    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
+        CONTINUE WHEN v_item.view = ANY (v_done);
+        IF v_is_late THEN
+            RETURN NEXT lifecycle._pending_refresh(v_item.view);
+            CONTINUE;
+        END IF;
+        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait, _refresh_run.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        CONTINUE WHEN v_result.status IS NULL;
+        IF v_result.status IN ('failed', 'skipped') THEN
+            v_stale := v_stale || v_item.view;
+            v_failed := v_failed + (v_result.status = 'failed')::integer;
+            v_skipped := v_skipped + (v_result.status = 'skipped')::integer;
+        ELSIF v_result.status = 'refreshed' THEN
+            v_fresh := v_fresh || v_item.view;
+            -- Now there is a lock in hand.
+            v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
+        END IF;
+        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
+        v_is_late := coalesce(clock_timestamp() >= until, false);
+        RETURN NEXT v_result;
+    END LOOP;
+    PERFORM lifecycle._mend_views(v_rebuilt);
+    -- A caller may not read the rows.
+    IF v_failed > 0 THEN
+        RAISE WARNING '% views failed, % were skipped because of them', v_failed, v_skipped;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_run(
+    name[], boolean, boolean, boolean, timestamptz, timestamptz, text
+) IS 'What refresh_all_materialized_views and refresh_materialized_views_step do.';
+
 -- source: sql/matview/refresh_all_materialized_views.sql
 CREATE FUNCTION lifecycle.refresh_all_materialized_views(
     schemas name[] DEFAULT NULL,
@@ -20564,41 +20662,9 @@ CREATE FUNCTION lifecycle.refresh_all_materialized_views(
     only_due boolean DEFAULT false,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_item lifecycle.refresh_item;
-    v_result lifecycle.refresh_result := lifecycle._lock_refresh_run();
-    v_stale oid[] := ARRAY[]::oid[];
-    v_fresh oid[] := ARRAY[]::oid[];
-    v_wait text := lifecycle._lock_wait();
-    v_rebuilt oid[] := ARRAY[]::oid[];
-    v_failed integer := 0;
 BEGIN
-    IF v_result.status IS NOT NULL THEN
-        RETURN NEXT v_result;
-        RETURN;
-    END IF;
-    PERFORM set_config('lifecycle.mending', 'later', true);
-    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
-        v_result := lifecycle._refresh_item(v_item, v_stale, v_fresh, concurrent, v_wait,
-            refresh_all_materialized_views.search_path);
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        CONTINUE WHEN v_result.status IS NULL;
-        IF v_result.status IN ('failed', 'skipped') THEN
-            v_stale := v_stale || v_item.view;
-            v_failed := v_failed + (v_result.status = 'failed')::integer;
-        ELSIF v_result.status = 'refreshed' THEN
-            v_fresh := v_fresh || v_item.view;
-            -- Now there is a lock in hand.
-            v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
-        END IF;
-        v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
-        RETURN NEXT v_result;
-    END LOOP;
-    PERFORM lifecycle._mend_views(v_rebuilt);
-    -- A caller may not read the rows.
-    IF v_failed > 0 THEN
-        RAISE WARNING '% views failed, % were skipped because of them', v_failed, cardinality(v_stale) - v_failed;
-    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._refresh_run(schemas, concurrent, only_changed, only_due, NULL, NULL,
+        refresh_all_materialized_views.search_path);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_all_materialized_views(name[], boolean, boolean, boolean, text) IS
@@ -20617,6 +20683,91 @@ busy (a row without a view: another run is under way); rows as the planner recko
 error of a failure; note, for example why it was not concurrent.
 Errors: none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
+
+-- source: sql/matview/refresh_materialized_views_step.sql
+CREATE FUNCTION lifecycle.refresh_materialized_views_step(
+    since timestamptz,
+    max_seconds integer DEFAULT 10,
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    only_changed boolean DEFAULT false,
+    only_due boolean DEFAULT false,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF since IS NULL OR max_seconds IS NULL OR max_seconds < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('a step cannot be made with since %s, max_seconds %s', coalesce(since::text, 'NULL'),
+                coalesce(max_seconds::text, 'NULL')),
+            HINT = 'since is when the run began, the same for each of its steps.';
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._refresh_run(schemas, concurrent, only_changed, only_due, since,
+        clock_timestamp() + make_interval(secs => max_seconds), refresh_materialized_views_step.search_path);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.refresh_materialized_views_step(
+    timestamptz, integer, name[], boolean, boolean, boolean, text
+) IS
+'Does a slice of lifecycle.refresh_materialized_views in the transaction of the caller, where only a function can be
+called. Call it with the same since until no row is pending.
+
+Arguments: since - when the run began: views that were refreshed, or tried in vain, since then are done; max_seconds -
+after so long no further view is begun, default 10; one is always; the others - as for
+lifecycle.refresh_materialized_views.
+Returns: one row a view (lifecycle.refresh_result) that was looked at, then those that are left, status pending; or one
+row with status busy.
+Errors: 22023 since or max_seconds.
+Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(''2026-01-31 04:00 UTC'', 30);';
+
+-- source: sql/matview/preview_refresh_materialized_views.sql
+CREATE FUNCTION lifecycle.preview_refresh_materialized_views(
+    schemas name[] DEFAULT NULL,
+    concurrent boolean DEFAULT NULL,
+    only_changed boolean DEFAULT false,
+    only_due boolean DEFAULT false
+) RETURNS TABLE (
+    place integer, view_schema name, view_name name, kind text, action text, mode text, estimated_ms numeric, note text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_item lifecycle.refresh_item;
+    v_mode record;
+    v_fresh oid[] := ARRAY[]::oid[];
+BEGIN
+    FOREACH v_item IN ARRAY lifecycle._refresh_order(schemas, only_changed, only_due) LOOP
+        place := coalesce(place, 0) + 1;
+        kind := v_item.kind;
+        action := CASE WHEN v_item.need = 'due' OR v_item.need = 'fed' AND v_item.depends_on && v_fresh THEN 'refresh'
+            ELSE 'leave' END;
+        SELECT n.nspname, c.relname, (lifecycle._last_refresh(c.oid, lifecycle._origin(), true)).refresh_time_ms
+        INTO view_schema, view_name, estimated_ms
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = v_item.view;
+        IF action = 'leave' THEN
+            SELECT NULL AS mode, v_item.why AS note INTO v_mode;
+            estimated_ms := NULL;
+        ELSIF kind = 'incremental view' THEN
+            SELECT CASE WHEN r.reason IS NULL THEN 'incremental' ELSE 'rebuild' END AS mode, r.reason AS note INTO v_mode
+            FROM lifecycle._incremental_views(v_item.view) AS v
+            CROSS JOIN LATERAL (SELECT lifecycle._rebuild_reason(v) AS reason) AS r;
+            v_fresh := v_fresh || v_item.view;
+        ELSE
+            v_mode := lifecycle._refresh_mode(v_item.view, concurrent);
+            v_fresh := v_fresh || v_item.view;
+        END IF;
+        mode := v_mode.mode;
+        note := nullif(concat_ws('; ', v_mode.note, v_item.note), '');
+        RETURN NEXT;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_refresh_materialized_views(name[], boolean, boolean, boolean) IS
+'What lifecycle.refresh_materialized_views, called with the same arguments, would do now; it changes nothing.
+
+Arguments: schemas, concurrent, only_changed, only_due - as for lifecycle.refresh_materialized_views.
+Returns: one row a view in refresh order: place; view_schema, view_name, kind; action refresh or leave; mode concurrent,
+plain, incremental or rebuild; estimated_ms, what its last refresh took; note, why it is left, not concurrent, or
+rebuilt.
+Errors: none.
+Example: SELECT view_name, action, mode, note FROM lifecycle.preview_refresh_materialized_views(only_due => true);';
 
 -- source: sql/matview/refresh_materialized_views.sql
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither. The lock of the run ends with
@@ -20657,8 +20808,9 @@ END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.refresh_materialized_views(name[], boolean, boolean, boolean, text) IS
 'Refreshes as lifecycle.refresh_all_materialized_views does, but commits after each view, so that no lock outlives its
-refresh. The call fails at its end when a view failed. Twins: lifecycle.refresh_all_materialized_views, where only a
-function can be called.
+refresh. The call fails at its end when a view failed. Twins: lifecycle.preview_refresh_materialized_views, its
+plan; where only a function can be called, lifecycle.refresh_all_materialized_views, and
+lifecycle.refresh_materialized_views_step a slice at a time.
 
 Arguments: schemas - only the views of these schemas, default all; concurrent - true or false for all materialized
 views, default where PostgreSQL allows it; only_changed - leave out what reads only tables that were not written since;
@@ -22245,11 +22397,8 @@ CREATE FUNCTION lifecycle._resolve_keys(
 SET extra_float_digits = 1 SET datestyle = iso SET intervalstyle = iso_8601 AS $fn$
 DECLARE
     v_parts text;
-    v_names text := (SELECT string_agg('k' || g, ', ' ORDER BY g)
-        FROM generate_series(1, cardinality(view.key_columns)) AS g);
-    v_types text[] := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
-        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
-        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
+    v_names text;
+    v_types text[];
 BEGIN
     IF only_keys IS NOT NULL THEN
         keys := only_keys;
@@ -22257,6 +22406,11 @@ BEGIN
         has_nulls := (SELECT bool_or(array_position(k::text[], NULL) > 0) FROM unnest(only_keys) AS k);
         RETURN;
     END IF;
+    v_names := (SELECT string_agg('k' || g, ', ' ORDER BY g)
+        FROM generate_series(1, cardinality(view.key_columns)) AS g);
+    v_types := ARRAY(SELECT format_type(a.atttypid, a.atttypmod)
+        FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+        JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name ORDER BY k.place);
     SELECT string_agg(CASE s.way
         WHEN 'key' THEN format('SELECT %s FROM %s', (
                 SELECT string_agg(format('k.%I::%s', a.attname, v_types[a.attnum - 2]), ', ' ORDER BY a.attnum)
@@ -22305,7 +22459,7 @@ COMMENT ON FUNCTION lifecycle._is_key_queue(lifecycle.located_incremental, lifec
 -- rows. reason: why all rows are needed.
 CREATE FUNCTION lifecycle._drain_sources(
     view lifecycle.located_incremental, max_rows integer,
-    OUT changes text[], OUT entries bigint, OUT reason text, OUT only_keys text[]
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT problem text, OUT only_keys text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source lifecycle.view_source;
@@ -22328,6 +22482,7 @@ BEGIN
             v_changed := v_changed + 1;
             only_keys := CASE WHEN v_changed = 1 AND lifecycle._is_key_queue(view, v_source) THEN v_drained.keys END;
         END IF;
+        problem := coalesce(problem, v_drained.problem);
         reason := coalesce(reason, v_drained.problem,
             CASE WHEN v_drained.all_rows THEN format('%s was truncated, or marked', v_source.relation)
                 WHEN v_drained.entries > 0 AND v_source.way = 'rebuild' THEN v_source.relation || ' has changed' END);
@@ -22336,7 +22491,7 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, integer) IS
 'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
-only_keys: the keys, when nothing has to be looked up for them.';
+problem: why a capture cannot be relied on; only_keys: the keys, when nothing has to be looked up for them.';
 
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -22377,46 +22532,76 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_reason(lifecycle.located_incremental) IS
 'Why the next refresh reads everything, before the queues are asked; NULL when nothing says so.';
 
+-- What a key and what everything took, where both are known; else the share of the rows. Times vary with the load: only
+-- a clear difference counts.
+CREATE FUNCTION lifecycle._rebuild_is_cheaper(view lifecycle.located_incremental, key_count bigint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_share integer;
+BEGIN
+    IF key_count <= 1000 THEN
+        RETURN NULL;
+    END IF;
+    v_share := lifecycle.setting('incremental_share');
+    IF v_share >= 100 THEN
+        RETURN NULL;
+    ELSIF view.key_ms * key_count > view.rebuild_ms * 1.5 THEN
+        RETURN format('%s keys would take about %s ms, all rows took %s ms', key_count,
+            round(view.key_ms * key_count), round(view.rebuild_ms));
+    ELSIF view.key_ms IS NULL AND key_count > v_share * 0.01 * (
+        SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target
+    ) THEN
+        RETURN format('more than %s %% of its rows have changed', v_share);
+    END IF;
+    RETURN NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebuild_is_cheaper(lifecycle.located_incremental, bigint) IS
+'Why everything is read rather than so many keys; NULL when the keys are cheaper.';
+
 -- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
 CREATE FUNCTION lifecycle._refresh_rounds(
     view lifecycle.located_incremental, max_rows integer,
-    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT drained_at timestamptz
+    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT problem text,
+    OUT drained_at timestamptz, OUT merge_ms numeric
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_share constant numeric := lifecycle.setting('incremental_share')::numeric / 100;
-    v_rows constant numeric := (SELECT c.reltuples FROM pg_class AS c WHERE c.oid = view.target);
     v_drained record;
     v_keys record;
     v_counts bigint[];
+    v_started timestamptz := clock_timestamp();
 BEGIN
     reason := lifecycle._rebuild_reason(view);
     counts := '{0,0,0}';
     key_total := 0;
     LOOP
         drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason, d.only_keys INTO v_drained
+        SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
         FROM lifecycle._drain_sources(view, max_rows) AS d;
-        reason := coalesce(reason, v_drained.reason);
+        problem := v_drained.problem;
+        reason := coalesce(problem, reason, v_drained.reason);
         EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
         FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
         key_total := key_total + v_keys.key_count;
-        IF key_total > greatest(v_share * v_rows, 1000) THEN
-            reason := format('more than %s %% of its rows have changed', lifecycle.setting('incremental_share'));
-            EXIT;
-        ELSIF v_keys.key_count > 0 THEN
+        reason := lifecycle._rebuild_is_cheaper(view, key_total);
+        EXIT WHEN reason IS NOT NULL;
+        IF v_keys.key_count > 0 THEN
             v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
             counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
         END IF;
         EXIT WHEN v_drained.entries < max_rows;
     END LOOP;
     IF reason IS NOT NULL THEN
+        v_started := clock_timestamp();
         counts := lifecycle._merge(view, NULL, true);
     END IF;
+    merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
-'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead.';
+'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead;
+problem: of a capture.';
 
 -- A lock of its own, so that a second refresh need not wait to find nothing left.
 CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
@@ -22442,7 +22627,7 @@ BEGIN
     SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
         v_result.rows
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
-    SELECT r.counts, r.key_total, r.reason, r.drained_at INTO v_done
+    SELECT r.counts, r.key_total, r.reason, r.problem, r.drained_at, r.merge_ms INTO v_done
     FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
     v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
     v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
@@ -22452,19 +22637,26 @@ BEGIN
             v_done.counts[3]) END,
         CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
     UPDATE lifecycle.incremental_view AS v
-    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at, rebuild_reason = NULL,
+    -- A problem may go as it came, without being mended: a partition is detached again, a trigger enabled.
+    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at,
+        rebuild_reason = 'the last refresh found: ' || v_done.problem,
         target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
-        origin = lifecycle._origin(),
-        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END
+        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
+        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END,
+        rebuild_ms = CASE WHEN v_done.reason IS NULL THEN v.rebuild_ms ELSE v_done.merge_ms END,
+        key_ms = CASE WHEN v_done.reason IS NULL AND v_done.key_total >= 1000
+            THEN (v_done.merge_ms / v_done.key_total + coalesce(v.key_ms, v_done.merge_ms / v_done.key_total)) / 2
+            ELSE v.key_ms END
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END;
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
     v_result.bytes := pg_total_relation_size(target);
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
-            mode, status, row_estimate, size_bytes, note)
+            mode, status, row_estimate, size_bytes, key_count, note)
         VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.rows, v_result.bytes, v_result.note);
+            v_result.status, v_result.rows, v_result.bytes, CASE WHEN v_done.reason IS NULL THEN v_done.key_total END,
+            v_result.note);
         PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
@@ -22473,7 +22665,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
 'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
 
-CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 10000)
+CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 100000)
 RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_result lifecycle.refresh_result;
@@ -22491,14 +22683,17 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_incremental_view(regclass, integer) IS
 'Brings an incremental view up to date: computes the keys that have changed since the last refresh, and writes the rows
-that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When more
-than lifecycle.incremental_share of the rows have changed, or a table was truncated, the whole query is run and merged.
+that differ. One transaction: readers see all of it or nothing, and a call that is killed has changed nothing. When a
+table was truncated, or so much has changed that this is cheaper, the whole query is run and merged.
 
-Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default 10000.
+Arguments: target - the incremental view; max_rows - how many entries of a queue are taken in one round, default
+100000.
 Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
 session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
 Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
-row; 55000 its query or a column is gone; 22023 max_rows; what the query raises.
+row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An error takes back the row that it
+would have in the history; CALL lifecycle.refresh_materialized_views and lifecycle.refresh_all_materialized_views write
+a failure down and go on.
 Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';
 
 -- source: sql/matview/rebuild_incremental_view.sql
