@@ -12,7 +12,8 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._pending_refresh(oid) IS 'The row of a view that is left for the next step.';
 
--- since: what was tried since then is left as it is (the steps of one run); until: what comes later is left for the next.
+-- since: what was tried since then is left as it is (the steps of one run); until: what comes later is left for the
+-- next step.
 CREATE FUNCTION lifecycle._refresh_run(
     schemas name[], concurrent boolean, only_changed boolean, only_due boolean, since timestamptz, until timestamptz,
     search_path text

@@ -23,7 +23,8 @@ BEGIN
             SELECT NULL AS mode, v_item.why AS note INTO v_mode;
             estimated_ms := NULL;
         ELSIF kind = 'incremental view' THEN
-            SELECT CASE WHEN r.reason IS NULL THEN 'incremental' ELSE 'rebuild' END AS mode, r.reason AS note INTO v_mode
+            SELECT CASE WHEN r.reason IS NULL THEN 'incremental' ELSE 'rebuild' END AS mode, r.reason AS note
+            INTO v_mode
             FROM lifecycle._incremental_views(v_item.view) AS v
             CROSS JOIN LATERAL (SELECT lifecycle._rebuild_reason(v) AS reason) AS r;
             v_fresh := v_fresh || v_item.view;

@@ -36,9 +36,10 @@ CREATE INDEX materialized_view_refresh_name_idx ON lifecycle.materialized_view_r
 
 COMMENT ON TABLE lifecycle.materialized_view_refresh IS
 'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
-oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
-lifecycle.view_mark before the refresh; view_writes, file_node: rows written to the view itself, and its file, behind
-it, by which a refresh by hand is noticed. Read it through lifecycle.mv_refresh_status.';
+oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found
+unchanged since; stats_epoch, bases, base_writes: the lifecycle.view_mark before the refresh; view_writes, file_node:
+rows written to the view itself, and its file, behind it, by which a refresh by hand is noticed. Read it through
+lifecycle.mv_refresh_status.';
 
 ALTER TABLE lifecycle.materialized_view_refresh ENABLE ROW LEVEL SECURITY;
 CREATE POLICY refresh_read ON lifecycle.materialized_view_refresh FOR SELECT USING (true);

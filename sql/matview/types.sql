@@ -69,7 +69,8 @@ CREATE TYPE lifecycle.refresh_result AS (
 COMMENT ON TYPE lifecycle.refresh_result IS
 'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
 sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early), pending
-(left for the next step) or busy (another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
+(left for the next step) or busy (another run, or another refresh of the view, is under way); rows as the planner
+reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,
