@@ -19383,7 +19383,8 @@ CREATE TYPE lifecycle.refresh_result AS (
 COMMENT ON TYPE lifecycle.refresh_result IS
 'What became of one view. mode: concurrent or plain, incremental or rebuild; status: refreshed, unchanged, failed (with
 sqlstate and error), skipped (what it reads was not refreshed), not due (only_due: not managed, or too early), pending
-(left for the next step) or busy (another run, or another refresh of the view, is under way); rows as the planner reckons; bytes with indexes.';
+(left for the next step) or busy (another run, or another refresh of the view, is under way); rows as the planner
+reckons; bytes with indexes.';
 
 CREATE TYPE lifecycle.view_freshness AS (
     severity text,
@@ -19520,9 +19521,10 @@ CREATE INDEX materialized_view_refresh_name_idx ON lifecycle.materialized_view_r
 
 COMMENT ON TABLE lifecycle.materialized_view_refresh IS
 'One row a refresh that pg_lifecycle ran or tried. Views are named by text and by oid; origin says which database the
-oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found unchanged since; stats_epoch, bases, base_writes: the
-lifecycle.view_mark before the refresh; view_writes, file_node: rows written to the view itself, and its file, behind
-it, by which a refresh by hand is noticed. Read it through lifecycle.mv_refresh_status.';
+oid belongs to. key_count: keys that an incremental refresh computed; checked_at: when its tables were last found
+unchanged since; stats_epoch, bases, base_writes: the lifecycle.view_mark before the refresh; view_writes, file_node:
+rows written to the view itself, and its file, behind it, by which a refresh by hand is noticed. Read it through
+lifecycle.mv_refresh_status.';
 
 ALTER TABLE lifecycle.materialized_view_refresh ENABLE ROW LEVEL SECURITY;
 CREATE POLICY refresh_read ON lifecycle.materialized_view_refresh FOR SELECT USING (true);
@@ -20592,7 +20594,8 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._pending_refresh(oid) IS 'The row of a view that is left for the next step.';
 
--- since: what was tried since then is left as it is (the steps of one run); until: what comes later is left for the next.
+-- since: what was tried since then is left as it is (the steps of one run); until: what comes later is left for the
+-- next step.
 CREATE FUNCTION lifecycle._refresh_run(
     schemas name[], concurrent boolean, only_changed boolean, only_due boolean, since timestamptz, until timestamptz,
     search_path text
@@ -20745,7 +20748,8 @@ BEGIN
             SELECT NULL AS mode, v_item.why AS note INTO v_mode;
             estimated_ms := NULL;
         ELSIF kind = 'incremental view' THEN
-            SELECT CASE WHEN r.reason IS NULL THEN 'incremental' ELSE 'rebuild' END AS mode, r.reason AS note INTO v_mode
+            SELECT CASE WHEN r.reason IS NULL THEN 'incremental' ELSE 'rebuild' END AS mode, r.reason AS note
+            INTO v_mode
             FROM lifecycle._incremental_views(v_item.view) AS v
             CROSS JOIN LATERAL (SELECT lifecycle._rebuild_reason(v) AS reason) AS r;
             v_fresh := v_fresh || v_item.view;
