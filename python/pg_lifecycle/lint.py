@@ -36,7 +36,7 @@ PLPGSQL_ALLOWED = [
     Allowed("security", r"^lifecycle\._run_under\(", "runs a statement that our own code has put together"),
     Allowed("performance", r"^lifecycle\._key_plan\(", "EXPLAIN is refused in a function that is not volatile"),
     Allowed("security", r"^lifecycle\._lock_once\(", "the relation is a regclass, the mode a constant of our own code"),
-    Allowed("security", r"^lifecycle\._require_unreferenced\(", "the condition is columns by %I"),
+    Allowed("security", r"^lifecycle\._referenced\(", "the condition is columns by %I"),
     Allowed(
         "security", r"^lifecycle\._(copy_range|replay)\(", "columns by %I; the predicate is the caller's, run as him"
     ),

@@ -14,6 +14,10 @@ DECLARE
     v_made oid[];
 BEGIN
     IF cardinality(v_locked) > 0 THEN
+        -- Mostly the first of them tells.
+        IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = v_locked[1] HAVING min(age(a.xmin)) > 0) THEN
+            RETURN '1ms';
+        END IF;
         v_made := ARRAY(
             SELECT a.attrelid FROM pg_attribute AS a
             WHERE a.attrelid = ANY (v_locked) AND age(a.xmin) <= 0

@@ -1,30 +1,45 @@
 -- Found before anything is done, so that a dry run tells it too; PostgreSQL would say it in the middle.
-CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._referenced(parent regclass, partitions regclass[])
+RETURNS TABLE (partition regclass, child regclass, key_name name) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_key record;
     v_found boolean;
 BEGIN
     FOR v_key IN
-        SELECT k.conname, k.conrelid::regclass AS child, (
+        SELECT p.partition, k.conname, k.conrelid::regclass AS child, (
             SELECT string_agg(format('r.%I = p.%I', c.attname, f.attname), ' AND ')
             FROM unnest(k.conkey, k.confkey) AS n (child_number, parent_number)
             JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.child_number
             JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.parent_number
         ) AS condition
-        FROM pg_constraint AS k
+        FROM pg_constraint AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
         WHERE k.contype = 'f' AND k.conparentid = 0
             AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        ORDER BY p.place, k.conname
     LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, partition,
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, v_key.partition,
             v_key.condition) INTO v_found;
         IF v_found THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'foreign_key_violation',
-                MESSAGE = format('rows of %s refer to rows of %s', v_key.child, partition),
-                DETAIL = format('The foreign key is %I.', v_key.conname),
-                HINT = 'Retire those rows first.';
+            RETURN QUERY SELECT v_key.partition, v_key.child, v_key.conname;
         END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._referenced(regclass, regclass[]) IS
+'Those of some partitions to whose rows foreign keys lead.';
+
+CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+BEGIN
+    FOR v_key IN SELECT r.* FROM lifecycle._referenced(parent, ARRAY[partition]) AS r LOOP
+        RAISE EXCEPTION USING
+            ERRCODE = 'foreign_key_violation',
+            MESSAGE = format('rows of %s refer to rows of %s', v_key.child, v_key.partition),
+            DETAIL = format('The foreign key is %I.', v_key.key_name),
+            HINT = 'Retire those rows first.';
     END LOOP;
 END
 $fn$;
@@ -69,43 +84,48 @@ COMMENT ON FUNCTION lifecycle._detach_form(regclass, regclass, boolean) IS
 'How a partition is detached: FINALIZE, CONCURRENTLY, or the plain way (empty).';
 
 CREATE FUNCTION lifecycle._detach_steps(
-    parent regclass, partition regclass, into_schema name, note text, online boolean DEFAULT NULL
-) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN d.form <> ' CONCURRENTLY' THEN
+    parent regclass, partitions regclass[], into_schema name, tell_bounds boolean, online boolean DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+    WITH detached AS MATERIALIZED (
+        SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname, pg_get_expr(c.relpartbound, c.oid) AS bounds,
+            lifecycle._detach_form(parent, c.oid, online) AS form, into_schema <> n.nspname AS moves
+        FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+        JOIN pg_class AS c ON c.oid = p.partition
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    ), worded AS (
+        SELECT d.*, format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, d.partition, d.bounds) AS attach,
+            CASE WHEN d.moves THEN format('%I.%I', into_schema, d.relname) END AS moved,
+            CASE WHEN d.moves THEN format('ALTER TABLE %s SET SCHEMA %I', d.partition, into_schema) END AS there,
+            CASE WHEN d.moves THEN format('ALTER TABLE %I.%I SET SCHEMA %I', into_schema, d.relname, d.nspname) END
+                AS back,
+            CASE WHEN tell_bounds THEN d.bounds END AS note
+        FROM detached AS d
+    )
+    SELECT array_agg(s.step ORDER BY w.place, s.place)
+    FROM worded AS w
+    CROSS JOIN LATERAL (
         -- One step: the way back is one, too.
-        ARRAY[lifecycle._step('detach partition', 'table ' || coalesce(m.moved, partition::text),
-            concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s%s', parent, partition, d.form), m.there),
-            concat_ws('; ', m.back, d.attach),
-            note => concat_ws('; ', _detach_steps.note,
-                CASE WHEN online THEN 'not CONCURRENTLY, which PostgreSQL refuses here' END))]
-    ELSE
-        lifecycle._step('detach partition', 'table ' || partition,
-            format('ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY', parent, partition),
-            d.attach || format('; SELECT lifecycle._drop_left_checks(%L, %L)', partition, ARRAY(
-                SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = partition AND k.contype = 'c'
+        SELECT 1 AS place, lifecycle._step('detach partition', 'table ' || coalesce(w.moved, w.partition::text),
+            concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s%s', parent, w.partition, w.form), w.there),
+            concat_ws('; ', w.back, w.attach),
+            note => nullif(concat_ws('; ', w.note,
+                CASE WHEN online THEN 'not CONCURRENTLY, which PostgreSQL refuses here' END), '')) AS step
+        WHERE w.form <> ' CONCURRENTLY'
+        UNION ALL
+        SELECT 1, lifecycle._step('detach partition', 'table ' || w.partition,
+            format('ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY', parent, w.partition),
+            w.attach || format('; SELECT lifecycle._drop_left_checks(%L, %L)', w.partition, ARRAY(
+                SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = w.partition AND k.contype = 'c'
                 ORDER BY k.conname))
             -- Wherever it is by then: the rollback follows its name.
-            || CASE WHEN m.moved IS NOT NULL THEN format('; ALTER TABLE %s SET SCHEMA %I', partition, n.nspname)
-                ELSE '' END,
-            top_level => true, note => _detach_steps.note)
-        || CASE WHEN m.moved IS NOT NULL THEN ARRAY[lifecycle._step('set schema', 'table ' || m.moved, m.there,
-            stage => 2)] ELSE '{}' END
-    END
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL (
-        SELECT lifecycle._detach_form(parent, partition, online) AS form,
-            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, lifecycle._partition_bounds(partition))
-                AS attach
-    ) AS d
-    CROSS JOIN LATERAL (
-        SELECT format('%I.%I', into_schema, c.relname) AS moved,
-            format('ALTER TABLE %s SET SCHEMA %I', partition, into_schema) AS there,
-            format('ALTER TABLE %I.%I SET SCHEMA %I', into_schema, c.relname, n.nspname) AS back
-        WHERE into_schema <> n.nspname
+            || CASE WHEN w.moves THEN format('; ALTER TABLE %s SET SCHEMA %I', w.partition, w.nspname) ELSE '' END,
+            top_level => true, note => w.note)
+        WHERE w.form = ' CONCURRENTLY'
         UNION ALL
-        SELECT NULL, NULL, NULL WHERE into_schema IS NULL OR into_schema = n.nspname
-    ) AS m
-    WHERE c.oid = partition
+        SELECT 2, lifecycle._step('set schema', 'table ' || w.moved, w.there, stage => 2)
+        WHERE w.form = ' CONCURRENTLY' AND w.moves
+    ) AS s
 $fn$;
-COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass, name, text, boolean) IS
-'The steps that take a partition out of its table, and into another schema where one is named.';
+COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass[], name, boolean, boolean) IS
+'The steps that take partitions out of their table, and into another schema where one is named.';

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION lifecycle._require_retention(regclass, jsonb[], text) IS
 -- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
 -- upper bound are never chosen. Numbers have no clock: their present is the highest one there.
 CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
-RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
+RETURNS TABLE (parent oid, partition oid, upper_place numeric) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
         SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
@@ -37,7 +37,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         END AS old_place
         FROM present AS p
     ), standing AS (
-        SELECT c.*, r.partition, r.upper_bound, r.upper_place,
+        SELECT c.*, r.partition, r.upper_place,
             -- What lies ahead does not count among those that are kept.
             count(*) FILTER (WHERE r.lower_place <= c.place) OVER (
                 PARTITION BY c.parent ORDER BY r.upper_place DESC ROWS UNBOUNDED PRECEDING) AS age
@@ -45,10 +45,27 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM cut AS g)) AS r ON r.parent = c.parent
         WHERE NOT r.is_default
     )
-    SELECT s.parent, s.partition, s.upper_bound
+    SELECT s.parent, s.partition, s.upper_place
     FROM standing AS s
     WHERE s.upper_place < 'Infinity' AND CASE WHEN s.newest IS NULL THEN s.upper_place <= s.old_place
         ELSE s.upper_place <= s.place AND s.age > s.newest END
 $fn$;
 COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
+
+-- No more than one transaction can lock; what is left is told (no partitions, and how many came before).
+CREATE FUNCTION lifecycle._old_sets(months integer, target regclass)
+RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH old AS (
+        SELECT o.parent, o.partition, o.upper_place, row_number() OVER (ORDER BY o.parent, o.upper_place) AS place,
+            lifecycle._changes_per_call() AS enough
+        FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
+    )
+    SELECT o.parent, array_agg(o.partition::regclass ORDER BY o.place), NULL
+    FROM old AS o WHERE o.place <= o.enough GROUP BY o.parent
+    UNION ALL
+    SELECT o.parent, '{}', min(o.enough) FROM old AS o WHERE o.place > o.enough GROUP BY o.parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass) IS
+'The old partitions of each table, as many as one call retires, and the tables of which more are left.';

@@ -41,8 +41,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(dimension.parent, v_options ->> 'time_zone', ARRAY[]::lifecycle.plan_step[],
-        ARRAY[]::lifecycle.step_result[]);
+    v_set := lifecycle._set_plan(dimension.parent, time_zone => v_options ->> 'time_zone');
     BEGIN
         PERFORM lifecycle._lock_path(dimension.parent, dimension.levels, v_values, dry_run);
         -- The upper tables of a path may come with an earlier one.
@@ -67,7 +66,7 @@ COMMENT ON FUNCTION lifecycle._plan_path_set(lifecycle.located_dimension, jsonb,
 
 CREATE FUNCTION lifecycle._failed_set(parent regclass, object regclass, sqlstate text, message text, detail text)
 RETURNS lifecycle.set_plan LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(parent, NULL, '{}', ARRAY[lifecycle._failed_step(object, sqlstate, message, detail)])::lifecycle.set_plan
+    SELECT lifecycle._set_plan(parent, failures => ARRAY[lifecycle._failed_step(object, sqlstate, message, detail)])
 $fn$;
 COMMENT ON FUNCTION lifecycle._failed_set(regclass, regclass, text, text, text) IS
 'The plan of a set that could not be planned.';
@@ -103,9 +102,8 @@ BEGIN
                 v_read.error_message, v_read.error_detail);
         END IF;
         FOREACH v_path IN ARRAY v_read.missing LOOP
-            v_set := ROW(v_dimension.parent, NULL, ARRAY[lifecycle._step('create partition',
-                format('table %s for %s', v_dimension.parent, v_path), NULL, note => 'left to the next call')],
-                ARRAY[]::lifecycle.step_result[]);
+            v_set := lifecycle._set_plan(v_dimension.parent, ARRAY[lifecycle._step('create partition',
+                format('table %s for %s', v_dimension.parent, v_path), NULL, note => 'left to the next call')]);
             IF (SELECT count(*) FROM unnest(v_made) AS m WHERE m LIKE 'CREATE%TABLE%') < max_creations THEN
                 v_set := lifecycle._plan_path_set(v_dimension, v_path, v_made, dry_run);
                 v_made := v_made || ARRAY(SELECT p.statement FROM unnest(v_set.plan) AS p);

@@ -17,37 +17,28 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 
     ), rendered AS MATERIALIZED (
         -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time, a number or a UUID holds no quote itself
         SELECT c.*, string_to_array(
-            substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ') TO ('
+            rtrim(substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ')'), ') TO ('
         ) AS bound
         FROM chosen AS c
-    ), ends AS (
-        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = '{}' AS is_default, e.side, e.written
-        FROM rendered AS r
-        CROSS JOIN LATERAL (VALUES
-            ('lower', r.bound[1]),
-            ('upper', rtrim(r.bound[2], ')'))
-        ) AS e (side, written)
     ), placed AS (
-        SELECT e.parent, e.partition, e.relkind, e.is_default, e.side, e.written, CASE
-            WHEN e.written IS NULL THEN NULL
-            WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
-            WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
-            WHEN e.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
-            WHEN e.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
-            WHEN e.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
-            WHEN e.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
-            WHEN e.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-                THEN e.written::numeric
-        END AS place
-        FROM ends AS e
+        SELECT r.*, ARRAY(
+            SELECT CASE
+                WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
+                WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
+                WHEN r.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
+                WHEN r.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
+                WHEN r.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
+                WHEN r.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
+                WHEN r.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+                    THEN e.written::numeric
+            END
+            FROM unnest(r.bound) WITH ORDINALITY AS e (written, side) ORDER BY e.side
+        ) AS place
+        FROM rendered AS r
     )
-    -- Both ends side by side by aggregation: a join of the two would be a nested loop over a list without statistics.
-    SELECT ROW(p.parent, p.partition, p.relkind::text, p.is_default,
-        max(p.written) FILTER (WHERE p.side = 'lower'), max(p.written) FILTER (WHERE p.side = 'upper'),
-        max(p.place) FILTER (WHERE p.side = 'lower'), max(p.place) FILTER (WHERE p.side = 'upper'))
+    SELECT ROW(p.parent, p.partition, p.relkind::text, p.bound = '{}', p.bound[1], p.bound[2], p.place[1], p.place[2])
         ::lifecycle.range_partition
     FROM placed AS p
-    GROUP BY p.parent, p.partition, p.relkind, p.is_default
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_partitions(oid[], integer) IS
 'The partitions of tables that are partitioned by ranges, with their bounds (NULL of the default

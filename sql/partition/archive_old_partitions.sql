@@ -1,15 +1,21 @@
 -- After DETACH, when nobody reads it any more. Indexes do not follow their table.
 CREATE FUNCTION lifecycle._tablespace_steps(
-    partition regclass, into_schema name, into_tablespace name, stage integer
+    parent regclass, partitions regclass[], into_schema name, into_tablespace name
 ) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH member AS (
-        SELECT t.relid AS relation, t.relid AS of_table FROM pg_partition_tree(partition) AS t
+    WITH of_partition AS (
+        SELECT p.partition, p.place, t.relation,
+            CASE WHEN lifecycle._detach_form(parent, p.partition, NULL) = ' CONCURRENTLY' THEN 2 ELSE 1 END AS stage
+        FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+        CROSS JOIN LATERAL unnest(p.partition::oid || lifecycle._partitions(p.partition)) AS t (relation)
+        WHERE into_tablespace IS NOT NULL
+    ), member AS (
+        SELECT o.*, o.relation AS of_table FROM of_partition AS o
         UNION ALL
-        SELECT i.indexrelid, i.indrelid FROM pg_partition_tree(partition) AS t
-        JOIN pg_index AS i ON i.indrelid = t.relid
+        SELECT o.partition, o.place, i.indexrelid, o.stage, i.indrelid FROM of_partition AS o
+        JOIN pg_index AS i ON i.indrelid = o.relation
     ), found AS (
-        SELECT c.oid, CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS kind, s.spcname,
-            format('%I.%I', CASE WHEN m.of_table = partition THEN coalesce(into_schema, n.nspname) ELSE n.nspname END,
+        SELECT c.oid, CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS kind, s.spcname, m.place, m.stage,
+            format('%I.%I', CASE WHEN m.of_table = m.partition THEN coalesce(into_schema, n.nspname) ELSE n.nspname END,
                 c.relname) AS identity
         FROM member AS m
         JOIN pg_class AS c ON c.oid = m.relation AND c.relkind IN ('r', 'i')
@@ -20,58 +26,31 @@ CREATE FUNCTION lifecycle._tablespace_steps(
     )
     SELECT coalesce(array_agg(lifecycle._step('set tablespace', lower(f.kind) || ' ' || f.identity,
         format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, into_tablespace),
-        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, f.spcname), stage)
-        ORDER BY f.kind DESC, f.oid), '{}')
+        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, f.spcname), f.stage)
+        ORDER BY f.place, f.kind DESC, f.oid), '{}')
     FROM found AS f
 $fn$;
-COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, name, name, integer) IS
-'The steps that move a detached partition with its indexes into another tablespace.';
+COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, regclass[], name, name) IS
+'The steps that move detached partitions with their indexes into another tablespace.';
 
+-- Whoever reads one of them keeps that one, not the others.
 CREATE FUNCTION lifecycle._archive_set(
-    parent regclass, partitions oid[], into_schema name, into_tablespace name, dry_run boolean
+    parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean
 ) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_partition regclass;
-    v_detach lifecycle.plan_step[];
-    v_set lifecycle.set_plan;
-    v_sqlstate text;
-    v_message text;
-    v_detail text;
+    v_retired lifecycle.retired_set;
+    v_plan lifecycle.plan_step[];
+    v_further lifecycle.plan_step[];
 BEGIN
-    v_set.parent := parent;
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
-    BEGIN
-        IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY')
-        THEN
-            PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
-        END IF;
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail,
-            'detach partition')];
-        RETURN v_set;
-    END;
-    FOREACH v_partition IN ARRAY partitions::regclass[] LOOP
-        BEGIN
-            PERFORM lifecycle._require_unreferenced(parent, v_partition);
-            v_detach := lifecycle._detach_steps(parent, v_partition, into_schema,
-                lifecycle._partition_bounds(v_partition));
-            v_set.plan := v_set.plan || v_detach || lifecycle._tablespace_steps(v_partition, into_schema,
-                into_tablespace, CASE WHEN v_detach[1].top_level THEN 2 ELSE 1 END);
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-                v_detail = PG_EXCEPTION_DETAIL;
-            v_set.failures := v_set.failures
-                || lifecycle._failed_step(v_partition, v_sqlstate, v_message, v_detail,
-                    'detach partition');
-        END;
-    END LOOP;
-    RETURN v_set;
+    v_retired := lifecycle._retire(parent, partitions, 'detach partition', EXISTS (SELECT FROM unnest(partitions) AS p
+        WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
+    v_plan := coalesce(lifecycle._detach_steps(parent, v_retired.partitions, into_schema, true), '{}');
+    v_further := lifecycle._tablespace_steps(parent, v_retired.partitions, into_schema, into_tablespace);
+    RETURN lifecycle._set_plan(parent, v_plan || v_further, v_retired.failures,
+        singles => CASE WHEN v_further = '{}' THEN v_plan ELSE '{}' END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._archive_set(regclass, oid[], name, name, boolean) IS
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], name, name, boolean) IS
 'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.archive_old_partitions(
@@ -84,10 +63,8 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF months < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be at least 1, not %s', months);
-    ELSIF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
+    PERFORM lifecycle._require_months(months);
+    IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('schema %I does not exist', into_schema);
     ELSIF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
@@ -97,11 +74,10 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
-        SELECT lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run)
-        FROM (
-            SELECT p.parent, array_agg(p.partition ORDER BY p.upper_bound, p.partition) AS partitions
-            FROM lifecycle._old_partitions(months, target) AS p GROUP BY p.parent ORDER BY p.parent
-        ) AS o), dry_run, expected_plan, archive_old_partitions.search_path, 'partition_archive');
+        SELECT CASE WHEN o.partitions = '{}'
+            THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
+            ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
+        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path, 'partition_archive');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS

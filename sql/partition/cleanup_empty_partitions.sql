@@ -36,7 +36,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(parent, NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+    v_set := lifecycle._set_plan(parent);
     BEGIN
         PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
         -- Only what is empty under the lock stays empty.

@@ -18,7 +18,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_unreferenced(v_parent, target);
     RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', v_parent,
-        lifecycle._detach_steps(v_parent, target, into_schema, NULL, online), dry_run, expected_plan,
+        lifecycle._detach_steps(v_parent, ARRAY[target], into_schema, false, online), dry_run, expected_plan,
         jsonb_build_object('partition', target::text, 'bounds', lifecycle._partition_bounds(target)),
         detach_partition.search_path);
 END

@@ -1,76 +1,51 @@
-CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval) RETURNS regclass[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ARRAY(
-        SELECT DISTINCT c.oid::regclass
-        FROM lifecycle.migration AS m
-        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
-            AND s.action = 'detach partition' AND s.status = 'done'
-        JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-        -- What the journal says of a table counts only from those who own it.
-        JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
-        WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
-            AND m.origin = lifecycle._origin()
-            AND s.run_at < now() - older_than
-            AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
-            AND pg_has_role(current_user, c.relowner, 'USAGE')
-        ORDER BY 1
-    )
+CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval)
+RETURNS TABLE (parent oid, relation regclass) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT coalesce(p.oid, c.oid), c.oid::regclass
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS database
+    JOIN lifecycle.migration AS m ON m.origin = database.origin
+    JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+        AND s.action = 'detach partition' AND s.status = 'done'
+    JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    LEFT JOIN pg_class AS p ON p.oid = m.target_oid
+    -- What the journal says of a table counts only from those who own it.
+    JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
+    WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
+        AND s.run_at < now() - older_than
+        AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
+        AND pg_has_role(current_user, c.relowner, 'USAGE')
+    ORDER BY 1, 2
 $fn$;
 COMMENT ON FUNCTION lifecycle._archived_partitions(regclass, interval) IS
 'What was detached through this extension, by an owner, longer ago than that, and is the caller''s to drop.';
 
-CREATE FUNCTION lifecycle._require_hook(before_drop regprocedure) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF before_drop IS NOT NULL AND NOT EXISTS (SELECT FROM pg_proc AS p
-        WHERE p.oid = before_drop AND p.prokind = 'f' AND p.pronargs = 1
-            AND p.proargtypes[0] = 'regclass'::regtype)
-    THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%s cannot be called before a partition is dropped', before_drop),
-            HINT = 'It must be a function of one argument of type regclass.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_hook(regprocedure) IS
-'Raises 22023 unless it is a function that takes a table.';
-
-CREATE FUNCTION lifecycle._drop_set(tables regclass[], before_drop regprocedure, dry_run boolean)
-RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- One may be locked: then it alone stays.
+CREATE FUNCTION lifecycle._drop_archived_set(
+    parent regclass, tables regclass[], before_drop regprocedure, dry_run boolean
+) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_set lifecycle.set_plan;
+    v_action constant text := 'drop archived partition';
+    v_retired lifecycle.retired_set := ROW(tables, ARRAY[]::lifecycle.step_result[]);
     v_sqlstate text;
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(tables[1], NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
     BEGIN
         PERFORM lifecycle._lock(tables, 'ACCESS EXCLUSIVE', dry_run);
-        v_set.plan := ARRAY(
-            SELECT s.step
-            FROM unnest(tables) WITH ORDINALITY AS t (relation, place)
-            CROSS JOIN LATERAL (VALUES
-                (1, lifecycle._step('call before drop', 'table ' || t.relation,
-                    format('SELECT %s(%L::pg_catalog.regclass)', before_drop::regproc, t.relation))),
-                (2, lifecycle._step('drop archived partition', 'table ' || t.relation,
-                    format('DROP TABLE %s', t.relation),
-                    note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t.relation)))))
-            ) AS s (place, step)
-            WHERE s.place = 2 OR before_drop IS NOT NULL
-            ORDER BY t.place, s.place);
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        v_set.failures := ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message, v_detail,
-            'drop archived partition')];
+    EXCEPTION
+        WHEN lock_not_available THEN
+            v_retired := lifecycle._lock_each(tables, v_action);
+        WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+            v_retired := ROW(ARRAY[]::regclass[], ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message,
+                v_detail, v_action)]);
     END;
-    RETURN v_set;
+    RETURN lifecycle._drop_set(parent, v_retired.partitions, v_retired.failures, v_action, before_drop, dry_run);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._drop_set(regclass[], regprocedure, boolean) IS
+COMMENT ON FUNCTION lifecycle._drop_archived_set(regclass, regclass[], regprocedure, boolean) IS
 'Locks detached partitions and plans that they are dropped.';
 
--- One of a thousand may be locked, or a view may rest on it: then it alone stays.
 CREATE FUNCTION lifecycle.drop_archived_partitions(
     target regclass DEFAULT NULL,
     older_than interval DEFAULT '7 days',
@@ -79,16 +54,22 @@ CREATE FUNCTION lifecycle.drop_archived_partitions(
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_tables constant regclass[] := lifecycle._archived_partitions(target, older_than);
 BEGIN
     IF older_than IS NULL OR older_than < interval '0' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
     END IF;
     PERFORM lifecycle._require_hook(before_drop);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
-        SELECT lifecycle._drop_set(ARRAY[t.relation], before_drop, dry_run)
-        FROM unnest(v_tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+        SELECT lifecycle._drop_archived_set(b.parent, b.tables, before_drop, dry_run)
+        FROM (
+            SELECT a.parent, array_agg(a.relation ORDER BY a.place) AS tables, min(a.place) AS place
+            FROM (
+                SELECT f.*, row_number() OVER (ORDER BY f.parent, f.relation) AS place
+                FROM lifecycle._archived_partitions(target, older_than) AS f
+                ORDER BY f.parent, f.relation LIMIT lifecycle._changes_per_call()
+            ) AS a
+            GROUP BY a.parent, CASE WHEN before_drop IS NOT NULL THEN a.relation END
+        ) AS b ORDER BY b.place
     ), dry_run, expected_plan, drop_archived_partitions.search_path, 'partition_drop');
 END
 $fn$;

@@ -66,21 +66,13 @@ COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
 'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
 partitions that cover them.';
 
-CREATE FUNCTION lifecycle._failed_step(
-    parent regclass, sqlstate text, message text, detail text, action text DEFAULT 'create partition'
-) RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(NULL, NULL, 1, action, 'table ' || parent, NULL, 'failed', NULL,
-        concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
-$fn$;
-COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text, text) IS
-'The row of what could not be done, and why.';
-
 -- All that reach far enough at once: the usual case costs one query.
 CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(min(d.parent), NULL, array_agg(lifecycle._step('create partition', 'table ' || d.parent::regclass, NULL,
+    SELECT lifecycle._set_plan(min(d.parent), array_agg(lifecycle._step('create partition',
+        'table ' || d.parent::regclass, NULL,
         note => 'stands up to ' || CASE WHEN d.is_number THEN d.ahead_to::text
-            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent), '{}')::lifecycle.set_plan
+            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent))
     FROM unnest(due) AS d
     WHERE NOT d.is_due
     HAVING count(*) > 0
@@ -106,10 +98,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set.parent := parent;
-    v_set.time_zone := options ->> 'time_zone';
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    v_set := lifecycle._set_plan(parent, time_zone => options ->> 'time_zone');
     BEGIN
         PERFORM lifecycle._lock_attach(parent, dry_run);
         v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}',
@@ -140,10 +129,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set.parent := parent;
-    v_set.time_zone := _plan_future_set.time_zone;
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    v_set := lifecycle._set_plan(parent, time_zone => _plan_future_set.time_zone);
     BEGIN
         v_key := lifecycle._range_key(parent);
         PERFORM lifecycle._lock_attach(parent, dry_run);
@@ -169,57 +155,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_future_set(regclass, text, date[], boolean) IS
 'Locks a partitioned table and plans its missing months.';
-
--- Reviewed was the whole, so the hash is that of the whole.
-CREATE FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]) RETURNS lifecycle.plan_step[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._number(array_agg(r.p ORDER BY s.place, t.place))
-    FROM unnest(sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
-    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
-        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
-    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
-        ::lifecycle.plan_step) AS r (p)
-$fn$;
-COMMENT ON FUNCTION lifecycle._sets_plan(lifecycle.set_plan[]) IS 'The plans of several tables as one.';
-
-CREATE FUNCTION lifecycle._apply_future_set(
-    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text DEFAULT 'partition'
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_sqlstate text;
-    v_message text;
-    v_detail text;
-BEGIN
-    RETURN QUERY SELECT * FROM unnest(future.failures);
-    IF NOT EXISTS (SELECT FROM unnest(future.plan) AS p WHERE p.statement IS NOT NULL) THEN
-        RETURN QUERY SELECT * FROM lifecycle._result_rows(lifecycle._number(future.plan), plan_hash);
-        RETURN;
-    END IF;
-    BEGIN
-        RETURN QUERY
-        SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status,
-            _apply_future_set.plan_hash, r.note
-        FROM lifecycle._apply(_apply_future_set.feature, future.parent, future.plan, dry_run, NULL,
-            jsonb_build_object('time_zone', future.time_zone), _apply_future_set.search_path) AS r;
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail, future.plan[1].action);
-    END;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
-'Shows or runs the plan of one set; what fails becomes a row.';
-
--- Each new leaf locks itself, its indexes, its TOAST table and the index of that, to the end of the transaction. Ten
--- relations a leaf, and half of the table left to everybody else.
-CREATE FUNCTION lifecycle._creations_per_call() RETURNS integer
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT least(1000, current_setting('max_locks_per_transaction')::integer
-        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 20)
-$fn$;
-COMMENT ON FUNCTION lifecycle._creations_per_call() IS
-'How many partitions one transaction may make without filling the lock table of this server.';
 
 CREATE FUNCTION lifecycle._has_loose_sets(managed oid[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -248,9 +183,8 @@ BEGIN
     END IF;
     RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
-        v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
-            'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
-            'for one', v_made))], ARRAY[]::lifecycle.step_result[]);
+        v_set := lifecycle._set_plan(v_due.parent, lifecycle._left_over('create partition', v_due.parent, v_made),
+            time_zone => v_due.options ->> 'time_zone');
         IF v_made < max_creations THEN
             v_set := lifecycle._plan_managed_set(v_due.parent, v_due.levels, v_due.options, dry_run);
         END IF;
@@ -276,7 +210,7 @@ BEGIN
         GROUP BY f.parent, f.zone
         ORDER BY f.parent::regclass::text
     LOOP
-        v_set := ROW(v_months.parent, v_months.zone, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+        v_set := lifecycle._set_plan(v_months.parent, time_zone => v_months.zone);
         IF v_months.missing IS NOT NULL THEN
             v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
         END IF;
@@ -298,12 +232,8 @@ CREATE FUNCTION lifecycle.ensure_future_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_set lifecycle.set_plan;
-    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
-    v_plan lifecycle.plan_step[];
-    v_hash text;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
+    v_sets lifecycle.set_plan[];
+    v_rows lifecycle.step_result[];
 BEGIN
     IF months NOT BETWEEN 0 AND 120 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -317,28 +247,15 @@ BEGIN
         PERFORM lifecycle._require_owner(target);
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
-        coalesce(max_creations, lifecycle._creations_per_call()), dry_run) AS s);
-    v_plan := lifecycle._sets_plan(v_sets);
-    IF NOT dry_run THEN
-        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
-    END IF;
-    v_hash := lifecycle._plan_hash(v_plan);
-    FOREACH v_set IN ARRAY v_sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
-            ensure_future_partitions.search_path)
-        LOOP
-            v_failed := v_failed + (v_row.status = 'failed')::integer;
-            RETURN NEXT v_row;
-        END LOOP;
-    END LOOP;
-    IF NOT dry_run AND (v_failed > 0
-        OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE starts_with(p.note, 'left to the next call')))
+        coalesce(max_creations, lifecycle._changes_per_call()), dry_run) AS s);
+    v_rows := ARRAY(SELECT r FROM lifecycle._apply_sets(v_sets, dry_run, expected_plan,
+        ensure_future_partitions.search_path, 'partition') AS r);
+    IF NOT dry_run AND EXISTS (SELECT FROM unnest(v_rows) AS r
+        WHERE r.status = 'failed' OR starts_with(r.note, 'left to the next call'))
     THEN
         PERFORM lifecycle._requeue_dimensions(target);
     END IF;
-    IF v_failed > 0 THEN
-        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
-    END IF;
+    RETURN QUERY SELECT * FROM unnest(v_rows);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS

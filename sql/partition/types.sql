@@ -44,10 +44,18 @@ CREATE TYPE lifecycle.set_plan AS (
     parent oid,
     time_zone text,
     plan lifecycle.plan_step [],
-    failures lifecycle.step_result []
+    failures lifecycle.step_result [],
+    singles lifecycle.plan_step []
 );
 COMMENT ON TYPE lifecycle.set_plan IS
-'The plan of one partitioned table among several, with what could not be planned.';
+'The plan of one partitioned table among several, with what could not be planned, and the steps that are run each by
+itself when they fail together.';
+
+CREATE TYPE lifecycle.retired_set AS (
+    partitions regclass [],
+    failures lifecycle.step_result []
+);
+COMMENT ON TYPE lifecycle.retired_set IS 'Partitions that may go together, and why others may not.';
 
 CREATE TYPE lifecycle.due_set AS (
     parent oid,

@@ -134,6 +134,7 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "split_partition": [{"target": "public.q_1", "boundaries": ["2020-01-10"], "dry_run": True}],
     "detach_partition": [{"target": "public.q_1"}],
     "drop_archived_partitions": [{"older_than": "7 days"}, {"before_drop": "public.export(regclass)"}],
+    "drop_old_partitions": [{"months": 12}, {"before_drop": "public.export(regclass)"}],
     "drop_capture": [{"target": "public.u", "consumer": "reader"}],
     "erase": [{**T, "key": "3"}, {**T, "key_json": {"id": 3}, "dry_run": False}],
     "enable_soft_delete": [

@@ -247,6 +247,7 @@ ELSEWHERE = {
     "finish_conversion": "has no way back; tests/conversion/test_straight.py",
     "detach_partition": "cannot be told a second time, it is no partition then; tests/partition/test_retention.py",
     "drop_archived_partitions": "has no way back; tests/partition/test_retention.py",
+    "drop_old_partitions": "has no way back; tests/partition/test_retention.py",
     "manage_materialized_view": "changes rows of the policy table only; tests/matview/test_policies.py",
     "manage_partitions": "changes rows of the policy table only; tests/partition/test_managed.py",
     "sync_capture": "repairs what somebody else has changed; tests/capture",

@@ -91,8 +91,10 @@ def test_dropped_after_the_grace_period_only(metrics):
     archive(metrics)
     assert call(metrics, "drop_archived_partitions", dry_run=False) == []
     shown = call(metrics, "drop_archived_partitions", older_than="0")
-    assert statuses(shown) == ["planned"] * 2
-    assert statuses(call(metrics, "drop_archived_partitions", older_than="0", dry_run=False)) == ["done"] * 2
+    assert [(s.status, s.object, s.statement) for s in shown] == [
+        ("planned", "2 tables of public.m", "DROP TABLE public.m_14, public.m_5")
+    ]
+    assert statuses(call(metrics, "drop_archived_partitions", older_than="0", dry_run=False)) == ["done"]
     assert metrics.execute("SELECT to_regclass('public.m_14'), to_regclass('public.m_5')") == [(None, None)]
     assert names(metrics) == ["m_1"]
     with refused("22023"):
@@ -183,6 +185,7 @@ def test_a_hook_before_drop_whose_failure_keeps_the_partition(metrics):
     assert statuses(shown) == ["planned"] * 6
     done = call(metrics, "drop_archived_partitions", **asked, dry_run=False, expected_plan=shown[0].plan_hash)
     assert statuses(done).count("failed") == 1
+    assert next(s.object for s in done if s.status == "failed") == "table public.m_5"
     assert "53100: step 1, call before drop of table public.m_5: the disk is full" in next(
         s.note for s in done if s.status == "failed"
     )
@@ -194,6 +197,81 @@ def test_a_hook_before_drop_whose_failure_keeps_the_partition(metrics):
     assert (kept.status, kept.note[:5]) == ("failed", "2BP01")
     with refused("22023", "cannot be called before a partition is dropped"):
         call(metrics, "drop_archived_partitions", before_drop="pg_catalog.abs(integer)")
+
+
+def test_dropped_at_once(metrics, session):
+    """Without a grace period: in one statement, and each by itself when that fails."""
+    old(metrics, 14, 6, 5, 1)
+    shown = call(metrics, "drop_old_partitions")
+    assert [(s.status, s.object) for s in shown] == [("planned", "3 tables of public.m")]
+    metrics.execute("CREATE VIEW public.rests AS SELECT * FROM public.m_6")
+    done = call(metrics, "drop_old_partitions", dry_run=False, expected_plan=shown[0].plan_hash)
+    assert [(s.object, s.status) for s in done] == [
+        ("table public.m_14", "done"),
+        ("table public.m_6", "failed"),
+        ("table public.m_5", "done"),
+    ]
+    assert done[1].note.startswith("2BP01")
+    metrics.execute("DROP VIEW public.rests")
+    reader = session(metrics, autocommit=False)
+    reader.run("SELECT count(*) FROM public.m_6")
+    metrics.execute("SET lifecycle.lock_attempts = 1; SET lifecycle.lock_timeout = 50")
+    (kept,) = call(metrics, "drop_old_partitions", dry_run=False)
+    assert (kept.status, kept.note[:5]) == ("failed", "55P03")
+    reader.run("COMMIT")
+    assert statuses(call(metrics, "drop_old_partitions", dry_run=False)) == ["done"]
+    assert names(metrics) == ["m_1"]
+    with refused("22023", "months must be at least 1"):
+        call(metrics, "drop_old_partitions", months=0)
+    with refused("55000", "has no policy"):
+        call(metrics, "drop_old_partitions", target="pg_catalog.pg_class")
+
+
+def test_dropped_at_once_through_a_hook_and_beside_references(metrics):
+    old(metrics, 14, 6, 5, 1)
+    metrics.execute(HOOK)
+    metrics.execute(
+        "CREATE TABLE public.child (at date, id int, FOREIGN KEY (at, id) REFERENCES public.m (at, id));"
+        " INSERT INTO public.child SELECT at, id FROM public.m WHERE id = 14"
+    )
+    done = call(metrics, "drop_old_partitions", before_drop="public.export(regclass)", dry_run=False)
+    assert sorted((s.object, s.status) for s in done) == [
+        ("table public.m_14", "failed"),
+        ("table public.m_5", "failed"),
+        ("table public.m_6", "done"),
+        ("table public.m_6", "done"),
+    ]
+    assert "23503: rows of public.child refer to rows of public.m_14" in done[0].note
+    assert names(metrics) == ["m_1", "m_14", "m_5"]
+
+
+@pytest.mark.parametrize("routine", ["archive_old_partitions", "drop_old_partitions"])
+def test_who_reads_one_keeps_that_one(metrics, session, routine):
+    old(metrics, 14, 6, 5, 1)
+    reader = session(metrics, autocommit=False)
+    reader.run("SELECT count(*) FROM public.m_6")
+    metrics.execute("SET lifecycle.lock_attempts = 1; SET lifecycle.lock_timeout = 50")
+    done = call(metrics, routine, dry_run=False)
+    assert [(s.object, s.note[:5]) for s in done if s.status == "failed"] == [("table public.m_6", "55P03")]
+    assert f"process {reader.pid} holds AccessShareLock" in done[0].note
+    assert names(metrics) == ["m_1", "m_6"]
+
+
+def test_a_call_leaves_the_rest_to_the_next(metrics):
+    old(metrics, 14, 6, 5, 1)
+    metrics.execute(
+        "CREATE OR REPLACE FUNCTION lifecycle._changes_per_call() RETURNS integer LANGUAGE sql STABLE"
+        " SET search_path = pg_catalog, pg_temp AS 'SELECT 2'"
+    )
+    done = call(metrics, "archive_old_partitions", dry_run=False)
+    assert statuses(done) == ["done", "done", "skipped"]
+    assert done[-1].note == "left to the next call: 2 partitions are enough for one"
+    assert statuses(call(metrics, "archive_old_partitions", dry_run=False)) == ["done"]
+    for tables in ("2 tables of public.m", "table public.m_5"):
+        (dropped,) = call(metrics, "drop_archived_partitions", older_than="0", dry_run=False)
+        assert dropped.object == tables
+    old(metrics, 14, 6, 5)
+    assert [s.status for s in call(metrics, "drop_old_partitions")] == ["planned", "skipped"]
 
 
 def test_into_a_tablespace_and_back(metrics):
