@@ -88,8 +88,9 @@ CREATE FUNCTION lifecycle._detach_steps(
 ) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     WITH detached AS MATERIALIZED (
-        SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname, pg_get_expr(c.relpartbound, c.oid) AS bounds,
-            lifecycle._detach_form(parent, c.oid, online) AS form, into_schema <> n.nspname AS moves
+        SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname,
+            pg_get_expr(c.relpartbound, c.oid) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
+            into_schema <> n.nspname AS moves
         FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
         JOIN pg_class AS c ON c.oid = p.partition
         JOIN pg_namespace AS n ON n.oid = c.relnamespace

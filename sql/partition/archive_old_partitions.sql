@@ -77,13 +77,14 @@ BEGIN
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
             ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
-        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path, 'partition_archive');
+        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
+        archive_old_partitions.search_path, 'partition_archive');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. With the setting detach_concurrently they are pending top-level steps. What foreign keys
+rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently they are pending top-level steps. What foreign keys
 refer to stays, as a row with status failed; the others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left

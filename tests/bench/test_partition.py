@@ -29,17 +29,10 @@ def test_nothing_to_do(database: Database) -> None:
     if not database.server.available("pg_partman"):
         pytest.skip("pg_partman is not installed on this server")
     database.execute(SETS)
-    assert (
-        database.value(
-            "SELECT count(*) FROM lifecycle.ensure_future_partitions(6) WHERE status <> 'skipped'"
-        )
-        == 0
-    )
+    assert database.value("SELECT count(*) FROM lifecycle.ensure_future_partitions(6) WHERE status <> 'skipped'") == 0
     paired(
         f"maintenance with nothing to do, {PARENTS} x {MONTHS} partitions / pg_partman",
-        lambda: database.execute(
-            "SELECT count(*) FROM lifecycle.ensure_future_partitions(6)"
-        ),
+        lambda: database.execute("SELECT count(*) FROM lifecycle.ensure_future_partitions(6)"),
         lambda: database.execute("SELECT partman.run_maintenance()"),
         goal="<= 0.05",
         rounds=5,
@@ -54,17 +47,10 @@ def test_nothing_to_do_under_policies(database: Database) -> None:
     database.execute(
         f"SELECT lifecycle.manage_partitions(('public.metric_' || i)::regclass) FROM generate_series(1, {PARENTS}) AS i"
     )
-    assert (
-        database.value(
-            "SELECT count(*) FROM lifecycle.ensure_future_partitions() WHERE status <> 'skipped'"
-        )
-        == 0
-    )
+    assert database.value("SELECT count(*) FROM lifecycle.ensure_future_partitions() WHERE status <> 'skipped'") == 0
     paired(
         f"maintenance under policies, nothing to do, {PARENTS} x {MONTHS} partitions / pg_partman",
-        lambda: database.execute(
-            "SELECT count(*) FROM lifecycle.ensure_future_partitions()"
-        ),
+        lambda: database.execute("SELECT count(*) FROM lifecycle.ensure_future_partitions()"),
         lambda: database.execute("SELECT partman.run_maintenance()"),
         goal="<= 0.05",
         rounds=5,
@@ -98,11 +84,7 @@ LOOPS = {
 
 def standing(database: Database, name: str) -> int:
     """How many partitions a table has."""
-    return int(
-        database.value(
-            f"SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.{name}'::regclass"
-        )
-    )
+    return int(database.value(f"SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.{name}'::regclass"))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -112,31 +94,21 @@ def test_retention(database: Database, loop: str) -> None:
 
     def before() -> None:
         for name in names:
-            if (
-                not database.value("SELECT to_regclass(%s)", [f"public.{name}"])
-                or standing(database, name) < STANDING
-            ):
+            if not database.value("SELECT to_regclass(%s)", [f"public.{name}"]) or standing(database, name) < STANDING:
                 database.execute(DAYS.format(name, STANDING))
         database.execute(
-            f"SELECT lifecycle.manage_partitions('public.ours', '1 day', retention => '{STANDING - RETIRED} partitions')"
+            "SELECT lifecycle.manage_partitions('public.ours', '1 day', retention => %s)",
+            [f"{STANDING - RETIRED} partitions"],
         )
 
     def retire() -> None:
         if loop != "DETACH and DROP":
-            database.execute(
-                "SELECT count(*) FROM lifecycle.drop_old_partitions(dry_run => false)"
-            )
+            database.execute("SELECT count(*) FROM lifecycle.drop_old_partitions(dry_run => false)")
             return
-        database.execute(
-            "SELECT count(*) FROM lifecycle.archive_old_partitions(dry_run => false)"
-        )
-        database.execute(
-            "SELECT count(*) FROM lifecycle.drop_archived_partitions(older_than => '0', dry_run => false)"
-        )
+        database.execute("SELECT count(*) FROM lifecycle.archive_old_partitions(dry_run => false)")
+        database.execute("SELECT count(*) FROM lifecycle.drop_archived_partitions(older_than => '0', dry_run => false)")
 
-    body = LOOPS[loop].format(
-        "plain", STANDING, STANDING - RETIRED + 1, STANDING - RETIRED
-    )
+    body = LOOPS[loop].format("plain", STANDING, STANDING - RETIRED + 1, STANDING - RETIRED)
     declared = "DECLARE n regclass; " if "SELECT" in body else ""
     paired(
         f"retention of {RETIRED} of {STANDING} / a loop of {loop}",
@@ -156,9 +128,7 @@ def test_retention_against_pg_partman(database: Database) -> None:
     """The same, against run_maintenance that drops them."""
     if not database.server.available("pg_partman"):
         pytest.skip("pg_partman is not installed on this server")
-    database.execute(
-        "CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman"
-    )
+    database.execute("CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman")
     database.execute(DAYS.format("ours", STANDING))
     database.execute("CREATE TABLE public.theirs (at date NOT NULL, value int) PARTITION BY RANGE (at)")
     database.execute(
@@ -171,9 +141,7 @@ def test_retention_against_pg_partman(database: Database) -> None:
     )
     paired(
         f"retention of {RETIRED} of {STANDING} / pg_partman",
-        lambda: database.execute(
-            "SELECT count(*) FROM lifecycle.drop_old_partitions(dry_run => false)"
-        ),
+        lambda: database.execute("SELECT count(*) FROM lifecycle.drop_old_partitions(dry_run => false)"),
         lambda: database.execute("SELECT partman.run_maintenance('public.theirs')"),
         goal="<= 0.02",
         rounds=1,
