@@ -84,8 +84,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently they are pending top-level steps. What foreign keys
-refer to stays, as a row with status failed; the others go.
+rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently
+they are pending top-level steps. What foreign keys refer to, or somebody reads, stays, as a row with status failed; the
+others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
