@@ -882,6 +882,10 @@ DECLARE
     v_made oid[];
 BEGIN
     IF cardinality(v_locked) > 0 THEN
+        -- Mostly the first of them tells.
+        IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = v_locked[1] HAVING min(age(a.xmin)) > 0) THEN
+            RETURN '1ms';
+        END IF;
         v_made := ARRAY(
             SELECT a.attrelid FROM pg_attribute AS a
             WHERE a.attrelid = ANY (v_locked) AND age(a.xmin) <= 0
@@ -9791,10 +9795,18 @@ CREATE TYPE lifecycle.set_plan AS (
     parent oid,
     time_zone text,
     plan lifecycle.plan_step [],
-    failures lifecycle.step_result []
+    failures lifecycle.step_result [],
+    singles lifecycle.plan_step []
 );
 COMMENT ON TYPE lifecycle.set_plan IS
-'The plan of one partitioned table among several, with what could not be planned.';
+'The plan of one partitioned table among several, with what could not be planned, and the steps that are run each by
+itself when they fail together.';
+
+CREATE TYPE lifecycle.retired_set AS (
+    partitions regclass [],
+    failures lifecycle.step_result []
+);
+COMMENT ON TYPE lifecycle.retired_set IS 'Partitions that may go together, and why others may not.';
 
 CREATE TYPE lifecycle.due_set AS (
     parent oid,
@@ -10003,6 +10015,128 @@ CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
 USING (lifecycle._may_capture(parent_oid, parent, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
+
+-- source: sql/partition/_set_plan.sql
+-- The one way to write the plan of a set, and the one way in which what went wrong becomes a row.
+CREATE FUNCTION lifecycle._set_plan(
+    parent oid,
+    plan lifecycle.plan_step[] DEFAULT '{}',
+    failures lifecycle.step_result[] DEFAULT '{}',
+    time_zone text DEFAULT NULL,
+    singles lifecycle.plan_step[] DEFAULT '{}'
+) RETURNS lifecycle.set_plan LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(parent, time_zone, plan, failures, singles)::lifecycle.set_plan
+$fn$;
+COMMENT ON FUNCTION lifecycle._set_plan(
+    oid, lifecycle.plan_step[], lifecycle.step_result[], text, lifecycle.plan_step[]
+) IS 'The plan of one partitioned table among several.';
+
+CREATE FUNCTION lifecycle._failed_step(
+    parent regclass, sqlstate text, message text, detail text, action text DEFAULT 'create partition'
+) RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ROW(NULL, NULL, 1, action, 'table ' || parent, NULL, 'failed', NULL,
+        concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
+$fn$;
+COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text, text) IS
+'The row of what could not be done, and why.';
+
+-- Reviewed was the whole, so the hash is that of the whole.
+CREATE FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]) RETURNS lifecycle.plan_step[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._number(array_agg(r.p ORDER BY s.place, t.place))
+    FROM unnest(sets) WITH ORDINALITY AS s (parent, zone, plan, failures, singles, place)
+    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
+        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
+    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
+        ::lifecycle.plan_step) AS r (p)
+$fn$;
+COMMENT ON FUNCTION lifecycle._sets_plan(lifecycle.set_plan[]) IS 'The plans of several tables as one.';
+
+CREATE FUNCTION lifecycle._apply_set(
+    one lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row lifecycle.step_result;
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM unnest(one.plan) AS p WHERE p.statement IS NOT NULL) THEN
+        RETURN QUERY SELECT * FROM lifecycle._result_rows(lifecycle._number(one.plan), plan_hash);
+        RETURN;
+    END IF;
+    BEGIN
+        RETURN QUERY
+        SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status, _apply_set.plan_hash, r.note
+        FROM lifecycle._apply(_apply_set.feature, one.parent, one.plan, dry_run, NULL,
+            jsonb_build_object('time_zone', one.time_zone), _apply_set.search_path) AS r;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+        v_row := lifecycle._failed_step(one.parent, v_sqlstate, v_message, v_detail, one.plan[1].action);
+        IF (SELECT count(DISTINCT p.object) = 1 FROM unnest(one.plan) AS p) THEN
+            v_row.object := one.plan[1].object;
+        END IF;
+        RETURN NEXT v_row;
+    END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._apply_set(lifecycle.set_plan, boolean, text, text, text) IS
+'Shows or runs the plan of one set; what fails becomes a row.';
+
+-- Each set stands or falls for itself, and where it says so each of its steps, when together they fell.
+CREATE FUNCTION lifecycle._apply_sets(
+    sets lifecycle.set_plan[], dry_run boolean, expected_plan text, search_path text, feature text
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan constant lifecycle.plan_step[] := lifecycle._sets_plan(sets);
+    v_hash constant text := lifecycle._plan_hash(v_plan);
+    v_set lifecycle.set_plan;
+    v_rows lifecycle.step_result[];
+    v_failed integer := 0;
+BEGIN
+    IF NOT dry_run THEN
+        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
+    END IF;
+    FOREACH v_set IN ARRAY sets LOOP
+        v_rows := ARRAY(SELECT r FROM lifecycle._apply_set(v_set, dry_run, v_hash, _apply_sets.search_path,
+            _apply_sets.feature) AS r);
+        IF cardinality(v_set.singles) > 1 AND EXISTS (SELECT FROM unnest(v_rows) AS r WHERE r.status = 'failed') THEN
+            v_rows := ARRAY(SELECT r FROM unnest(v_set.singles) WITH ORDINALITY
+                AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+            CROSS JOIN LATERAL lifecycle._apply_set(lifecycle._set_plan(v_set.parent, ARRAY[lifecycle._step(s.action,
+                s.object, s.statement, s.inverse, s.stage, s.top_level, s.note)]), dry_run, v_hash,
+                _apply_sets.search_path, _apply_sets.feature) AS r ORDER BY s.place);
+        END IF;
+        v_rows := v_set.failures || v_rows;
+        v_failed := v_failed + (SELECT count(*) FROM unnest(v_rows) AS r WHERE r.status = 'failed');
+        RETURN QUERY SELECT * FROM unnest(v_rows);
+    END LOOP;
+    IF v_failed > 0 THEN
+        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._apply_sets(lifecycle.set_plan[], boolean, text, text, text) IS
+'Shows or runs the plans of several sets; what fails becomes a row and a warning.';
+
+-- source: sql/partition/_changes_per_call.sql
+-- Each leaf that is made or dropped locks itself, its indexes, its TOAST table and the index of that, to the end of the
+-- transaction. Ten relations a leaf, and half of the table left to everybody else.
+CREATE FUNCTION lifecycle._changes_per_call() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT least(1000, current_setting('max_locks_per_transaction')::integer
+        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 20)
+$fn$;
+COMMENT ON FUNCTION lifecycle._changes_per_call() IS
+'How many partitions one transaction may make or drop without filling the lock table of this server.';
+
+CREATE FUNCTION lifecycle._left_over(action text, parent regclass, made bigint) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY[lifecycle._step(action, 'table ' || parent, NULL,
+        note => format('left to the next call: %s partitions are enough for one', made))]
+$fn$;
+COMMENT ON FUNCTION lifecycle._left_over(text, regclass, bigint) IS 'What a call says of what it leaves to the next.';
 
 -- source: sql/partition/_range_key.sql
 CREATE FUNCTION lifecycle._range_key(parent regclass, of_time boolean DEFAULT false) RETURNS lifecycle.range_key
@@ -10232,37 +10366,28 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 
     ), rendered AS MATERIALIZED (
         -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time, a number or a UUID holds no quote itself
         SELECT c.*, string_to_array(
-            substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ') TO ('
+            rtrim(substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ')'), ') TO ('
         ) AS bound
         FROM chosen AS c
-    ), ends AS (
-        SELECT r.parent, r.partition, r.relkind, r.type, r.bound = '{}' AS is_default, e.side, e.written
-        FROM rendered AS r
-        CROSS JOIN LATERAL (VALUES
-            ('lower', r.bound[1]),
-            ('upper', rtrim(r.bound[2], ')'))
-        ) AS e (side, written)
     ), placed AS (
-        SELECT e.parent, e.partition, e.relkind, e.is_default, e.side, e.written, CASE
-            WHEN e.written IS NULL THEN NULL
-            WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
-            WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
-            WHEN e.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
-            WHEN e.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
-            WHEN e.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
-            WHEN e.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
-            WHEN e.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-                THEN e.written::numeric
-        END AS place
-        FROM ends AS e
+        SELECT r.*, ARRAY(
+            SELECT CASE
+                WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
+                WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
+                WHEN r.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
+                WHEN r.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
+                WHEN r.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
+                WHEN r.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
+                WHEN r.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+                    THEN e.written::numeric
+            END
+            FROM unnest(r.bound) WITH ORDINALITY AS e (written, side) ORDER BY e.side
+        ) AS place
+        FROM rendered AS r
     )
-    -- Both ends side by side by aggregation: a join of the two would be a nested loop over a list without statistics.
-    SELECT ROW(p.parent, p.partition, p.relkind::text, p.is_default,
-        max(p.written) FILTER (WHERE p.side = 'lower'), max(p.written) FILTER (WHERE p.side = 'upper'),
-        max(p.place) FILTER (WHERE p.side = 'lower'), max(p.place) FILTER (WHERE p.side = 'upper'))
+    SELECT ROW(p.parent, p.partition, p.relkind::text, p.bound = '{}', p.bound[1], p.bound[2], p.place[1], p.place[2])
         ::lifecycle.range_partition
     FROM placed AS p
-    GROUP BY p.parent, p.partition, p.relkind, p.is_default
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_partitions(oid[], integer) IS
 'The partitions of tables that are partitioned by ranges, with their bounds (NULL of the default
@@ -12041,7 +12166,7 @@ COMMENT ON FUNCTION lifecycle._require_retention(regclass, jsonb[], text) IS
 -- By the real upper bound: no row of what is chosen can be newer than the cut. The default partition and one without an
 -- upper bound are never chosen. Numbers have no clock: their present is the highest one there.
 CREATE FUNCTION lifecycle._old_partitions(months integer, target regclass)
-RETURNS TABLE (parent oid, partition oid, upper_bound text) LANGUAGE sql STABLE
+RETURNS TABLE (parent oid, partition oid, upper_place numeric) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
         SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
@@ -12064,7 +12189,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         END AS old_place
         FROM present AS p
     ), standing AS (
-        SELECT c.*, r.partition, r.upper_bound, r.upper_place,
+        SELECT c.*, r.partition, r.upper_place,
             -- What lies ahead does not count among those that are kept.
             count(*) FILTER (WHERE r.lower_place <= c.place) OVER (
                 PARTITION BY c.parent ORDER BY r.upper_place DESC ROWS UNBOUNDED PRECEDING) AS age
@@ -12072,13 +12197,30 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN lifecycle._range_partitions(ARRAY(SELECT g.parent FROM cut AS g)) AS r ON r.parent = c.parent
         WHERE NOT r.is_default
     )
-    SELECT s.parent, s.partition, s.upper_bound
+    SELECT s.parent, s.partition, s.upper_place
     FROM standing AS s
     WHERE s.upper_place < 'Infinity' AND CASE WHEN s.newest IS NULL THEN s.upper_place <= s.old_place
         ELSE s.upper_place <= s.place AND s.age > s.newest END
 $fn$;
 COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
+
+-- No more than one transaction can lock; what is left is told (no partitions, and how many came before).
+CREATE FUNCTION lifecycle._old_sets(months integer, target regclass)
+RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH old AS (
+        SELECT o.parent, o.partition, o.upper_place, row_number() OVER (ORDER BY o.parent, o.upper_place) AS place,
+            lifecycle._changes_per_call() AS enough
+        FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
+    )
+    SELECT o.parent, array_agg(o.partition::regclass ORDER BY o.place), NULL
+    FROM old AS o WHERE o.place <= o.enough GROUP BY o.parent
+    UNION ALL
+    SELECT o.parent, '{}', min(o.enough) FROM old AS o WHERE o.place > o.enough GROUP BY o.parent
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass) IS
+'The old partitions of each table, as many as one call retires, and the tables of which more are left.';
 
 -- source: sql/partition/manage_partitions.sql
 -- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
@@ -12613,21 +12755,13 @@ COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
 'This month and the next ones, for one partitioned table or all monthly ones of the caller without a policy, with the
 partitions that cover them.';
 
-CREATE FUNCTION lifecycle._failed_step(
-    parent regclass, sqlstate text, message text, detail text, action text DEFAULT 'create partition'
-) RETURNS lifecycle.step_result LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(NULL, NULL, 1, action, 'table ' || parent, NULL, 'failed', NULL,
-        concat_ws('. ', sqlstate || ': ' || message, nullif(detail, '')))::lifecycle.step_result
-$fn$;
-COMMENT ON FUNCTION lifecycle._failed_step(regclass, text, text, text, text) IS
-'The row of what could not be done, and why.';
-
 -- All that reach far enough at once: the usual case costs one query.
 CREATE FUNCTION lifecycle._standing_sets(due lifecycle.due_set[]) RETURNS lifecycle.set_plan
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(min(d.parent), NULL, array_agg(lifecycle._step('create partition', 'table ' || d.parent::regclass, NULL,
+    SELECT lifecycle._set_plan(min(d.parent), array_agg(lifecycle._step('create partition',
+        'table ' || d.parent::regclass, NULL,
         note => 'stands up to ' || CASE WHEN d.is_number THEN d.ahead_to::text
-            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent), '{}')::lifecycle.set_plan
+            ELSE to_timestamp(d.ahead_to::float8)::text END) ORDER BY d.parent))
     FROM unnest(due) AS d
     WHERE NOT d.is_due
     HAVING count(*) > 0
@@ -12653,10 +12787,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set.parent := parent;
-    v_set.time_zone := options ->> 'time_zone';
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    v_set := lifecycle._set_plan(parent, time_zone => options ->> 'time_zone');
     BEGIN
         PERFORM lifecycle._lock_attach(parent, dry_run);
         v_set.plan := lifecycle._plan_level(parent, parent::text, parent, levels, '{}',
@@ -12687,10 +12818,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set.parent := parent;
-    v_set.time_zone := _plan_future_set.time_zone;
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
+    v_set := lifecycle._set_plan(parent, time_zone => _plan_future_set.time_zone);
     BEGIN
         v_key := lifecycle._range_key(parent);
         PERFORM lifecycle._lock_attach(parent, dry_run);
@@ -12716,57 +12844,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_future_set(regclass, text, date[], boolean) IS
 'Locks a partitioned table and plans its missing months.';
-
--- Reviewed was the whole, so the hash is that of the whole.
-CREATE FUNCTION lifecycle._sets_plan(sets lifecycle.set_plan[]) RETURNS lifecycle.plan_step[]
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._number(array_agg(r.p ORDER BY s.place, t.place))
-    FROM unnest(sets) WITH ORDINALITY AS s (parent, zone, plan, failures, place)
-    CROSS JOIN LATERAL unnest(s.plan) WITH ORDINALITY
-        AS t (step, stage, action, object, statement, inverse, top_level, note, place)
-    CROSS JOIN LATERAL (SELECT ROW(t.step, t.stage, t.action, t.object, t.statement, t.inverse, t.top_level, t.note)
-        ::lifecycle.plan_step) AS r (p)
-$fn$;
-COMMENT ON FUNCTION lifecycle._sets_plan(lifecycle.set_plan[]) IS 'The plans of several tables as one.';
-
-CREATE FUNCTION lifecycle._apply_future_set(
-    future lifecycle.set_plan, dry_run boolean, plan_hash text, search_path text, feature text DEFAULT 'partition'
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_sqlstate text;
-    v_message text;
-    v_detail text;
-BEGIN
-    RETURN QUERY SELECT * FROM unnest(future.failures);
-    IF NOT EXISTS (SELECT FROM unnest(future.plan) AS p WHERE p.statement IS NOT NULL) THEN
-        RETURN QUERY SELECT * FROM lifecycle._result_rows(lifecycle._number(future.plan), plan_hash);
-        RETURN;
-    END IF;
-    BEGIN
-        RETURN QUERY
-        SELECT r.migration_id, r.step, r.stage, r.action, r.object, r.statement, r.status,
-            _apply_future_set.plan_hash, r.note
-        FROM lifecycle._apply(_apply_future_set.feature, future.parent, future.plan, dry_run, NULL,
-            jsonb_build_object('time_zone', future.time_zone), _apply_future_set.search_path) AS r;
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        RETURN NEXT lifecycle._failed_step(future.parent, v_sqlstate, v_message, v_detail, future.plan[1].action);
-    END;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._apply_future_set(lifecycle.set_plan, boolean, text, text, text) IS
-'Shows or runs the plan of one set; what fails becomes a row.';
-
--- Each new leaf locks itself, its indexes, its TOAST table and the index of that, to the end of the transaction. Ten
--- relations a leaf, and half of the table left to everybody else.
-CREATE FUNCTION lifecycle._creations_per_call() RETURNS integer
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT least(1000, current_setting('max_locks_per_transaction')::integer
-        * (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 20)
-$fn$;
-COMMENT ON FUNCTION lifecycle._creations_per_call() IS
-'How many partitions one transaction may make without filling the lock table of this server.';
 
 CREATE FUNCTION lifecycle._has_loose_sets(managed oid[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -12795,9 +12872,8 @@ BEGIN
     END IF;
     RETURN QUERY SELECT s.* FROM lifecycle._plan_dimensions(target, max_creations, dry_run) AS s;
     FOR v_due IN SELECT d.* FROM unnest(v_sets) AS d WHERE d.is_due ORDER BY d.parent LOOP
-        v_set := ROW(v_due.parent, v_due.options ->> 'time_zone', ARRAY[lifecycle._step('create partition',
-            'table ' || v_due.parent::regclass, NULL, note => format('left to the next call: %s partitions are enough '
-            'for one', v_made))], ARRAY[]::lifecycle.step_result[]);
+        v_set := lifecycle._set_plan(v_due.parent, lifecycle._left_over('create partition', v_due.parent, v_made),
+            time_zone => v_due.options ->> 'time_zone');
         IF v_made < max_creations THEN
             v_set := lifecycle._plan_managed_set(v_due.parent, v_due.levels, v_due.options, dry_run);
         END IF;
@@ -12823,7 +12899,7 @@ BEGIN
         GROUP BY f.parent, f.zone
         ORDER BY f.parent::regclass::text
     LOOP
-        v_set := ROW(v_months.parent, v_months.zone, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+        v_set := lifecycle._set_plan(v_months.parent, time_zone => v_months.zone);
         IF v_months.missing IS NOT NULL THEN
             v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
         END IF;
@@ -12845,12 +12921,8 @@ CREATE FUNCTION lifecycle.ensure_future_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_set lifecycle.set_plan;
-    v_sets lifecycle.set_plan[] := ARRAY[]::lifecycle.set_plan[];
-    v_plan lifecycle.plan_step[];
-    v_hash text;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
+    v_sets lifecycle.set_plan[];
+    v_rows lifecycle.step_result[];
 BEGIN
     IF months NOT BETWEEN 0 AND 120 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -12864,28 +12936,15 @@ BEGIN
         PERFORM lifecycle._require_owner(target);
     END IF;
     v_sets := ARRAY(SELECT s FROM lifecycle._plan_future(months, target, ensure_future_partitions.time_zone,
-        coalesce(max_creations, lifecycle._creations_per_call()), dry_run) AS s);
-    v_plan := lifecycle._sets_plan(v_sets);
-    IF NOT dry_run THEN
-        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
-    END IF;
-    v_hash := lifecycle._plan_hash(v_plan);
-    FOREACH v_set IN ARRAY v_sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
-            ensure_future_partitions.search_path)
-        LOOP
-            v_failed := v_failed + (v_row.status = 'failed')::integer;
-            RETURN NEXT v_row;
-        END LOOP;
-    END LOOP;
-    IF NOT dry_run AND (v_failed > 0
-        OR EXISTS (SELECT FROM unnest(v_plan) AS p WHERE starts_with(p.note, 'left to the next call')))
+        coalesce(max_creations, lifecycle._changes_per_call()), dry_run) AS s);
+    v_rows := ARRAY(SELECT r FROM lifecycle._apply_sets(v_sets, dry_run, expected_plan,
+        ensure_future_partitions.search_path, 'partition') AS r);
+    IF NOT dry_run AND EXISTS (SELECT FROM unnest(v_rows) AS r
+        WHERE r.status = 'failed' OR starts_with(r.note, 'left to the next call'))
     THEN
         PERFORM lifecycle._requeue_dimensions(target);
     END IF;
-    IF v_failed > 0 THEN
-        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
-    END IF;
+    RETURN QUERY SELECT * FROM unnest(v_rows);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.ensure_future_partitions(integer, regclass, text, integer, boolean, text, text) IS
@@ -12967,8 +13026,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(dimension.parent, v_options ->> 'time_zone', ARRAY[]::lifecycle.plan_step[],
-        ARRAY[]::lifecycle.step_result[]);
+    v_set := lifecycle._set_plan(dimension.parent, time_zone => v_options ->> 'time_zone');
     BEGIN
         PERFORM lifecycle._lock_path(dimension.parent, dimension.levels, v_values, dry_run);
         -- The upper tables of a path may come with an earlier one.
@@ -12993,7 +13051,7 @@ COMMENT ON FUNCTION lifecycle._plan_path_set(lifecycle.located_dimension, jsonb,
 
 CREATE FUNCTION lifecycle._failed_set(parent regclass, object regclass, sqlstate text, message text, detail text)
 RETURNS lifecycle.set_plan LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(parent, NULL, '{}', ARRAY[lifecycle._failed_step(object, sqlstate, message, detail)])::lifecycle.set_plan
+    SELECT lifecycle._set_plan(parent, failures => ARRAY[lifecycle._failed_step(object, sqlstate, message, detail)])
 $fn$;
 COMMENT ON FUNCTION lifecycle._failed_set(regclass, regclass, text, text, text) IS
 'The plan of a set that could not be planned.';
@@ -13029,9 +13087,8 @@ BEGIN
                 v_read.error_message, v_read.error_detail);
         END IF;
         FOREACH v_path IN ARRAY v_read.missing LOOP
-            v_set := ROW(v_dimension.parent, NULL, ARRAY[lifecycle._step('create partition',
-                format('table %s for %s', v_dimension.parent, v_path), NULL, note => 'left to the next call')],
-                ARRAY[]::lifecycle.step_result[]);
+            v_set := lifecycle._set_plan(v_dimension.parent, ARRAY[lifecycle._step('create partition',
+                format('table %s for %s', v_dimension.parent, v_path), NULL, note => 'left to the next call')]);
             IF (SELECT count(*) FROM unnest(v_made) AS m WHERE m LIKE 'CREATE%TABLE%') < max_creations THEN
                 v_set := lifecycle._plan_path_set(v_dimension, v_path, v_made, dry_run);
                 v_made := v_made || ARRAY(SELECT p.statement FROM unnest(v_set.plan) AS p);
@@ -13065,32 +13122,47 @@ COMMENT ON FUNCTION lifecycle._requeue_dimensions(regclass) IS
 
 -- source: sql/partition/_detach_steps.sql
 -- Found before anything is done, so that a dry run tells it too; PostgreSQL would say it in the middle.
-CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._referenced(parent regclass, partitions regclass[])
+RETURNS TABLE (partition regclass, child regclass, key_name name) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_key record;
     v_found boolean;
 BEGIN
     FOR v_key IN
-        SELECT k.conname, k.conrelid::regclass AS child, (
+        SELECT p.partition, k.conname, k.conrelid::regclass AS child, (
             SELECT string_agg(format('r.%I = p.%I', c.attname, f.attname), ' AND ')
             FROM unnest(k.conkey, k.confkey) AS n (child_number, parent_number)
             JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.child_number
             JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.parent_number
         ) AS condition
-        FROM pg_constraint AS k
+        FROM pg_constraint AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
         WHERE k.contype = 'f' AND k.conparentid = 0
             AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        ORDER BY p.place, k.conname
     LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, partition,
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, v_key.partition,
             v_key.condition) INTO v_found;
         IF v_found THEN
-            RAISE EXCEPTION USING
-                ERRCODE = 'foreign_key_violation',
-                MESSAGE = format('rows of %s refer to rows of %s', v_key.child, partition),
-                DETAIL = format('The foreign key is %I.', v_key.conname),
-                HINT = 'Retire those rows first.';
+            RETURN QUERY SELECT v_key.partition, v_key.child, v_key.conname;
         END IF;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._referenced(regclass, regclass[]) IS
+'Those of some partitions to whose rows foreign keys lead.';
+
+CREATE FUNCTION lifecycle._require_unreferenced(parent regclass, partition regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_key record;
+BEGIN
+    FOR v_key IN SELECT r.* FROM lifecycle._referenced(parent, ARRAY[partition]) AS r LOOP
+        RAISE EXCEPTION USING
+            ERRCODE = 'foreign_key_violation',
+            MESSAGE = format('rows of %s refer to rows of %s', v_key.child, v_key.partition),
+            DETAIL = format('The foreign key is %I.', v_key.key_name),
+            HINT = 'Retire those rows first.';
     END LOOP;
 END
 $fn$;
@@ -13135,46 +13207,52 @@ COMMENT ON FUNCTION lifecycle._detach_form(regclass, regclass, boolean) IS
 'How a partition is detached: FINALIZE, CONCURRENTLY, or the plain way (empty).';
 
 CREATE FUNCTION lifecycle._detach_steps(
-    parent regclass, partition regclass, into_schema name, note text, online boolean DEFAULT NULL
-) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT CASE WHEN d.form <> ' CONCURRENTLY' THEN
+    parent regclass, partitions regclass[], into_schema name, tell_bounds boolean, online boolean DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
+    WITH detached AS MATERIALIZED (
+        SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname,
+            pg_get_expr(c.relpartbound, c.oid) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
+            into_schema <> n.nspname AS moves
+        FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+        JOIN pg_class AS c ON c.oid = p.partition
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    ), worded AS (
+        SELECT d.*, format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, d.partition, d.bounds) AS attach,
+            CASE WHEN d.moves THEN format('%I.%I', into_schema, d.relname) END AS moved,
+            CASE WHEN d.moves THEN format('ALTER TABLE %s SET SCHEMA %I', d.partition, into_schema) END AS there,
+            CASE WHEN d.moves THEN format('ALTER TABLE %I.%I SET SCHEMA %I', into_schema, d.relname, d.nspname) END
+                AS back,
+            CASE WHEN tell_bounds THEN d.bounds END AS note
+        FROM detached AS d
+    )
+    SELECT array_agg(s.step ORDER BY w.place, s.place)
+    FROM worded AS w
+    CROSS JOIN LATERAL (
         -- One step: the way back is one, too.
-        ARRAY[lifecycle._step('detach partition', 'table ' || coalesce(m.moved, partition::text),
-            concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s%s', parent, partition, d.form), m.there),
-            concat_ws('; ', m.back, d.attach),
-            note => concat_ws('; ', _detach_steps.note,
-                CASE WHEN online THEN 'not CONCURRENTLY, which PostgreSQL refuses here' END))]
-    ELSE
-        lifecycle._step('detach partition', 'table ' || partition,
-            format('ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY', parent, partition),
-            d.attach || format('; SELECT lifecycle._drop_left_checks(%L, %L)', partition, ARRAY(
-                SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = partition AND k.contype = 'c'
+        SELECT 1 AS place, lifecycle._step('detach partition', 'table ' || coalesce(w.moved, w.partition::text),
+            concat_ws('; ', format('ALTER TABLE %s DETACH PARTITION %s%s', parent, w.partition, w.form), w.there),
+            concat_ws('; ', w.back, w.attach),
+            note => nullif(concat_ws('; ', w.note,
+                CASE WHEN online THEN 'not CONCURRENTLY, which PostgreSQL refuses here' END), '')) AS step
+        WHERE w.form <> ' CONCURRENTLY'
+        UNION ALL
+        SELECT 1, lifecycle._step('detach partition', 'table ' || w.partition,
+            format('ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY', parent, w.partition),
+            w.attach || format('; SELECT lifecycle._drop_left_checks(%L, %L)', w.partition, ARRAY(
+                SELECT k.conname FROM pg_constraint AS k WHERE k.conrelid = w.partition AND k.contype = 'c'
                 ORDER BY k.conname))
             -- Wherever it is by then: the rollback follows its name.
-            || CASE WHEN m.moved IS NOT NULL THEN format('; ALTER TABLE %s SET SCHEMA %I', partition, n.nspname)
-                ELSE '' END,
-            top_level => true, note => _detach_steps.note)
-        || CASE WHEN m.moved IS NOT NULL THEN ARRAY[lifecycle._step('set schema', 'table ' || m.moved, m.there,
-            stage => 2)] ELSE '{}' END
-    END
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL (
-        SELECT lifecycle._detach_form(parent, partition, online) AS form,
-            format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, partition, lifecycle._partition_bounds(partition))
-                AS attach
-    ) AS d
-    CROSS JOIN LATERAL (
-        SELECT format('%I.%I', into_schema, c.relname) AS moved,
-            format('ALTER TABLE %s SET SCHEMA %I', partition, into_schema) AS there,
-            format('ALTER TABLE %I.%I SET SCHEMA %I', into_schema, c.relname, n.nspname) AS back
-        WHERE into_schema <> n.nspname
+            || CASE WHEN w.moves THEN format('; ALTER TABLE %s SET SCHEMA %I', w.partition, w.nspname) ELSE '' END,
+            top_level => true, note => w.note)
+        WHERE w.form = ' CONCURRENTLY'
         UNION ALL
-        SELECT NULL, NULL, NULL WHERE into_schema IS NULL OR into_schema = n.nspname
-    ) AS m
-    WHERE c.oid = partition
+        SELECT 2, lifecycle._step('set schema', 'table ' || w.moved, w.there, stage => 2)
+        WHERE w.form = ' CONCURRENTLY' AND w.moves
+    ) AS s
 $fn$;
-COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass, name, text, boolean) IS
-'The steps that take a partition out of its table, and into another schema where one is named.';
+COMMENT ON FUNCTION lifecycle._detach_steps(regclass, regclass[], name, boolean, boolean) IS
+'The steps that take partitions out of their table, and into another schema where one is named.';
 
 -- source: sql/partition/detach_partition.sql
 CREATE FUNCTION lifecycle.detach_partition(
@@ -13197,7 +13275,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_unreferenced(v_parent, target);
     RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', v_parent,
-        lifecycle._detach_steps(v_parent, target, into_schema, NULL, online), dry_run, expected_plan,
+        lifecycle._detach_steps(v_parent, ARRAY[target], into_schema, false, online), dry_run, expected_plan,
         jsonb_build_object('partition', target::text, 'bounds', lifecycle._partition_bounds(target)),
         detach_partition.search_path);
 END
@@ -13268,7 +13346,7 @@ columns differ; 42809, 0A000 the parent; 42501 not the owner of both; 55P03 lock
 Example: SELECT * FROM lifecycle.attach_partition(''public.metric'', ''public.metric_2020_01'', ''2020-01-01'',
     ''2020-02-01'');';
 
--- source: sql/partition/_apply_sets.sql
+-- source: sql/partition/_require_policy.sql
 CREATE FUNCTION lifecycle._require_policy(target regclass) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
@@ -13280,49 +13358,170 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_policy(regclass) IS 'Raises 55000 for a table that follows no policy.';
 
--- Reviewed was the whole; each set then stands or falls for itself.
-CREATE FUNCTION lifecycle._apply_sets(
-    sets lifecycle.set_plan[], dry_run boolean, expected_plan text, search_path text, feature text
-) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_plan constant lifecycle.plan_step[] := lifecycle._sets_plan(sets);
-    v_hash constant text := lifecycle._plan_hash(v_plan);
-    v_set lifecycle.set_plan;
-    v_row lifecycle.step_result;
-    v_failed integer := 0;
+CREATE FUNCTION lifecycle._require_months(months integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF NOT dry_run THEN
-        PERFORM lifecycle._assert_plan(v_plan, expected_plan);
-    END IF;
-    FOREACH v_set IN ARRAY sets LOOP
-        FOR v_row IN SELECT * FROM lifecycle._apply_future_set(v_set, dry_run, v_hash,
-            _apply_sets.search_path, _apply_sets.feature)
-        LOOP
-            v_failed := v_failed + (v_row.status = 'failed')::integer;
-            RETURN NEXT v_row;
-        END LOOP;
-    END LOOP;
-    IF v_failed > 0 THEN
-        RAISE WARNING '% steps failed: see the rows with status failed', v_failed;
+    IF months < 1 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('months must be at least 1, not %s', months),
+            HINT = 'It says how many months are kept; leave it out to go by the policies.';
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._apply_sets(lifecycle.set_plan[], boolean, text, text, text) IS
-'Shows or runs the plans of several sets; what fails becomes a row and a warning.';
+COMMENT ON FUNCTION lifecycle._require_months(integer) IS 'Raises 22023 for a number of months below 1.';
+
+-- source: sql/partition/_retire.sql
+-- Partitions of one table that are to go together. Who reads or refers to one of them keeps that one alone.
+CREATE FUNCTION lifecycle._lock_each(relations regclass[], action text) RETURNS lifecycle.retired_set
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_retired lifecycle.retired_set := ROW(ARRAY[]::regclass[], ARRAY[]::lifecycle.step_result[]);
+    v_relation regclass;
+    v_sqlstate text;
+    v_message text;
+BEGIN
+    FOREACH v_relation IN ARRAY relations LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', v_relation);
+            v_retired.partitions := v_retired.partitions || v_relation;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT;
+            v_retired.failures := v_retired.failures || lifecycle._failed_step(v_relation, v_sqlstate, v_message,
+                lifecycle._lock_holders(ARRAY[v_relation::oid]), _lock_each.action);
+        END;
+    END LOOP;
+    RETURN v_retired;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_each(regclass[], text) IS
+'Locks those of some tables that are free at this moment; each of the others is a failure.';
+
+CREATE FUNCTION lifecycle._lock_retired(
+    parent regclass, partitions regclass[], action text, dry_run boolean
+) RETURNS lifecycle.retired_set LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_sqlstate text;
+    v_message text;
+    v_detail text;
+BEGIN
+    BEGIN
+        PERFORM lifecycle._lock_detach(parent, partitions, dry_run);
+        RETURN ROW(partitions, ARRAY[]::lifecycle.step_result[])::lifecycle.retired_set;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL;
+    END;
+    IF v_sqlstate = '55P03' AND cardinality(partitions) > 1 THEN
+        BEGIN
+            PERFORM lifecycle._lock_detach(parent, '{}', dry_run);
+            RETURN lifecycle._lock_each(partitions, action);
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+        END;
+    END IF;
+    RETURN ROW(ARRAY[]::regclass[], ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail,
+        _lock_retired.action)])::lifecycle.retired_set;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_retired(regclass, regclass[], text, boolean) IS
+'Takes the locks of a DETACH or DROP of some partitions, of all or of those that are free.';
+
+CREATE FUNCTION lifecycle._retire(
+    parent regclass, partitions regclass[], action text, is_locking boolean, dry_run boolean
+) RETURNS lifecycle.retired_set LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_retired lifecycle.retired_set := ROW(partitions, ARRAY[]::lifecycle.step_result[]);
+    v_key record;
+BEGIN
+    IF is_locking THEN
+        v_retired := lifecycle._lock_retired(parent, partitions, action, dry_run);
+    END IF;
+    FOR v_key IN
+        SELECT DISTINCT ON (r.partition) r.* FROM lifecycle._referenced(parent, v_retired.partitions) AS r
+        ORDER BY r.partition, r.key_name
+    LOOP
+        v_retired.partitions := array_remove(v_retired.partitions, v_key.partition);
+        v_retired.failures := v_retired.failures || lifecycle._failed_step(v_key.partition, '23503',
+            format('rows of %s refer to rows of %s', v_key.child, v_key.partition),
+            format('The foreign key is %I.', v_key.key_name), _retire.action);
+    END LOOP;
+    RETURN v_retired;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._retire(regclass, regclass[], text, boolean, boolean) IS
+'Locks partitions that are to go, and tells those that cannot.';
+
+-- source: sql/partition/_drop_steps.sql
+CREATE FUNCTION lifecycle._require_hook(before_drop regprocedure) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF before_drop IS NOT NULL AND NOT EXISTS (SELECT FROM pg_proc AS p
+        WHERE p.oid = before_drop AND p.prokind = 'f' AND p.pronargs = 1
+            AND p.proargtypes[0] = 'regclass'::regtype)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot be called before a partition is dropped', before_drop),
+            HINT = 'It must be a function of one argument of type regclass.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_hook(regprocedure) IS
+'Raises 22023 unless it is a function that takes a table.';
+
+-- Many at once: in one statement they cost what a bare DROP costs. When it fails, each is tried by itself. A hook may
+-- have effects outside: it is called once, each table for itself. A partition to which a foreign key leads must be
+-- detached first, or PostgreSQL does not drop it.
+CREATE FUNCTION lifecycle._drop_set(
+    parent regclass, tables regclass[], failures lifecycle.step_result[], action text, before_drop regprocedure,
+    dry_run boolean
+) RETURNS lifecycle.set_plan LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH dropped AS (
+        SELECT t.place, t.relation::text AS name, CASE WHEN r.is_referenced
+            THEN format('ALTER TABLE %s DETACH PARTITION %s; ', parent, t.relation) ELSE '' END AS detach
+        FROM (SELECT EXISTS (SELECT FROM pg_constraint AS k WHERE k.confrelid = parent AND k.contype = 'f')
+            AND EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = tables[1] AND i.inhparent = parent)) AS r (
+            is_referenced)
+        CROSS JOIN unnest(tables) WITH ORDINALITY AS t (relation, place)
+    ), planned AS (
+        SELECT lifecycle._step(action, CASE count(*) WHEN 1 THEN 'table ' || min(d.name)
+                ELSE format('%s tables of %s', count(*), parent) END,
+            string_agg(d.detach, '' ORDER BY d.place) || 'DROP TABLE ' || string_agg(d.name, ', ' ORDER BY d.place),
+            note => concat_ws('; ', CASE WHEN dry_run THEN
+                (SELECT pg_size_pretty(sum(pg_total_relation_size(t.relation))) FROM unnest(tables) AS t (relation))
+                END, 'cannot be taken back')) AS step,
+            array_agg(lifecycle._step(action, 'table ' || d.name, d.detach || 'DROP TABLE ' || d.name)
+                ORDER BY d.place) AS singles
+        FROM dropped AS d HAVING count(*) > 0
+    )
+    SELECT lifecycle._set_plan(parent, coalesce((SELECT CASE WHEN before_drop IS NULL THEN ARRAY[p.step]
+            ELSE ARRAY[lifecycle._step('call before drop', 'table ' || tables[1],
+                format('SELECT %s(%L::pg_catalog.regclass)', before_drop::regproc, tables[1])), p.step] END
+        FROM planned AS p), '{}'), failures, singles => (SELECT p.singles FROM planned AS p))
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_set(
+    regclass, regclass[], lifecycle.step_result[], text, regprocedure, boolean
+) IS 'The plan that drops some tables together, or each by itself when that fails.';
 
 -- source: sql/partition/archive_old_partitions.sql
 -- After DETACH, when nobody reads it any more. Indexes do not follow their table.
 CREATE FUNCTION lifecycle._tablespace_steps(
-    partition regclass, into_schema name, into_tablespace name, stage integer
+    parent regclass, partitions regclass[], into_schema name, into_tablespace name
 ) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH member AS (
-        SELECT t.relid AS relation, t.relid AS of_table FROM pg_partition_tree(partition) AS t
+    WITH of_partition AS (
+        SELECT p.partition, p.place, t.relation,
+            CASE WHEN lifecycle._detach_form(parent, p.partition, NULL) = ' CONCURRENTLY' THEN 2 ELSE 1 END AS stage
+        FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
+        CROSS JOIN LATERAL unnest(p.partition::oid || lifecycle._partitions(p.partition)) AS t (relation)
+        WHERE into_tablespace IS NOT NULL
+    ), member AS (
+        SELECT o.*, o.relation AS of_table FROM of_partition AS o
         UNION ALL
-        SELECT i.indexrelid, i.indrelid FROM pg_partition_tree(partition) AS t
-        JOIN pg_index AS i ON i.indrelid = t.relid
+        SELECT o.partition, o.place, i.indexrelid, o.stage, i.indrelid FROM of_partition AS o
+        JOIN pg_index AS i ON i.indrelid = o.relation
     ), found AS (
-        SELECT c.oid, CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS kind, s.spcname,
-            format('%I.%I', CASE WHEN m.of_table = partition THEN coalesce(into_schema, n.nspname) ELSE n.nspname END,
+        SELECT c.oid, CASE c.relkind WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS kind, s.spcname, m.place, m.stage,
+            format('%I.%I', CASE WHEN m.of_table = m.partition THEN coalesce(into_schema, n.nspname) ELSE n.nspname END,
                 c.relname) AS identity
         FROM member AS m
         JOIN pg_class AS c ON c.oid = m.relation AND c.relkind IN ('r', 'i')
@@ -13333,58 +13532,31 @@ CREATE FUNCTION lifecycle._tablespace_steps(
     )
     SELECT coalesce(array_agg(lifecycle._step('set tablespace', lower(f.kind) || ' ' || f.identity,
         format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, into_tablespace),
-        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, f.spcname), stage)
-        ORDER BY f.kind DESC, f.oid), '{}')
+        format('ALTER %s %s SET TABLESPACE %I', f.kind, f.identity, f.spcname), f.stage)
+        ORDER BY f.place, f.kind DESC, f.oid), '{}')
     FROM found AS f
 $fn$;
-COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, name, name, integer) IS
-'The steps that move a detached partition with its indexes into another tablespace.';
+COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, regclass[], name, name) IS
+'The steps that move detached partitions with their indexes into another tablespace.';
 
+-- Whoever reads one of them keeps that one, not the others.
 CREATE FUNCTION lifecycle._archive_set(
-    parent regclass, partitions oid[], into_schema name, into_tablespace name, dry_run boolean
+    parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean
 ) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_partition regclass;
-    v_detach lifecycle.plan_step[];
-    v_set lifecycle.set_plan;
-    v_sqlstate text;
-    v_message text;
-    v_detail text;
+    v_retired lifecycle.retired_set;
+    v_plan lifecycle.plan_step[];
+    v_further lifecycle.plan_step[];
 BEGIN
-    v_set.parent := parent;
-    v_set.plan := ARRAY[]::lifecycle.plan_step[];
-    v_set.failures := ARRAY[]::lifecycle.step_result[];
-    BEGIN
-        IF EXISTS (SELECT FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY')
-        THEN
-            PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
-        END IF;
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        v_set.failures := ARRAY[lifecycle._failed_step(parent, v_sqlstate, v_message, v_detail,
-            'detach partition')];
-        RETURN v_set;
-    END;
-    FOREACH v_partition IN ARRAY partitions::regclass[] LOOP
-        BEGIN
-            PERFORM lifecycle._require_unreferenced(parent, v_partition);
-            v_detach := lifecycle._detach_steps(parent, v_partition, into_schema,
-                lifecycle._partition_bounds(v_partition));
-            v_set.plan := v_set.plan || v_detach || lifecycle._tablespace_steps(v_partition, into_schema,
-                into_tablespace, CASE WHEN v_detach[1].top_level THEN 2 ELSE 1 END);
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-                v_detail = PG_EXCEPTION_DETAIL;
-            v_set.failures := v_set.failures
-                || lifecycle._failed_step(v_partition, v_sqlstate, v_message, v_detail,
-                    'detach partition');
-        END;
-    END LOOP;
-    RETURN v_set;
+    v_retired := lifecycle._retire(parent, partitions, 'detach partition', EXISTS (SELECT FROM unnest(partitions) AS p
+        WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
+    v_plan := coalesce(lifecycle._detach_steps(parent, v_retired.partitions, into_schema, true), '{}');
+    v_further := lifecycle._tablespace_steps(parent, v_retired.partitions, into_schema, into_tablespace);
+    RETURN lifecycle._set_plan(parent, v_plan || v_further, v_retired.failures,
+        singles => CASE WHEN v_further = '{}' THEN v_plan ELSE '{}' END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._archive_set(regclass, oid[], name, name, boolean) IS
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], name, name, boolean) IS
 'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.archive_old_partitions(
@@ -13397,10 +13569,8 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF months < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be at least 1, not %s', months);
-    ELSIF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
+    PERFORM lifecycle._require_months(months);
+    IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('schema %I does not exist', into_schema);
     ELSIF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
@@ -13410,18 +13580,19 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
-        SELECT lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run)
-        FROM (
-            SELECT p.parent, array_agg(p.partition ORDER BY p.upper_bound, p.partition) AS partitions
-            FROM lifecycle._old_partitions(months, target) AS p GROUP BY p.parent ORDER BY p.parent
-        ) AS o), dry_run, expected_plan, archive_old_partitions.search_path, 'partition_archive');
+        SELECT CASE WHEN o.partitions = '{}'
+            THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
+            ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
+        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
+        archive_old_partitions.search_path, 'partition_archive');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. With the setting detach_concurrently they are pending top-level steps. What foreign keys
-refer to stays, as a row with status failed; the others go.
+rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently
+they are pending top-level steps. What foreign keys refer to, or somebody reads, stays, as a row with status failed; the
+others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
@@ -13471,7 +13642,7 @@ DECLARE
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(parent, NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
+    v_set := lifecycle._set_plan(parent);
     BEGIN
         PERFORM lifecycle._lock_detach(parent, partitions::regclass[], dry_run);
         -- Only what is empty under the lock stays empty.
@@ -13529,79 +13700,54 @@ Errors: 22023 days; 55000 target has no policy, or the plan is not the reviewed 
 Example: SELECT object, status FROM lifecycle.cleanup_empty_partitions(30);';
 
 -- source: sql/partition/drop_archived_partitions.sql
-CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval) RETURNS regclass[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ARRAY(
-        SELECT DISTINCT c.oid::regclass
-        FROM lifecycle.migration AS m
-        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
-            AND s.action = 'detach partition' AND s.status = 'done'
-        JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-        -- What the journal says of a table counts only from those who own it.
-        JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
-        WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
-            AND m.origin = lifecycle._origin()
-            AND s.run_at < now() - older_than
-            AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
-            AND pg_has_role(current_user, c.relowner, 'USAGE')
-        ORDER BY 1
-    )
+CREATE FUNCTION lifecycle._archived_partitions(target regclass, older_than interval)
+RETURNS TABLE (parent oid, relation regclass) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT DISTINCT coalesce(p.oid, c.oid), c.oid::regclass
+    FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS database
+    JOIN lifecycle.migration AS m ON m.origin = database.origin
+    JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+        AND s.action = 'detach partition' AND s.status = 'done'
+    JOIN pg_class AS c ON c.oid = (s.address).object_id AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    LEFT JOIN pg_class AS p ON p.oid = m.target_oid
+    -- What the journal says of a table counts only from those who own it.
+    JOIN pg_roles AS r ON r.rolname = m.applied_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
+    WHERE m.feature IN ('partition_archive', 'partition_rewrite') AND m.state = 'applied'
+        AND s.run_at < now() - older_than
+        AND (_archived_partitions.target IS NULL OR m.target_oid = _archived_partitions.target::oid)
+        AND pg_has_role(current_user, c.relowner, 'USAGE')
+    ORDER BY 1, 2
 $fn$;
 COMMENT ON FUNCTION lifecycle._archived_partitions(regclass, interval) IS
 'What was detached through this extension, by an owner, longer ago than that, and is the caller''s to drop.';
 
-CREATE FUNCTION lifecycle._require_hook(before_drop regprocedure) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF before_drop IS NOT NULL AND NOT EXISTS (SELECT FROM pg_proc AS p
-        WHERE p.oid = before_drop AND p.prokind = 'f' AND p.pronargs = 1
-            AND p.proargtypes[0] = 'regclass'::regtype)
-    THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%s cannot be called before a partition is dropped', before_drop),
-            HINT = 'It must be a function of one argument of type regclass.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_hook(regprocedure) IS
-'Raises 22023 unless it is a function that takes a table.';
-
-CREATE FUNCTION lifecycle._drop_set(tables regclass[], before_drop regprocedure, dry_run boolean)
-RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- One may be locked: then it alone stays.
+CREATE FUNCTION lifecycle._drop_archived_set(
+    parent regclass, tables regclass[], before_drop regprocedure, dry_run boolean
+) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_set lifecycle.set_plan;
+    v_action constant text := 'drop archived partition';
+    v_retired lifecycle.retired_set := ROW(tables, ARRAY[]::lifecycle.step_result[]);
     v_sqlstate text;
     v_message text;
     v_detail text;
 BEGIN
-    v_set := ROW(tables[1], NULL, ARRAY[]::lifecycle.plan_step[], ARRAY[]::lifecycle.step_result[]);
     BEGIN
         PERFORM lifecycle._lock(tables, 'ACCESS EXCLUSIVE', dry_run);
-        v_set.plan := ARRAY(
-            SELECT s.step
-            FROM unnest(tables) WITH ORDINALITY AS t (relation, place)
-            CROSS JOIN LATERAL (VALUES
-                (1, lifecycle._step('call before drop', 'table ' || t.relation,
-                    format('SELECT %s(%L::pg_catalog.regclass)', before_drop::regproc, t.relation))),
-                (2, lifecycle._step('drop archived partition', 'table ' || t.relation,
-                    format('DROP TABLE %s', t.relation),
-                    note => format('%s; cannot be taken back', pg_size_pretty(pg_total_relation_size(t.relation)))))
-            ) AS s (place, step)
-            WHERE s.place = 2 OR before_drop IS NOT NULL
-            ORDER BY t.place, s.place);
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
-            v_detail = PG_EXCEPTION_DETAIL;
-        v_set.failures := ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message, v_detail,
-            'drop archived partition')];
+    EXCEPTION
+        WHEN lock_not_available THEN
+            v_retired := lifecycle._lock_each(tables, v_action);
+        WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL;
+            v_retired := ROW(ARRAY[]::regclass[], ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message,
+                v_detail, v_action)]);
     END;
-    RETURN v_set;
+    RETURN lifecycle._drop_set(parent, v_retired.partitions, v_retired.failures, v_action, before_drop, dry_run);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._drop_set(regclass[], regprocedure, boolean) IS
+COMMENT ON FUNCTION lifecycle._drop_archived_set(regclass, regclass[], regprocedure, boolean) IS
 'Locks detached partitions and plans that they are dropped.';
 
--- One of a thousand may be locked, or a view may rest on it: then it alone stays.
 CREATE FUNCTION lifecycle.drop_archived_partitions(
     target regclass DEFAULT NULL,
     older_than interval DEFAULT '7 days',
@@ -13610,16 +13756,22 @@ CREATE FUNCTION lifecycle.drop_archived_partitions(
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_tables constant regclass[] := lifecycle._archived_partitions(target, older_than);
 BEGIN
     IF older_than IS NULL OR older_than < interval '0' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
     END IF;
     PERFORM lifecycle._require_hook(before_drop);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
-        SELECT lifecycle._drop_set(ARRAY[t.relation], before_drop, dry_run)
-        FROM unnest(v_tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+        SELECT lifecycle._drop_archived_set(b.parent, b.tables, before_drop, dry_run)
+        FROM (
+            SELECT a.parent, array_agg(a.relation ORDER BY a.place) AS tables, min(a.place) AS place
+            FROM (
+                SELECT f.*, row_number() OVER (ORDER BY f.parent, f.relation) AS place
+                FROM lifecycle._archived_partitions(target, older_than) AS f
+                ORDER BY f.parent, f.relation LIMIT lifecycle._changes_per_call()
+            ) AS a
+            GROUP BY a.parent, CASE WHEN before_drop IS NOT NULL THEN a.relation END
+        ) AS b ORDER BY b.place
     ), dry_run, expected_plan, drop_archived_partitions.search_path, 'partition_drop');
 END
 $fn$;
@@ -13637,6 +13789,71 @@ Returns: one row a step (lifecycle.step_result); what could not be done, as 2BP0
 lock or what before_drop raised, is a row with status failed.
 Errors: 22023 older_than, before_drop; 42883 no such function; 55000 the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.drop_archived_partitions(older_than => ''30 days'');';
+
+-- source: sql/partition/drop_old_partitions.sql
+CREATE FUNCTION lifecycle._drop_old_set(
+    parent regclass, partitions regclass[], before_drop regprocedure, dry_run boolean
+) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_action constant text := 'drop old partition';
+    v_retired lifecycle.retired_set := lifecycle._retire(parent, partitions, v_action, true, dry_run);
+    v_table regclass;
+BEGIN
+    IF before_drop IS NULL THEN
+        RETURN NEXT lifecycle._drop_set(parent, v_retired.partitions, v_retired.failures, v_action, NULL, dry_run);
+        RETURN;
+    END IF;
+    RETURN NEXT lifecycle._set_plan(parent, failures => v_retired.failures);
+    FOREACH v_table IN ARRAY v_retired.partitions LOOP
+        RETURN NEXT lifecycle._drop_set(parent, ARRAY[v_table], '{}', v_action, before_drop, dry_run);
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_old_set(regclass, regclass[], regprocedure, boolean) IS
+'Locks a table and plans that some of its partitions are dropped; what cannot go is a failure, the others go.';
+
+CREATE FUNCTION lifecycle.drop_old_partitions(
+    months integer DEFAULT NULL,
+    target regclass DEFAULT NULL,
+    before_drop regprocedure DEFAULT NULL,
+    dry_run boolean DEFAULT true,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_months(months);
+    PERFORM lifecycle._require_hook(before_drop);
+    PERFORM lifecycle._require_policy(target);
+    RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
+        SELECT s
+        FROM lifecycle._old_sets(months, target) AS o
+        CROSS JOIN LATERAL (
+            SELECT lifecycle._set_plan(o.parent, lifecycle._left_over('drop old partition', o.parent, o.made)) AS s
+            WHERE o.partitions = '{}'
+            UNION ALL
+            SELECT d FROM lifecycle._drop_old_set(o.parent, o.partitions, before_drop, dry_run) AS d
+            WHERE o.partitions <> '{}'
+        ) AS p
+        ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, drop_old_partitions.search_path,
+        'partition_drop');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.drop_old_partitions(integer, regclass, regprocedure, boolean, text, text) IS
+'Drops the partitions of managed tables that end before a point in time, by their real upper bound, without detaching
+them first and without a grace period: for what nobody wants back. lifecycle.archive_old_partitions with
+lifecycle.drop_archived_partitions leaves time to change one''s mind. The rows are lost: there is no rollback. All of
+one table go in one statement; when that fails each is tried by itself, and what foreign keys refer to, or somebody
+reads, stays as a row with status failed.
+
+Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
+alone; target - one managed table, default all of the caller; before_drop - a function of one argument of type regclass
+that is called with each partition just before it is dropped, with the caller''s rights, in the same transaction: when
+it raises an error, that one stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
+dry run; search_path - for before_drop.
+Returns: one row a statement (lifecycle.step_result); what could not be done is a row with status failed.
+Errors: 22023 months below 1, before_drop; 42883 no such function; 55000 target has no policy, or the plan is not the
+reviewed one.
+Example: SELECT object, statement, note FROM lifecycle.drop_old_partitions(12);';
 
 -- source: sql/partition/analyze_all_partitions.sql
 -- Autovacuum analyzes leaves, never what they belong to: the planner then knows nothing of the whole.
