@@ -1603,6 +1603,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_trigger(oid) IS 'Statements that make a trigger as it stands.';
 
+CREATE FUNCTION lifecycle._ddl_rule(rule oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT rtrim(pg_get_ruledef(r.oid), ';')
+        || CASE r.ev_enabled
+            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename)
+            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS RULE %I', r.ev_class::regclass, r.rulename)
+            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA RULE %I', r.ev_class::regclass, r.rulename)
+            ELSE ''
+        END
+        || coalesce(format('; COMMENT ON RULE %I ON %s IS ', r.rulename, r.ev_class::regclass)
+            || quote_literal(obj_description(r.oid, 'pg_rewrite')), '')
+    FROM pg_rewrite AS r
+    WHERE r.oid = rule
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_rule(oid) IS 'Statements that make a rule as it stands.';
+
 CREATE FUNCTION lifecycle._ddl_view(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('CREATE VIEW %s%s AS %s', relation,
@@ -1613,9 +1629,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE d.adrelid = relation), '')
         || coalesce((SELECT string_agg('; ' || lifecycle._ddl_trigger(t.oid), '' ORDER BY t.tgname)
             FROM pg_trigger AS t WHERE t.tgrelid = relation AND NOT t.tgisinternal), '')
-        || coalesce((SELECT string_agg(format('; %s%s', rtrim(pg_get_ruledef(r.oid), ';'), '; ' || nullif(concat(
-                'COMMENT ON RULE ' || quote_ident(r.rulename) || ' ON ' || relation || ' IS '
-                    || quote_literal(obj_description(r.oid, 'pg_rewrite'))), '')), '' ORDER BY r.rulename)
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_rule(r.oid), '' ORDER BY r.rulename)
             FROM pg_rewrite AS r WHERE r.ev_class = relation AND r.rulename <> '_RETURN'), '')
         || format('; ALTER VIEW %s OWNER TO %I', relation, pg_get_userbyid(c.relowner))
         || lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)
@@ -1810,6 +1824,27 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_statistics(oid, name, text) IS
 'Statements that make the same extended statistics under another name on another relation.';
 
+CREATE FUNCTION lifecycle._beside(relation regclass) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[c.relname::text], 'new') FROM pg_class AS c WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._beside(regclass) IS 'The name of what is built beside a relation, to take its place.';
+
+CREATE FUNCTION lifecycle._ddl_beside(
+    relation regclass, as_name text, definition text, columns name[] DEFAULT NULL
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._ddl_without_data(relation, as_name, definition, columns)
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid,
+                lifecycle._beside(i.indexrelid), as_name), '' ORDER BY i.indexrelid)
+            FROM pg_index AS i WHERE i.indrelid = relation), '')
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid,
+                lifecycle._name(ARRAY[x.stxname::text], 'new'), as_name), '' ORDER BY x.oid)
+            FROM pg_statistic_ext AS x WHERE x.stxrelid = relation), '')
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_beside(regclass, text, text, name[]) IS
+'Statements that make an empty materialized view with the indexes and statistics of this one beside it, to take its
+place.';
+
 -- What is said about a relation of its own name, once it stands with its indexes.
 CREATE FUNCTION lifecycle._ddl_view_properties(relation regclass, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -1841,6 +1876,33 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_materialized_view(regclass) IS
 'Statements that make a materialized view as it stands, with indexes, statistics, options, owner, grants and comments,
 and fill it when it holds data.';
+
+-- source: sql/core/_view_dependents.sql
+-- What reads a table or a materialized view and has to be made anew with it: views upon views, each below those that
+-- read it. A view may read columns, or the row type.
+CREATE FUNCTION lifecycle._view_dependents(target regclass) RETURNS TABLE (relation oid, kind text, level integer)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE above (relation, level) AS (
+        SELECT target::oid, 0
+        UNION
+        SELECT w.ev_class, a.level + 1
+        FROM above AS a
+        JOIN pg_class AS c ON c.oid = a.relation
+        LEFT JOIN pg_type AS t ON t.oid = c.reltype
+        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND (
+            d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation
+            OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray))
+        JOIN pg_rewrite AS w ON w.oid = d.objid AND w.ev_class <> a.relation
+        -- Views cannot go round in a circle, except by a trick of somebody's.
+        WHERE a.level < 100
+    )
+    SELECT a.relation, c.relkind::text, max(a.level)
+    FROM above AS a JOIN pg_class AS c ON c.oid = a.relation
+    WHERE a.relation <> target
+    GROUP BY a.relation, c.relkind
+$fn$;
+COMMENT ON FUNCTION lifecycle._view_dependents(regclass) IS
+'The views that read a relation, directly or not; level: how far above it.';
 
 -- source: sql/core/_alter_step.sql
 -- Properties of a table that a change sets: the inverse puts back what the catalog says now, and what stands already
@@ -16294,11 +16356,129 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     LEFT JOIN pg_type AS y ON b.class_id = 'pg_type'::regclass AND y.oid = b.object_id
     LEFT JOIN pg_policy AS l ON b.class_id = 'pg_policy'::regclass AND l.oid = b.object_id
     LEFT JOIN pg_class AS o ON o.oid = coalesce(l.polrelid, r.ev_class)
-    WHERE i.identity IS NOT NULL
+    -- Of a materialized view that is asked for, not the view itself.
+    WHERE i.identity IS NOT NULL AND b.object_id <> target
 $fn$;
 COMMENT ON FUNCTION lifecycle._table_bindings(regclass) IS
 'What is bound to a table by its oid or row type: views, materialized views, rules, routines, policies of other tables,
 and other (columns, domains, casts, ...), with the owner.';
+
+-- source: sql/conversion/_rebindings.sql
+-- What is bound to a table and not to its name can be written down while the table has the name, and run again when
+-- another one has it. Owner, rights and comments stay; only a routine whose signature speaks of the row type is dropped
+-- before the names change hands, and made anew behind.
+CREATE FUNCTION lifecycle._in_signature(routine oid, relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT FROM pg_type AS t
+        WHERE t.typrelid = relation AND ARRAY[t.oid, t.typarray] && (coalesce(p.proallargtypes, p.proargtypes::oid[])
+            || p.prorettype))
+    FROM pg_proc AS p WHERE p.oid = routine
+$fn$;
+COMMENT ON FUNCTION lifecycle._in_signature(oid, regclass) IS
+'Whether a routine takes or returns rows of a table.';
+
+CREATE FUNCTION lifecycle._rebound_view(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('CREATE OR REPLACE VIEW %s%s AS %s', relation,
+        ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')', rtrim(pg_get_viewdef(relation), '; '))
+    FROM pg_class AS c WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebound_view(regclass) IS
+'The statement that binds a view to whatever has the names that it reads when it runs.';
+
+CREATE FUNCTION lifecycle._rebound_routine(routine regprocedure, anew boolean) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- A body in SQL would be looked up under this path, and not under that of its callers.
+    SELECT format('SET LOCAL check_function_bodies = off; %s; SET LOCAL check_function_bodies = %s', CASE WHEN anew
+        THEN lifecycle._ddl_routine(routine) ELSE rtrim(pg_get_functiondef(routine), E'\n; ') END,
+        current_setting('check_function_bodies'))
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebound_routine(regprocedure, boolean) IS
+'The statement that binds a routine to whatever has the names that it speaks of when it runs.';
+
+CREATE FUNCTION lifecycle._rebindings(target regclass)
+RETURNS TABLE (kind text, identity text, take_off text, put_on text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT b.kind, b.identity, s.take_off, s.put_on
+    FROM (SELECT DISTINCT t.kind, t.object_id, t.identity FROM lifecycle._table_bindings(target) AS t) AS b
+    CROSS JOIN LATERAL (
+        SELECT format('DROP ROUTINE %s', b.object_id::regprocedure),
+            lifecycle._rebound_routine(b.object_id::regprocedure, true)
+        WHERE b.kind = 'routine' AND lifecycle._in_signature(b.object_id, target)
+        UNION ALL
+        SELECT NULL, lifecycle._rebound_routine(b.object_id::regprocedure, false)
+        WHERE b.kind = 'routine' AND NOT lifecycle._in_signature(b.object_id, target)
+        UNION ALL
+        SELECT NULL, lifecycle._rebound_view(b.object_id) WHERE b.kind = 'view'
+        UNION ALL
+        SELECT NULL, regexp_replace(rtrim(pg_get_ruledef(r.oid), ';'), '^CREATE RULE', 'CREATE OR REPLACE RULE')
+        FROM pg_rewrite AS r WHERE b.kind = 'rule' AND r.oid = b.object_id AND r.ev_class <> target
+        UNION ALL
+        SELECT NULL, format('ALTER POLICY %I ON %s', p.polname, p.polrelid::regclass)
+            || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
+            || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
+        FROM pg_policy AS p WHERE b.kind = 'policy' AND p.oid = b.object_id
+    ) AS s (take_off, put_on)
+    ORDER BY array_position('{routine,view,rule,policy}', b.kind), b.identity
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebindings(regclass) IS
+'Views, rules and policies of other relations, and routines, that are bound to a table: what to run before the names
+change hands, and what afterwards.';
+
+CREATE FUNCTION lifecycle._take_off(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('drop routine', r.identity, r.take_off, note => 'is made anew with the new row type')
+        FROM lifecycle._rebindings(target) AS r WHERE r.take_off IS NOT NULL
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._take_off(regclass) IS
+'The steps before the names change hands: what speaks of the row type of the table.';
+
+CREATE FUNCTION lifecycle._rebind(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step(CASE WHEN r.take_off IS NULL THEN 'replace ' ELSE 'create ' END || r.kind, r.identity,
+            r.put_on, note => 'bound to the table that has the name then')
+        FROM lifecycle._rebindings(target) AS r
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._rebind(regclass) IS
+'The steps that bind what is bound to a table to whatever has its present name when they run.';
+
+CREATE FUNCTION lifecycle._bound_tables(target regclass) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT DISTINCT coalesce(p.polrelid, r.ev_class)::regclass FROM lifecycle._table_bindings(target) AS b
+        LEFT JOIN pg_policy AS p ON b.kind = 'policy' AND p.oid = b.object_id
+        LEFT JOIN pg_rewrite AS r ON b.kind = 'rule' AND r.oid = b.object_id AND r.ev_class <> target
+        JOIN pg_class AS c ON c.oid = coalesce(p.polrelid, r.ev_class) AND c.relkind IN ('r', 'p')
+        ORDER BY 1
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._bound_tables(regclass) IS
+'The other tables whose rules and policies are bound to a table.';
+
+-- The materialized views that must be filled anew: those that read the table itself, and those that read these.
+CREATE FUNCTION lifecycle._bound_materialized(target regclass) RETURNS SETOF oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH RECURSIVE bound (relation) AS (
+        SELECT target::oid
+        UNION
+        SELECT t.object_id FROM bound AS b CROSS JOIN LATERAL lifecycle._table_bindings(b.relation) AS t
+        WHERE t.kind = 'materialized view'
+    )
+    SELECT b.relation FROM bound AS b WHERE b.relation <> target
+$fn$;
+COMMENT ON FUNCTION lifecycle._bound_materialized(regclass) IS
+'The materialized views that are bound to a table, or to one of those.';
+
+CREATE FUNCTION lifecycle._bound_views(target regclass) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(SELECT DISTINCT b.object_id::regclass FROM lifecycle._table_bindings(target) AS b
+        WHERE b.kind = 'view' ORDER BY 1)
+$fn$;
+COMMENT ON FUNCTION lifecycle._bound_views(regclass) IS 'The views that read a relation themselves.';
 
 -- source: sql/conversion/_check_conversion_table.sql
 -- The first questions of a conversion: may this table be one, and how would its rows be told apart?
@@ -16572,12 +16752,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHERE k.contype = 'f' AND k.convalidated AND k.confrelid <> target
     ) AS f (severity, finding, detail, remedy)
     WHERE k.conrelid = target AND k.contype IN ('c', 'f', 'n') AND k.conparentid = 0
-    UNION ALL
-    SELECT 'warning', format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'its comment is not kept',
-        obj_description(k.oid, 'pg_constraint'), NULL
-    FROM pg_constraint AS k
-    WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid) AND k.conparentid = 0
-        AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_constraints(regclass) IS
 'The findings of pre_migration_check about check constraints, NOT NULL and foreign keys of the table.';
@@ -16695,20 +16869,51 @@ COMMENT ON FUNCTION lifecycle._check_conversion_storage(regclass) IS
 
 CREATE FUNCTION lifecycle._check_conversion_bindings(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT f.severity, b.identity, f.finding, f.detail, f.remedy
-    FROM lifecycle._table_bindings(target) AS b
+    WITH moving AS (
+        SELECT target::oid AS relation
+        UNION ALL SELECT m.relation FROM lifecycle._bound_materialized(target) AS m (relation)
+    ), bound AS (
+        SELECT DISTINCT m.relation, b.kind, b.object_id, b.identity, b.owner, b.by_row_type, r.ev_class,
+            b.kind = 'routine' AND lifecycle._in_signature(b.object_id, m.relation) AS is_remade
+        FROM moving AS m
+        CROSS JOIN LATERAL lifecycle._table_bindings(m.relation) AS b
+        LEFT JOIN pg_rewrite AS r ON b.kind = 'rule' AND r.oid = b.object_id
+    )
+    SELECT DISTINCT f.severity, b.identity, f.finding, f.detail, f.remedy
+    FROM bound AS b
     CROSS JOIN LATERAL (
-        SELECT 'ok', 'is bound to the new table in the swap', NULL, NULL WHERE b.kind IN ('view', 'materialized view')
+        SELECT 'ok', 'is bound to the new table in the swap', NULL, NULL
+        WHERE b.kind IN ('view', 'rule', 'policy', 'routine')
         UNION ALL
-        SELECT 'error', 'is bound to the table itself, not to its name',
-            'It would go on reading and writing the old table.', NULL
-        WHERE b.kind IN ('rule', 'policy') OR b.kind IN ('routine', 'other') AND NOT b.by_row_type
+        SELECT 'ok', 'is built beside and filled after the swap, then takes the name', NULL, NULL
+        WHERE b.kind = 'materialized view'
         UNION ALL
-        SELECT 'error', 'uses the row type of the table', 'It would stay with the type of the old table.', NULL
-        WHERE b.kind IN ('routine', 'other') AND b.by_row_type
+        SELECT 'error', format('cannot be built beside as %s', x.oid::regclass), 'There is something of that name.',
+            format('ALTER TABLE %s RENAME TO ...', x.oid::regclass)
+        FROM pg_class AS c
+        JOIN pg_class AS x ON x.relnamespace = c.relnamespace AND x.relname = lifecycle._beside(c.oid)
+        WHERE b.kind = 'materialized view' AND c.oid = b.object_id
+        UNION ALL
+        SELECT 'error', CASE WHEN b.by_row_type THEN 'uses the row type of the table'
+                ELSE 'is bound to the table itself, not to its name' END,
+            CASE WHEN b.by_row_type THEN 'It would stay with the type of the old table.'
+                ELSE 'It would go on reading and writing the old table.' END, NULL
+        WHERE b.kind = 'other' OR b.kind = 'routine' AND (SELECT p.prokind IN ('a', 'w') FROM pg_proc AS p
+            WHERE p.oid = b.object_id)
+        UNION ALL
+        SELECT 'error', 'uses the row type of the table, and cannot be made anew: it is used itself', u.users, NULL
+        FROM (SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), '; ') AS users
+            FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = b.object_id) AS u
+        WHERE b.is_remade AND u.users IS NOT NULL
         UNION ALL
         SELECT 'error', 'belongs to another role', format('It belongs to %I.', pg_get_userbyid(b.owner)), NULL
-        WHERE b.kind IN ('view', 'materialized view') AND NOT pg_has_role(current_user, b.owner, 'USAGE')
+        WHERE b.kind <> 'other' AND NOT pg_has_role(current_user, b.owner, 'USAGE')
+        UNION ALL
+        SELECT 'error', format('%s stands on it', m.feature), 'It would stay with the old one.',
+            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
+        FROM lifecycle.migration AS m
+        WHERE b.kind = 'materialized view' AND m.target_oid = b.object_id AND m.origin = lifecycle._origin()
+            AND m.state <> 'rolled_back' AND m.feature <> 'materialized_view'
     ) AS f (severity, finding, detail, remedy)
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS
@@ -16901,6 +17106,81 @@ Example: SELECT * FROM lifecycle.pre_migration_check(''public.observation'',
     lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'')
 WHERE severity <> ''ok'';';
 
+-- source: sql/conversion/_index_body.sql
+-- An index as it is written behind its name, with more key columns. The catalog prints single columns without operator
+-- class, collation and order.
+CREATE FUNCTION lifecycle._index_column(index oid, place integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(pg_get_indexdef(index, place, false),
+        ' COLLATE ' || (SELECT i.indcollation[place - 1]::regcollation
+            WHERE i.indcollation[place - 1] NOT IN (0, k.collation)),
+        ' ' || (SELECT format('%I.%I', n.nspname, o.opcname) FROM pg_opclass AS o
+            JOIN pg_namespace AS n ON n.oid = o.opcnamespace
+            WHERE o.oid = i.indclass[place - 1] AND NOT o.opcdefault)
+            || coalesce((SELECT '(' || array_to_string(p.attoptions, ', ') || ')' FROM pg_attribute AS p
+                WHERE p.attrelid = index AND p.attnum = place AND p.attoptions IS NOT NULL), ''),
+        CASE i.indoption[place - 1] WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' END)
+    FROM pg_index AS i
+    CROSS JOIN LATERAL (SELECT CASE i.indkey[place - 1] WHEN 0 THEN t.typcollation ELSE a.attcollation END AS collation
+        FROM pg_attribute AS x JOIN pg_type AS t ON t.oid = x.atttypid
+        LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
+            AND i.indkey[place - 1] <> 0
+        WHERE x.attrelid = index AND x.attnum = place) AS k
+    WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_column(oid, integer) IS
+'A key column of an index as it is written: expression, collation, operator class, order.';
+
+CREATE FUNCTION lifecycle._index_columns(index oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('(%s)', concat_ws(', ', (
+            SELECT string_agg(lifecycle._index_column(index, n), ', ' ORDER BY n)
+            FROM generate_series(1, i.indnkeyatts) AS n
+        ), lifecycle._column_list(more)))
+        || coalesce(' INCLUDE (' || (SELECT string_agg(pg_get_indexdef(index, n, false), ', ' ORDER BY n)
+            FROM generate_series(i.indnkeyatts + 1, i.indnatts) AS n
+            WHERE pg_get_indexdef(index, n, false) <> ALL (SELECT quote_ident(m) FROM unnest(more) AS m)) || ')', '')
+    FROM pg_index AS i WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_columns(oid, name[]) IS
+'The columns of an index with more key columns, and those that it includes.';
+
+CREATE FUNCTION lifecycle._index_options(index oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(' WITH (' || (SELECT string_agg(format('%I = %L', o.option_name, o.option_value), ', ')
+        FROM pg_options_to_table(c.reloptions) AS o) || ')', '')
+    FROM pg_class AS c WHERE c.oid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_options(oid) IS 'The storage options of an index.';
+
+CREATE FUNCTION lifecycle._index_body(index oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(m.amname, ' ', lifecycle._index_columns(index, more),
+        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, lifecycle._index_options(index),
+        ' TABLESPACE ' || quote_ident(s.spcname), ' WHERE ' || pg_get_expr(i.indpred, i.indrelid))
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_am AS m ON m.oid = c.relam
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_body(oid, name[]) IS 'What an index is on, as behind USING, with more columns.';
+
+CREATE FUNCTION lifecycle._key_body(constraint_oid oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
+        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, ' ', lifecycle._index_columns(k.conindid, more),
+        lifecycle._index_options(k.conindid), ' USING INDEX TABLESPACE ' || quote_ident(s.spcname),
+        CASE WHEN k.condeferrable THEN ' DEFERRABLE' END, CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' END)
+    FROM pg_constraint AS k
+    JOIN pg_index AS i ON i.indexrelid = k.conindid
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE k.oid = constraint_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_body(oid, name[]) IS
+'A primary key or unique constraint as behind ADD CONSTRAINT, with more columns.';
+
 -- source: sql/conversion/_plan_attach_existing.sql
 -- The second way: the old table becomes the first partition. No row is copied; a CHECK that is validated beforehand
 -- spares the scan when it is attached. The texts of a definition are read while the old table has the name: run after
@@ -16941,20 +17221,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._attach_bounds(regclass, jsonb, text) IS
 'The range of the first partition: all rows that there are, and one period more.';
 
-CREATE FUNCTION lifecycle._unique_columns(index oid, more name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('%s (%s)%s%s', m.amname, concat_ws(', ', (
-            SELECT string_agg(pg_get_indexdef(index, n, false), ', ' ORDER BY n)
-            FROM generate_series(1, i.indnkeyatts) AS n
-        ), lifecycle._quoted_list(more)),
-        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END,
-        ' WHERE ' || pg_get_expr(i.indpred, i.indrelid))
-    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
-    WHERE i.indexrelid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._unique_columns(oid, name[]) IS
-'What an index is on, as behind USING, with more columns.';
-
 -- Unique indexes widened by the keys are built beforehand. A primary key gives way to the wider one; an index with its
 -- columns stays, so that a rollback has it back at once.
 CREATE FUNCTION lifecycle._attach_keys(target regclass, levels jsonb[], at_once boolean) RETURNS lifecycle.plan_step[]
@@ -16965,8 +17231,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             lifecycle._name(ARRAY[c.relname::text], 'keys') AS wide,
             lifecycle._name(ARRAY[c.relname::text], 'kept') AS kept,
             CASE WHEN at_once THEN '' ELSE ' CONCURRENTLY' END AS concurrently,
-            lifecycle._unique_columns(i.indexrelid, '{}') AS narrow_columns,
-            lifecycle._unique_columns(i.indexrelid, m.missing) AS wide_columns
+            lifecycle._index_body(i.indexrelid, '{}') AS narrow_columns,
+            lifecycle._index_body(i.indexrelid, m.missing) AS wide_columns
         FROM pg_index AS i
         JOIN pg_class AS c ON c.oid = i.indexrelid
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -17004,10 +17270,8 @@ COMMENT ON FUNCTION lifecycle._attach_keys(regclass, jsonb[], boolean) IS
 CREATE FUNCTION lifecycle._attach_dress(target regclass, levels jsonb[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', target, k.conname, CASE
-                WHEN m.missing = '{}' THEN pg_get_constraintdef(k.oid)
-                ELSE CASE k.contype WHEN 'p' THEN 'PRIMARY KEY ' ELSE 'UNIQUE ' END
-                    || substring(lifecycle._unique_columns(k.conindid, m.missing) FROM ' (.*)') END,
+        SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', target, k.conname, CASE k.contype
+                WHEN 'f' THEN pg_get_constraintdef(k.oid) ELSE lifecycle._key_body(k.oid, m.missing) END,
             lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, target)))
         FROM pg_constraint AS k
         CROSS JOIN LATERAL (SELECT CASE k.contype WHEN 'f' THEN '{}'
@@ -17017,7 +17281,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     ) || ARRAY(
         SELECT CASE WHEN i.indisunique AND m.missing <> '{}'
                 THEN format('CREATE UNIQUE INDEX %I ON %s USING %s', c.relname, target,
-                    lifecycle._unique_columns(i.indexrelid, m.missing))
+                    lifecycle._index_body(i.indexrelid, m.missing))
                 ELSE pg_get_indexdef(i.indexrelid) END
             || lifecycle._ddl_comments('index ' || i.indexrelid::regclass)
         FROM pg_index AS i
@@ -17054,22 +17318,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM pg_constraint AS k
         WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> target
         UNION ALL
-        SELECT 'publication', format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target), a.statement, a.statement,
+        SELECT 'publication', format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target),
+            lifecycle._publish(r.oid, target::text), lifecycle._publish(r.oid, target::text),
             format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target)
         FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-        CROSS JOIN LATERAL (SELECT format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, target,
-            ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
-                WHERE a.attrelid = target AND a.attnum = ANY (r.prattrs::int2[])) || ')',
-            ' WHERE (' || pg_get_expr(r.prqual, target) || ')') AS statement) AS a
         WHERE r.prrelid = target
         UNION ALL
-        SELECT 'view', NULL, v.statement, v.statement, NULL
-        FROM lifecycle._table_bindings(target) AS b
-        JOIN pg_class AS c ON c.oid = b.object_id
-        CROSS JOIN LATERAL (SELECT format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass,
-            ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), '; '))
-            AS statement) AS v
-        WHERE b.kind = 'view'
+        SELECT 'rule', format('DROP RULE %I ON %s', r.rulename, target), lifecycle._ddl_rule(r.oid),
+            lifecycle._ddl_rule(r.oid), format('DROP RULE %I ON %s', r.rulename, target)
+        FROM pg_rewrite AS r WHERE r.ev_class = target
+        UNION ALL
+        -- A routine of the row type is made anew, and taken away again before the way back.
+        SELECT r.kind, r.take_off, r.put_on, r.put_on, r.take_off FROM lifecycle._rebindings(target) AS r
         UNION ALL
         SELECT 'sequence', NULL, NULL, s.statement || format('%s.%I', target, s.attname),
             s.statement || format('%s.%I', old_table, s.attname)
@@ -17611,30 +17871,16 @@ RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = p
     FROM lifecycle._row_key(target) AS k
     WHERE NOT lifecycle._is_range_key(target, k.key_columns)
     UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key of the '
-        'table to itself'
-    FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = target AND k.confrelid = target
-    UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
     FROM pg_constraint AS k
-    WHERE k.contype = 'f' AND NOT k.convalidated AND target IN (k.conrelid, k.confrelid)
-    UNION ALL
-    SELECT b.identity, 'a materialized view is bound to the table' FROM lifecycle._table_bindings(target) AS b
-    WHERE b.kind = 'materialized view'
+    WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid = target
     UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
     FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
     UNION ALL
-    SELECT 'index ' || i.indexrelid::regclass, 'a unique index with expressions, a condition or other than the default '
-        'operator classes lacks partition keys'
-    FROM pg_index AS i
-    WHERE i.indrelid = target AND i.indisunique
-        AND lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[], levels) <> '{}'
-        AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR EXISTS (
-            SELECT FROM unnest(i.indclass) AS o (class) JOIN pg_opclass AS c ON c.oid = o.class WHERE NOT c.opcdefault))
-    UNION ALL
-    SELECT 'publication ' || p.pubname, 'the table is published by name'
-    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = target
+    SELECT format('publication %I', p.pubname), 'it chooses rows or columns: publish_via_partition_root is needed'
+    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+    WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
     SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
         'after the conversion', c.consumer)
@@ -17690,32 +17936,22 @@ CREATE FUNCTION lifecycle._index_statement(
     SELECT CASE
         WHEN k.contype IN ('p', 'u') THEN lifecycle._step('add constraint',
             format('table constraint %I on %s', index_name, relation),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, CASE
-                WHEN x.missing = '{}' THEN pg_get_constraintdef(k.oid)
-                ELSE regexp_replace(pg_get_constraintdef(k.oid), '^([^(]*\().*$', '\1') || x.widened || ')'
-                    || coalesce(substring(pg_get_constraintdef(k.oid) FROM '\)( (?:INCLUDE|DEFERRABLE).*)$'), '') END),
-            NULL, stage, note => CASE WHEN x.missing <> '{}'
-                THEN 'unique only together with ' || lifecycle._column_list(x.missing) END)
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, lifecycle._key_body(k.oid, m.missing)),
+            NULL, stage, note => CASE WHEN m.missing <> '{}'
+                THEN 'unique only together with ' || lifecycle._column_list(m.missing) END)
+        WHEN m.missing <> '{}' THEN lifecycle._step('create index',
+            format('index %s.%I', c.relnamespace::regnamespace, index_name),
+            format('CREATE UNIQUE INDEX %I ON %s USING %s', index_name, relation,
+                lifecycle._index_body(index_oid, m.missing)), NULL, stage,
+            note => 'unique only together with ' || lifecycle._column_list(m.missing))
         ELSE lifecycle._step('create index', format('index %s.%I', c.relnamespace::regnamespace, index_name),
-            format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
-                relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
-                ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
-                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END)
-                || coalesce((SELECT format('; ALTER INDEX %s.%I SET TABLESPACE %I', c.relnamespace::regnamespace,
-                    index_name, s.spcname) FROM pg_tablespace AS s WHERE s.oid = c.reltablespace), ''),
-            NULL, stage)
+            lifecycle._ddl_index_beside(index_oid, index_name, relation), NULL, stage)
     END
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
     LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
-    CROSS JOIN LATERAL (
-        SELECT m.missing, lifecycle._column_list(ARRAY(
-                SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
-                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number ORDER BY n.place
-            ) || m.missing) AS widened
-        FROM (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
-            i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
-    ) AS x
+    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+        i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
     WHERE i.indexrelid = index_oid
 $fn$;
 COMMENT ON FUNCTION lifecycle._index_statement(oid, text, name, jsonb[], integer) IS
@@ -17818,27 +18054,43 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drop_keys(lifecycle.located_conversion) IS
 'The steps that drop the foreign keys of and to the old table, which would bind it to rows that are replayed later.';
 
+CREATE FUNCTION lifecycle._key_comment(constraint_oid oid, relation regclass, constraint_name name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS ', constraint_name, relation)
+        || quote_literal(obj_description(constraint_oid, 'pg_constraint')), '')
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_comment(oid, regclass, name) IS
+'The statement that gives a constraint of a table the comment of this one.';
+
 CREATE FUNCTION lifecycle._add_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH foreign_key AS (
+        SELECT k.*, c.relkind, regexp_replace(lifecycle._widened_key(k.oid, m.missing), ' NOT VALID$', '') AS definition
+        FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = k.conrelid
+        -- A key of the table to itself is both.
+        CROSS JOIN LATERAL (SELECT CASE WHEN k.confrelid = conversion.source THEN lifecycle._missing_keys(
+            conversion.source, k.confkey, lifecycle._levels((conversion.conversion).levels)) ELSE '{}' END AS missing)
+            AS m
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND conversion.source IN (k.conrelid, k.confrelid)
+            AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
+    )
     SELECT ARRAY(
         SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, t.relid),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, pg_get_constraintdef(k.oid)))
-        FROM pg_constraint AS k
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, k.definition)
+            || lifecycle._key_comment(k.oid, t.relid, k.conname))
+        FROM foreign_key AS k
         CROSS JOIN pg_partition_tree(conversion.partitioned) AS t
-        WHERE k.contype = 'f' AND k.conrelid = conversion.source AND t.isleaf AND t.level > 0
+        WHERE k.conrelid = conversion.source AND t.isleaf AND t.level > 0
         ORDER BY k.oid, t.relid
     ) || ARRAY(
         SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname,
-                lifecycle._widened_key(k.oid, m.missing),
-                CASE WHEN c.relkind = 'p' THEN '' ELSE ' NOT VALID' END),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname, k.definition,
+                CASE WHEN k.relkind = 'p' THEN '' ELSE ' NOT VALID' END)
+            || lifecycle._key_comment(k.oid, k.conrelid, k.conname),
             format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname))
-        FROM pg_constraint AS k
-        JOIN pg_class AS c ON c.oid = k.conrelid
-        CROSS JOIN LATERAL (SELECT lifecycle._missing_keys(conversion.source, k.confkey,
-            lifecycle._levels((conversion.conversion).levels)) AS missing) AS m
-        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = conversion.source
-            AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
+        FROM foreign_key AS k
+        WHERE k.conrelid <> conversion.source
         ORDER BY k.oid
     )
 $fn$;
@@ -17854,13 +18106,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0
+            -- What was not validated before stays so.
+            AND NOT EXISTS (SELECT FROM jsonb_populate_recordset(NULL::lifecycle.plan_step,
+                    (conversion.conversion).swap_steps) AS s
+                WHERE s.action = 'drop foreign key' AND s.inverse ~ ' NOT VALID(;|$)'
+                    AND s.object = format('table constraint %I on %s', k.conname, k.conrelid::regclass))
             AND (k.confrelid = conversion.partitioned OR k.conrelid IN (
                 SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0))
         UNION ALL
         (SELECT DISTINCT ON (k.conname) 2, k.oid, lifecycle._step('add foreign key',
             format('table constraint %I on %s', k.conname, conversion.partitioned),
             format('ALTER TABLE %s ADD CONSTRAINT %I %s', conversion.partitioned, k.conname,
-                pg_get_constraintdef(k.oid)))
+                pg_get_constraintdef(k.oid)) || lifecycle._key_comment(k.oid, conversion.partitioned, k.conname))
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid IN (
             SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0)
@@ -17871,6 +18128,141 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_key(lifecycle.located_conversion) IS
 'The step that validates the next foreign key after the swap, or lets the root adopt it; NULL when all stand.';
+
+-- source: sql/conversion/_swap_views.sql
+-- Materialized views cannot be bound to another table. Each gets a counterpart, empty, in the transaction that gives
+-- the table's name away; it is filled afterwards, while the old one is read, and then the two exchange their names as
+-- the tables did. The old ones stay with the old table, for the way back, until it goes.
+CREATE FUNCTION lifecycle._build_beside(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH bound AS (
+        SELECT DISTINCT b.object_id, format('%I.%I', n.nspname, lifecycle._beside(b.object_id)) AS beside
+        FROM lifecycle._table_bindings(target) AS b
+        JOIN pg_class AS c ON c.oid = b.object_id
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE b.kind = 'materialized view'
+    )
+    SELECT ARRAY(
+        -- What reads two of the views that move has one beside it already, bound to one of them.
+        SELECT lifecycle._step('build beside', 'materialized view ' || b.beside,
+            coalesce('DROP MATERIALIZED VIEW ' || s.object_id::regclass || '; ', '')
+            || lifecycle._ddl_beside(b.object_id, b.beside,
+                rtrim(pg_get_viewdef(coalesce(s.object_id, b.object_id)), '; ')),
+            'DROP MATERIALIZED VIEW IF EXISTS ' || b.beside, note => 'is filled later, and takes the name then')
+        FROM bound AS b
+        LEFT JOIN bound AS s ON s.object_id = to_regclass(b.beside)
+        WHERE NOT EXISTS (SELECT FROM bound AS o WHERE to_regclass(o.beside) = b.object_id)
+        ORDER BY b.beside
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._build_beside(regclass) IS
+'The steps that make the counterparts of the materialized views bound to a relation, on what has its name then.';
+
+CREATE FUNCTION lifecycle._pending_view(
+    conversion lifecycle.located_conversion, OUT relation regclass, OUT beside regclass
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT o.oid, x.oid
+    FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+    JOIN pg_class AS x ON x.oid = to_regclass(substr(s.object, length('materialized view ') + 1))
+    LEFT JOIN pg_class AS o ON o.relnamespace = x.relnamespace AND o.relkind = 'm'
+        AND lifecycle._beside(o.oid) = x.relname
+    LEFT JOIN lifecycle._view_dependents(conversion.source) AS d ON d.relation = o.oid
+    WHERE s.action = 'build beside' AND (conversion.conversion).phase = 'swapped'
+    ORDER BY d.level, x.relname LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._pending_view(lifecycle.located_conversion) IS
+'The next materialized view that has its counterpart and not yet given it its name.';
+
+-- Those that a conversion has put aside, the ones above before those that they read.
+CREATE FUNCTION lifecycle._old_views(conversion lifecycle.located_conversion)
+RETURNS TABLE (relation regclass, name text, place bigint) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT m.relation, substr(s.object, length('materialized view ') + 1), row_number() OVER (ORDER BY d.level DESC)
+    FROM lifecycle._bound_materialized(conversion.source) AS m (relation)
+    JOIN lifecycle._view_dependents(conversion.source) AS d ON d.relation = m.relation
+    JOIN jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        ON s.action = 'rename'
+        AND starts_with(s.inverse, format('ALTER MATERIALIZED VIEW %s RENAME', m.relation::regclass))
+$fn$;
+COMMENT ON FUNCTION lifecycle._old_views(lifecycle.located_conversion) IS
+'The materialized views that have given their names away, with those names.';
+
+CREATE FUNCTION lifecycle._exchange_view(
+    conversion lifecycle.located_conversion, relation regclass, beside regclass
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_properties constant text := ltrim(lifecycle._ddl_view_properties(relation), '; ');
+    v_steps lifecycle.plan_step[];
+BEGIN
+    PERFORM lifecycle._swap_lock('{}', lifecycle._bound_views(relation) || relation);
+    v_steps := lifecycle._take_off(relation) || lifecycle._exchange_names(relation, beside,
+            (SELECT lifecycle._away_name(c.relnamespace, c.relname, 'old') FROM pg_class AS c WHERE c.oid = relation),
+            'new', 'MATERIALIZED VIEW')
+        || lifecycle._step('give it', 'materialized view ' || relation, nullif(v_properties, ''),
+            note => 'rights, comments and properties of indexes')
+        || lifecycle._rebind(relation)
+        || lifecycle._build_beside(relation);
+    PERFORM lifecycle._run_steps(v_steps, (conversion.conversion).options ->> 'search_path');
+    UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(ARRAY(
+        SELECT s FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, c.swap_steps) AS s ORDER BY s.step
+    ) || v_steps))
+    WHERE c.conversion_id = (conversion.conversion).conversion_id;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._exchange_view(lifecycle.located_conversion, regclass, regclass) IS
+'Gives the name of a materialized view to its counterpart, and keeps the steps with their inverses.';
+
+-- What the swap has left: foreign keys to validate, then materialized views to fill and to exchange.
+CREATE FUNCTION lifecycle._settle_swap(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_path constant text := (conversion.conversion).options ->> 'search_path';
+    v_key constant lifecycle.plan_step := lifecycle._next_key(conversion);
+    v_view record;
+BEGIN
+    IF v_key.statement IS NOT NULL THEN
+        PERFORM lifecycle._run_steps(ARRAY[v_key], v_path);
+        RETURN;
+    END IF;
+    SELECT p.*, o.relispopulated AS has_data, n.relispopulated AS is_filled INTO v_view
+    FROM lifecycle._pending_view(conversion) AS p
+    JOIN pg_class AS n ON n.oid = p.beside
+    LEFT JOIN pg_class AS o ON o.oid = p.relation;
+    CASE
+        WHEN v_view.beside IS NULL THEN
+            RETURN;
+        WHEN v_view.relation IS NULL THEN
+            PERFORM lifecycle._run_steps(ARRAY[lifecycle._step('drop', 'materialized view ' || v_view.beside,
+                format('DROP MATERIALIZED VIEW %s', v_view.beside))], v_path);
+        WHEN v_view.has_data AND NOT v_view.is_filled THEN
+            PERFORM lifecycle._run_steps(ARRAY[lifecycle._step('fill', 'materialized view ' || v_view.beside,
+                format('REFRESH MATERIALIZED VIEW %s; ANALYZE %1$s', v_view.beside))], v_path);
+        ELSE
+            PERFORM lifecycle._exchange_view(conversion, v_view.relation, v_view.beside);
+    END CASE;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._settle_swap(lifecycle.located_conversion) IS
+'One slice of what is left after the swap.';
+
+-- Found by the catalog and not by what was said at the start: anybody may have made something new since.
+CREATE FUNCTION lifecycle._require_rebindable(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_reasons constant text := (SELECT string_agg(f.object || ': ' || f.finding, E'\n')
+        FROM lifecycle._check_conversion_bindings(target) AS f WHERE f.severity = 'error');
+BEGIN
+    IF v_reasons IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('what is bound to %s would stay with the old table', target),
+            DETAIL = v_reasons,
+            HINT = 'It was made since the conversion began: drop it, and make it again after the swap.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_rebindable(regclass) IS
+'Raises 55000 when something is bound to a table that the swap cannot bind to the new one.';
 
 -- source: sql/conversion/_conversion_state.sql
 -- Who may read neither the queue nor the tables still sees how far it is.
@@ -17888,7 +18280,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHEN 'copy' THEN 'rows to copy' WHEN 'index' THEN 'indexes to build' WHEN 'dress' THEN 'rights and policies'
             WHEN 'ready' THEN CASE WHEN z.entries > 0 THEN 'queue to replay' END
             WHEN 'swapped' THEN CASE WHEN z.entries > 0 THEN 'queue to replay into the old table'
-                WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate' END
+                WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate'
+                WHEN (lifecycle._pending_view(conversion)).beside IS NOT NULL THEN 'materialized views to build' END
         END,
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,
@@ -18349,8 +18742,7 @@ BEGIN
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
         NULL;
     WHEN v_phase = 'swapped' THEN
-        PERFORM lifecycle._run_steps(ARRAY[lifecycle._next_key(v_conversion)],
-            (v_conversion.conversion).options ->> 'search_path');
+        PERFORM lifecycle._settle_swap(v_conversion);
     WHEN v_phase = 'copy' THEN
         -- The partitions that start_conversion has left pending.
         PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);
@@ -18590,8 +18982,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._away_name(oid, name, text) IS 'A free name for what makes way.';
 
-CREATE FUNCTION lifecycle._swap_renames(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- suffix: what the names of the new relation and of its parts end with until then.
+CREATE FUNCTION lifecycle._exchange_names(old regclass, new regclass, old_name name, suffix text, kind text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT r.step FROM pg_index AS i
         JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -18599,26 +18992,26 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             (1, lifecycle._rename_step('INDEX', i.indexrelid::regclass::text,
                 lifecycle._away_name(c.relnamespace, c.relname, 'old'))),
             (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
-                lifecycle._new_index_name(i.indexrelid)), c.relname))
+                lifecycle._name(ARRAY[c.relname::text], suffix)), c.relname))
         ) AS r (place, step)
-        WHERE i.indrelid = conversion.source ORDER BY i.indexrelid, r.place
+        WHERE i.indrelid = old ORDER BY i.indexrelid, r.place
     ) || ARRAY(
         SELECT r.step FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
                 lifecycle._name(ARRAY[s.stxname::text], 'old'))),
             (2, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace,
-                lifecycle._name(ARRAY[s.stxname::text], 'partitioned')), s.stxname))
+                lifecycle._name(ARRAY[s.stxname::text], suffix)), s.stxname))
         ) AS r (place, step)
-        WHERE s.stxrelid = conversion.source ORDER BY s.oid, r.place
+        WHERE s.stxrelid = old ORDER BY s.oid, r.place
     ) || ARRAY[
-        lifecycle._rename_step('TABLE', conversion.source::text, (conversion.conversion).old_name),
-        lifecycle._rename_step('TABLE', conversion.partitioned::text, c.relname)
+        lifecycle._rename_step(kind, old::text, old_name),
+        lifecycle._rename_step(kind, new::text, c.relname)
     ]
-    FROM pg_class AS c WHERE c.oid = conversion.source
+    FROM pg_class AS c WHERE c.oid = old
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_renames(lifecycle.located_conversion) IS
-'The steps that exchange the names of the tables and of their indexes.';
+COMMENT ON FUNCTION lifecycle._exchange_names(regclass, regclass, name, text, text) IS
+'The steps that exchange the names of two relations and of their indexes and statistics objects.';
 
 -- A sequence of its own goes over to the new table; an identity gets a new one that goes on where the old one stands.
 CREATE FUNCTION lifecycle._sequence_grants(sequence regclass) RETURNS text
@@ -18711,20 +19104,50 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._swap_triggers(lifecycle.located_conversion) IS
 'The steps that give the new table the triggers and keep those of the old one from firing.';
 
-CREATE FUNCTION lifecycle._rebind_views(target regclass) RETURNS lifecycle.plan_step[]
+-- A rule of the table fires on every statement that writes to it, and would on those that keep the old one in step.
+CREATE FUNCTION lifecycle._swap_rules(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT lifecycle._step('replace view', b.identity, format('CREATE OR REPLACE VIEW %s%s AS %s',
-                c.oid::regclass, ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')',
-                rtrim(pg_get_viewdef(c.oid), '; ')),
-            note => 'bound to the table that has the name then')
-        FROM lifecycle._table_bindings(target) AS b JOIN pg_class AS c ON c.oid = b.object_id
-        WHERE b.kind = 'view'
-        ORDER BY b.identity
+        SELECT s.step FROM pg_rewrite AS r
+        JOIN pg_class AS c ON c.oid = r.ev_class
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name)
+            AS name) AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('disable rule', format('rule %I on %s', r.rulename, o.name),
+                format('ALTER TABLE %s DISABLE RULE %I', o.name, r.rulename),
+                CASE r.ev_enabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sRULE %I', o.name,
+                    CASE r.ev_enabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, r.rulename) END)),
+            (2, lifecycle._step('create rule', format('rule %I on %s', r.rulename, conversion.source),
+                lifecycle._ddl_rule(r.oid)))
+        ) AS s (place, step)
+        WHERE r.ev_class = conversion.source
+        ORDER BY r.rulename, s.place
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._rebind_views(regclass) IS
-'The steps that bind the views of a table to whatever has its present name when they run; owner and rights stay.';
+COMMENT ON FUNCTION lifecycle._swap_rules(lifecycle.located_conversion) IS
+'The steps that give the new table the rules and keep those of the old one from firing.';
+
+CREATE FUNCTION lifecycle._swap_publications(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT s.step FROM pg_publication_rel AS r
+        JOIN pg_publication AS p ON p.oid = r.prpubid
+        JOIN pg_class AS c ON c.oid = r.prrelid
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name)
+            AS name) AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('unpublish', format('publication %I', p.pubname),
+                format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, o.name), lifecycle._publish(r.oid, o.name))),
+            (2, lifecycle._step('publish', format('publication %I', p.pubname),
+                lifecycle._publish(r.oid, conversion.source::text),
+                format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, conversion.source)))
+        ) AS s (place, step)
+        WHERE r.prrelid = conversion.source
+        ORDER BY p.pubname, s.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_publications(lifecycle.located_conversion) IS
+'The steps that publish the new table where the old one was published by name.';
 
 CREATE FUNCTION lifecycle._drop_capture_steps(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -18757,11 +19180,15 @@ DECLARE
 BEGIN
     RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
-        || lifecycle._swap_renames(conversion)
+        || lifecycle._take_off(conversion.source)
+        || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
-        || lifecycle._rebind_views(conversion.source)
+        || lifecycle._swap_rules(conversion)
+        || lifecycle._swap_publications(conversion)
+        || lifecycle._rebind(conversion.source)
+        || lifecycle._build_beside(conversion.source)
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
                 conversion.source, reverse_queue))
@@ -18832,26 +19259,32 @@ COMMENT ON FUNCTION lifecycle._require_all_rows(lifecycle.located_conversion) IS
 
 -- The table first, straight at its final strength and with patience; what else is needed while it is held, hardly any.
 -- Views come before it: whoever reads one would else hold it while he waits for the table.
-CREATE FUNCTION lifecycle._swap_lock(first regclass, others regclass[], views regclass[]) RETURNS void
+CREATE FUNCTION lifecycle._swap_lock(tables regclass[], views regclass[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
-    v_relation regclass;
+    v_statement text;
 BEGIN
     PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
-    FOREACH v_relation IN ARRAY views LOOP
+    FOR v_statement IN
         -- LOCK TABLE of a view would lock all that it reads.
-        EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation,
-            (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_relation));
+        SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
+            v.relation, pg_get_userbyid(c.relowner))
+        FROM unnest(views) WITH ORDINALITY AS v (relation, place) JOIN pg_class AS c ON c.oid = v.relation
+        ORDER BY v.place
+    LOOP
+        EXECUTE v_statement;
     END LOOP;
-    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', first);
-    FOREACH v_relation IN ARRAY others LOOP
-        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation);
+    FOR v_statement IN
+        SELECT format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', t.relation)
+        FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    LOOP
+        EXECUTE v_statement;
     END LOOP;
     PERFORM set_config('lock_timeout', v_timeout, true);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_lock(regclass, regclass[], regclass[]) IS
+COMMENT ON FUNCTION lifecycle._swap_lock(regclass[], regclass[]) IS
 'Takes the locks of a swap under lifecycle.lock_timeout; raises 55P03.';
 
 CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
@@ -18907,9 +19340,10 @@ BEGIN
     v_capture := lifecycle._plan_reverse_capture(v_conversion);
     PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
-    PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
-        || lifecycle._key_neighbours(v_conversion.source), ARRAY(
-        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    PERFORM lifecycle._require_rebindable(v_conversion.source);
+    PERFORM lifecycle._swap_lock(ARRAY[v_conversion.source, v_conversion.partitioned]
+        || lifecycle._key_neighbours(v_conversion.source) || lifecycle._bound_tables(v_conversion.source),
+        lifecycle._bound_views(v_conversion.source));
     v_locked_at := clock_timestamp();
     PERFORM lifecycle._require_same_source(v_conversion);
     PERFORM lifecycle._drain_to_end(v_conversion);
@@ -19309,7 +19743,23 @@ Example: CALL lifecycle.safe_migrate_table(''public.observation'',
 -- source: sql/conversion/finish_conversion.sql
 CREATE FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._drop_capture_steps(conversion) || ARRAY[
+    SELECT lifecycle._drop_capture_steps(conversion)
+    || ARRAY(
+        SELECT lifecycle._step('drop old view', 'materialized view ' || o.relation,
+            format('DROP MATERIALIZED VIEW %s', o.relation))
+        FROM lifecycle._old_views(conversion) AS o ORDER BY o.place
+    ) || ARRAY(
+        SELECT lifecycle._step('follow', 'journal of ' || o.name, 'SELECT ' || string_agg(format(
+                'lifecycle._follow_remade(%L, %s)', f.object, f.old_oid), ', ' ORDER BY f.object),
+            note => 'changes journaled before are about the new one now')
+        FROM lifecycle._old_views(conversion) AS o
+        CROSS JOIN LATERAL (
+            SELECT 'materialized view ' || o.name AS object, o.relation::oid::text AS old_oid
+            UNION ALL
+            SELECT 'index ' || i.indexrelid::regclass, 'NULL' FROM pg_index AS i WHERE i.indrelid = to_regclass(o.name)
+        ) AS f
+        GROUP BY o.name, o.place ORDER BY o.place
+    ) || ARRAY[
         lifecycle._step('drop old table', 'table ' || conversion.source, format('DROP TABLE %s', conversion.source),
             note => format('for good: %s', pg_size_pretty(pg_total_relation_size(conversion.source)))),
         lifecycle._step('register end', 'conversion of ' || (conversion.conversion).source,
@@ -19330,10 +19780,13 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_phase(v_conversion, '{swapped}');
-    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL THEN
+    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL
+        OR (lifecycle._pending_view(v_conversion)).beside IS NOT NULL
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('foreign keys of %s are not validated yet', v_conversion.partitioned),
+            MESSAGE = format('foreign keys of %s are not validated yet, or its materialized views not built',
+                v_conversion.partitioned),
             HINT = format('CALL lifecycle.convert_data(%L)', v_conversion.partitioned);
     END IF;
     IF NOT dry_run THEN
@@ -19357,45 +19810,78 @@ Errors: 55000 the table is not being converted, or not swapped yet; 2BP01 someth
 Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_run => false);';
 
 -- source: sql/conversion/rollback_conversion.sql
--- Backwards: what the swap has done, in reverse order; the views of the new table back to the old one; then everything
--- that start_conversion made goes by its own journal.
+-- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
+-- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock.
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._number(ARRAY(
-        SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
-        FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
-        WHERE s.inverse IS NOT NULL
-        ORDER BY s.step DESC
-    ) || lifecycle._rebind_views(conversion.partitioned)
-    || lifecycle._step('roll back conversion', format('migration %s', m.id),
-        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.id),
-        note => 'drops the partitioned table'))
-    FROM (SELECT lifecycle._conversion_migration(conversion) AS id) AS m
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migration constant bigint := lifecycle._conversion_migration(conversion);
+    v_done constant lifecycle.plan_step[] := ARRAY(
+        SELECT s FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.inverse IS NOT NULL ORDER BY s.step DESC);
+    v_fill lifecycle.plan_step[] := ARRAY(
+        SELECT lifecycle._step('fill', 'materialized view ' || o.relation, format('REFRESH MATERIALIZED VIEW %s',
+            o.relation), note => 'before the lock')
+        FROM lifecycle._old_views(conversion) AS o
+        JOIN pg_class AS c ON c.oid = to_regclass(o.name) AND c.relispopulated
+        ORDER BY o.place DESC);
+    v_relation oid;
+    v_take_off lifecycle.plan_step[] := '{}';
+    v_rebind lifecycle.plan_step[] := '{}';
+BEGIN
+    FOR v_relation IN
+        SELECT conversion.partitioned::oid
+        UNION ALL SELECT m.relation FROM lifecycle._bound_materialized(conversion.partitioned) AS m (relation)
+    LOOP
+        v_take_off := v_take_off || lifecycle._take_off(v_relation);
+        v_rebind := v_rebind || lifecycle._rebind(v_relation);
+    END LOOP;
+    RETURN lifecycle._number(v_fill || v_take_off
+        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
+            FROM unnest(v_done) AS s WHERE s.action <> 'build beside' ORDER BY s.step DESC)
+        || v_rebind
+        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
+            FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
+        || lifecycle._step('roll back conversion', format('migration %s', v_migration),
+            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
+            note => 'drops the partitioned table'));
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
 'The steps that take back a swap and the conversion.';
+
+CREATE FUNCTION lifecycle._replay_most(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    LOOP
+        EXIT WHEN lifecycle._replay_once(conversion, 100000) < 1000;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_most(lifecycle.located_conversion) IS
+'Replays the queue until little is left of it.';
 
 CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_views constant regclass[] := ARRAY(
+        SELECT m.relation::regclass FROM lifecycle._bound_materialized(v_conversion.partitioned) AS m (relation));
     v_steps lifecycle.plan_step[];
-    v_entries bigint;
 BEGIN
-    LOOP
-        v_entries := lifecycle._replay_once(v_conversion, 100000);
-        EXIT WHEN v_entries < 1000;
-    END LOOP;
-    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source
-        || lifecycle._key_neighbours(v_conversion.partitioned) || ARRAY(
-            SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
-            WHERE t.relid <> v_conversion.partitioned), ARRAY(
-        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.partitioned) AS b
-        WHERE b.kind = 'view'));
+    PERFORM lifecycle._replay_most(v_conversion);
+    PERFORM lifecycle._swap_lock(ARRAY[v_conversion.partitioned, v_conversion.source]
+        || lifecycle._key_neighbours(v_conversion.partitioned) || lifecycle._bound_tables(v_conversion.partitioned)
+        || ARRAY(SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
+            WHERE t.relid <> v_conversion.partitioned),
+        lifecycle._bound_views(v_conversion.partitioned) || ARRAY(
+            SELECT b.relation FROM unnest(v_views) AS v CROSS JOIN LATERAL unnest(lifecycle._bound_views(v))
+                AS b (relation)) || v_views);
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_steps(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s WHERE s.action <> 'fill' ORDER BY s.step),
+        _swap_back.search_path);
     PERFORM lifecycle._announce();
     RETURN v_steps;
 END
@@ -19426,7 +19912,12 @@ CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, 
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+    v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
 BEGIN
+    -- The old materialized views read the old table.
+    PERFORM lifecycle._replay_most(v_conversion);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(lifecycle._plan_swap_back(v_conversion)) AS s
+        WHERE s.action = 'fill' ORDER BY s.step), _retry_swap_back.search_path);
     FOR v_attempt IN 1..v_attempts LOOP
         BEGIN
             RETURN lifecycle._swap_back(target, expected_plan, _retry_swap_back.search_path);
@@ -22047,32 +22538,7 @@ Example: SELECT * FROM lifecycle.create_materialized_view(''public.shop_total'',
     dry_run => true);';
 
 -- source: sql/matview/_view_dependents.sql
--- What reads a materialized view and has to be made anew with it: views upon views, each below those that read it. A
--- view may read columns, or the row type.
-CREATE FUNCTION lifecycle._view_dependents(target regclass) RETURNS TABLE (relation oid, kind text, level integer)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH RECURSIVE above (relation, level) AS (
-        SELECT target::oid, 0
-        UNION
-        SELECT w.ev_class, a.level + 1
-        FROM above AS a
-        JOIN pg_class AS c ON c.oid = a.relation
-        LEFT JOIN pg_type AS t ON t.oid = c.reltype
-        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND (
-            d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation
-            OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray))
-        JOIN pg_rewrite AS w ON w.oid = d.objid AND w.ev_class <> a.relation
-        -- Views cannot go round in a circle, except by a trick of somebody's.
-        WHERE a.level < 100
-    )
-    SELECT a.relation, c.relkind::text, max(a.level)
-    FROM above AS a JOIN pg_class AS c ON c.oid = a.relation
-    WHERE a.relation <> target
-    GROUP BY a.relation, c.relkind
-$fn$;
-COMMENT ON FUNCTION lifecycle._view_dependents(regclass) IS
-'The views that read a relation, directly or not; level: how far above it.';
-
+-- Whether a materialized view can be given another query, as far as what reads it is concerned.
 CREATE FUNCTION lifecycle._require_replaceable(target regclass) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -22147,22 +22613,10 @@ COMMENT ON FUNCTION lifecycle._require_compatible(regclass, lifecycle.query_shap
 -- Everything that takes time is done under another name, with nobody waiting: the new view, its rows, its indexes. Then
 -- one step, tried again as a whole when a lock is not free, puts it in the place of the old one and makes anew what
 -- reads it. Readers lock a view before what it reads, so it is dropped from above.
-CREATE FUNCTION lifecycle._beside(relation regclass) RETURNS name
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY[c.relname::text], 'new') FROM pg_class AS c WHERE c.oid = relation
-$fn$;
-COMMENT ON FUNCTION lifecycle._beside(regclass) IS 'The name of what is built beside a relation, to take its place.';
-
 CREATE FUNCTION lifecycle._build_steps(target regclass, shape lifecycle.query_shape) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY[lifecycle._step('build beside', 'replacement of ' || target,
-        lifecycle._ddl_without_data(target, w.beside, shape.definition, shape.columns)
-        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid,
-                lifecycle._beside(i.indexrelid), w.beside), '' ORDER BY i.indexrelid)
-            FROM pg_index AS i WHERE i.indrelid = target), '')
-        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid,
-                lifecycle._name(ARRAY[x.stxname::text], 'new'), w.beside), '' ORDER BY x.oid)
-            FROM pg_statistic_ext AS x WHERE x.stxrelid = target), ''),
+        lifecycle._ddl_beside(target, w.beside, shape.definition, shape.columns),
         note => (SELECT 'not in the new query, so their grants, comments and settings go: '
                 || string_agg(a.attname, ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a

@@ -22,12 +22,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHERE k.contype = 'f' AND k.convalidated AND k.confrelid <> target
     ) AS f (severity, finding, detail, remedy)
     WHERE k.conrelid = target AND k.contype IN ('c', 'f', 'n') AND k.conparentid = 0
-    UNION ALL
-    SELECT 'warning', format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'its comment is not kept',
-        obj_description(k.oid, 'pg_constraint'), NULL
-    FROM pg_constraint AS k
-    WHERE k.contype = 'f' AND target IN (k.conrelid, k.confrelid) AND k.conparentid = 0
-        AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_constraints(regclass) IS
 'The findings of pre_migration_check about check constraints, NOT NULL and foreign keys of the table.';
@@ -145,20 +139,51 @@ COMMENT ON FUNCTION lifecycle._check_conversion_storage(regclass) IS
 
 CREATE FUNCTION lifecycle._check_conversion_bindings(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT f.severity, b.identity, f.finding, f.detail, f.remedy
-    FROM lifecycle._table_bindings(target) AS b
+    WITH moving AS (
+        SELECT target::oid AS relation
+        UNION ALL SELECT m.relation FROM lifecycle._bound_materialized(target) AS m (relation)
+    ), bound AS (
+        SELECT DISTINCT m.relation, b.kind, b.object_id, b.identity, b.owner, b.by_row_type, r.ev_class,
+            b.kind = 'routine' AND lifecycle._in_signature(b.object_id, m.relation) AS is_remade
+        FROM moving AS m
+        CROSS JOIN LATERAL lifecycle._table_bindings(m.relation) AS b
+        LEFT JOIN pg_rewrite AS r ON b.kind = 'rule' AND r.oid = b.object_id
+    )
+    SELECT DISTINCT f.severity, b.identity, f.finding, f.detail, f.remedy
+    FROM bound AS b
     CROSS JOIN LATERAL (
-        SELECT 'ok', 'is bound to the new table in the swap', NULL, NULL WHERE b.kind IN ('view', 'materialized view')
+        SELECT 'ok', 'is bound to the new table in the swap', NULL, NULL
+        WHERE b.kind IN ('view', 'rule', 'policy', 'routine')
         UNION ALL
-        SELECT 'error', 'is bound to the table itself, not to its name',
-            'It would go on reading and writing the old table.', NULL
-        WHERE b.kind IN ('rule', 'policy') OR b.kind IN ('routine', 'other') AND NOT b.by_row_type
+        SELECT 'ok', 'is built beside and filled after the swap, then takes the name', NULL, NULL
+        WHERE b.kind = 'materialized view'
         UNION ALL
-        SELECT 'error', 'uses the row type of the table', 'It would stay with the type of the old table.', NULL
-        WHERE b.kind IN ('routine', 'other') AND b.by_row_type
+        SELECT 'error', format('cannot be built beside as %s', x.oid::regclass), 'There is something of that name.',
+            format('ALTER TABLE %s RENAME TO ...', x.oid::regclass)
+        FROM pg_class AS c
+        JOIN pg_class AS x ON x.relnamespace = c.relnamespace AND x.relname = lifecycle._beside(c.oid)
+        WHERE b.kind = 'materialized view' AND c.oid = b.object_id
+        UNION ALL
+        SELECT 'error', CASE WHEN b.by_row_type THEN 'uses the row type of the table'
+                ELSE 'is bound to the table itself, not to its name' END,
+            CASE WHEN b.by_row_type THEN 'It would stay with the type of the old table.'
+                ELSE 'It would go on reading and writing the old table.' END, NULL
+        WHERE b.kind = 'other' OR b.kind = 'routine' AND (SELECT p.prokind IN ('a', 'w') FROM pg_proc AS p
+            WHERE p.oid = b.object_id)
+        UNION ALL
+        SELECT 'error', 'uses the row type of the table, and cannot be made anew: it is used itself', u.users, NULL
+        FROM (SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), '; ') AS users
+            FROM pg_depend AS d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = b.object_id) AS u
+        WHERE b.is_remade AND u.users IS NOT NULL
         UNION ALL
         SELECT 'error', 'belongs to another role', format('It belongs to %I.', pg_get_userbyid(b.owner)), NULL
-        WHERE b.kind IN ('view', 'materialized view') AND NOT pg_has_role(current_user, b.owner, 'USAGE')
+        WHERE b.kind <> 'other' AND NOT pg_has_role(current_user, b.owner, 'USAGE')
+        UNION ALL
+        SELECT 'error', format('%s stands on it', m.feature), 'It would stay with the old one.',
+            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
+        FROM lifecycle.migration AS m
+        WHERE b.kind = 'materialized view' AND m.target_oid = b.object_id AND m.origin = lifecycle._origin()
+            AND m.state <> 'rolled_back' AND m.feature <> 'materialized_view'
     ) AS f (severity, finding, detail, remedy)
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS

@@ -13,7 +13,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHEN 'copy' THEN 'rows to copy' WHEN 'index' THEN 'indexes to build' WHEN 'dress' THEN 'rights and policies'
             WHEN 'ready' THEN CASE WHEN z.entries > 0 THEN 'queue to replay' END
             WHEN 'swapped' THEN CASE WHEN z.entries > 0 THEN 'queue to replay into the old table'
-                WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate' END
+                WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate'
+                WHEN (lifecycle._pending_view(conversion)).beside IS NOT NULL THEN 'materialized views to build' END
         END,
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,

@@ -306,8 +306,7 @@ BEGIN
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
         NULL;
     WHEN v_phase = 'swapped' THEN
-        PERFORM lifecycle._run_steps(ARRAY[lifecycle._next_key(v_conversion)],
-            (v_conversion.conversion).options ->> 'search_path');
+        PERFORM lifecycle._settle_swap(v_conversion);
     WHEN v_phase = 'copy' THEN
         -- The partitions that start_conversion has left pending.
         PERFORM lifecycle._run_journaled(lifecycle._conversion_migration(v_conversion), 2);

@@ -37,20 +37,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._attach_bounds(regclass, jsonb, text) IS
 'The range of the first partition: all rows that there are, and one period more.';
 
-CREATE FUNCTION lifecycle._unique_columns(index oid, more name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('%s (%s)%s%s', m.amname, concat_ws(', ', (
-            SELECT string_agg(pg_get_indexdef(index, n, false), ', ' ORDER BY n)
-            FROM generate_series(1, i.indnkeyatts) AS n
-        ), lifecycle._quoted_list(more)),
-        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END,
-        ' WHERE ' || pg_get_expr(i.indpred, i.indrelid))
-    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
-    WHERE i.indexrelid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._unique_columns(oid, name[]) IS
-'What an index is on, as behind USING, with more columns.';
-
 -- Unique indexes widened by the keys are built beforehand. A primary key gives way to the wider one; an index with its
 -- columns stays, so that a rollback has it back at once.
 CREATE FUNCTION lifecycle._attach_keys(target regclass, levels jsonb[], at_once boolean) RETURNS lifecycle.plan_step[]
@@ -61,8 +47,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             lifecycle._name(ARRAY[c.relname::text], 'keys') AS wide,
             lifecycle._name(ARRAY[c.relname::text], 'kept') AS kept,
             CASE WHEN at_once THEN '' ELSE ' CONCURRENTLY' END AS concurrently,
-            lifecycle._unique_columns(i.indexrelid, '{}') AS narrow_columns,
-            lifecycle._unique_columns(i.indexrelid, m.missing) AS wide_columns
+            lifecycle._index_body(i.indexrelid, '{}') AS narrow_columns,
+            lifecycle._index_body(i.indexrelid, m.missing) AS wide_columns
         FROM pg_index AS i
         JOIN pg_class AS c ON c.oid = i.indexrelid
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -100,10 +86,8 @@ COMMENT ON FUNCTION lifecycle._attach_keys(regclass, jsonb[], boolean) IS
 CREATE FUNCTION lifecycle._attach_dress(target regclass, levels jsonb[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', target, k.conname, CASE
-                WHEN m.missing = '{}' THEN pg_get_constraintdef(k.oid)
-                ELSE CASE k.contype WHEN 'p' THEN 'PRIMARY KEY ' ELSE 'UNIQUE ' END
-                    || substring(lifecycle._unique_columns(k.conindid, m.missing) FROM ' (.*)') END,
+        SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', target, k.conname, CASE k.contype
+                WHEN 'f' THEN pg_get_constraintdef(k.oid) ELSE lifecycle._key_body(k.oid, m.missing) END,
             lifecycle._ddl_comments(format('table constraint %I on %s', k.conname, target)))
         FROM pg_constraint AS k
         CROSS JOIN LATERAL (SELECT CASE k.contype WHEN 'f' THEN '{}'
@@ -113,7 +97,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     ) || ARRAY(
         SELECT CASE WHEN i.indisunique AND m.missing <> '{}'
                 THEN format('CREATE UNIQUE INDEX %I ON %s USING %s', c.relname, target,
-                    lifecycle._unique_columns(i.indexrelid, m.missing))
+                    lifecycle._index_body(i.indexrelid, m.missing))
                 ELSE pg_get_indexdef(i.indexrelid) END
             || lifecycle._ddl_comments('index ' || i.indexrelid::regclass)
         FROM pg_index AS i
@@ -150,22 +134,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM pg_constraint AS k
         WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> target
         UNION ALL
-        SELECT 'publication', format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target), a.statement, a.statement,
+        SELECT 'publication', format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target),
+            lifecycle._publish(r.oid, target::text), lifecycle._publish(r.oid, target::text),
             format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, target)
         FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-        CROSS JOIN LATERAL (SELECT format('ALTER PUBLICATION %I ADD TABLE %s%s%s', p.pubname, target,
-            ' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute AS a
-                WHERE a.attrelid = target AND a.attnum = ANY (r.prattrs::int2[])) || ')',
-            ' WHERE (' || pg_get_expr(r.prqual, target) || ')') AS statement) AS a
         WHERE r.prrelid = target
         UNION ALL
-        SELECT 'view', NULL, v.statement, v.statement, NULL
-        FROM lifecycle._table_bindings(target) AS b
-        JOIN pg_class AS c ON c.oid = b.object_id
-        CROSS JOIN LATERAL (SELECT format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass,
-            ' WITH (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(c.oid), '; '))
-            AS statement) AS v
-        WHERE b.kind = 'view'
+        SELECT 'rule', format('DROP RULE %I ON %s', r.rulename, target), lifecycle._ddl_rule(r.oid),
+            lifecycle._ddl_rule(r.oid), format('DROP RULE %I ON %s', r.rulename, target)
+        FROM pg_rewrite AS r WHERE r.ev_class = target
+        UNION ALL
+        -- A routine of the row type is made anew, and taken away again before the way back.
+        SELECT r.kind, r.take_off, r.put_on, r.put_on, r.take_off FROM lifecycle._rebindings(target) AS r
         UNION ALL
         SELECT 'sequence', NULL, NULL, s.statement || format('%s.%I', target, s.attname),
             s.statement || format('%s.%I', old_table, s.attname)

@@ -23,30 +23,16 @@ RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = p
     FROM lifecycle._row_key(target) AS k
     WHERE NOT lifecycle._is_range_key(target, k.key_columns)
     UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, k.conrelid::regclass), 'a foreign key of the '
-        'table to itself'
-    FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = target AND k.confrelid = target
-    UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
     FROM pg_constraint AS k
-    WHERE k.contype = 'f' AND NOT k.convalidated AND target IN (k.conrelid, k.confrelid)
-    UNION ALL
-    SELECT b.identity, 'a materialized view is bound to the table' FROM lifecycle._table_bindings(target) AS b
-    WHERE b.kind = 'materialized view'
+    WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid = target
     UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
     FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
     UNION ALL
-    SELECT 'index ' || i.indexrelid::regclass, 'a unique index with expressions, a condition or other than the default '
-        'operator classes lacks partition keys'
-    FROM pg_index AS i
-    WHERE i.indrelid = target AND i.indisunique
-        AND lifecycle._missing_keys(target, i.indkey[:i.indnkeyatts - 1]::smallint[], levels) <> '{}'
-        AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL OR EXISTS (
-            SELECT FROM unnest(i.indclass) AS o (class) JOIN pg_opclass AS c ON c.oid = o.class WHERE NOT c.opcdefault))
-    UNION ALL
-    SELECT 'publication ' || p.pubname, 'the table is published by name'
-    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid = target
+    SELECT format('publication %I', p.pubname), 'it chooses rows or columns: publish_via_partition_root is needed'
+    FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+    WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
     SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
         'after the conversion', c.consumer)
@@ -102,32 +88,22 @@ CREATE FUNCTION lifecycle._index_statement(
     SELECT CASE
         WHEN k.contype IN ('p', 'u') THEN lifecycle._step('add constraint',
             format('table constraint %I on %s', index_name, relation),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, CASE
-                WHEN x.missing = '{}' THEN pg_get_constraintdef(k.oid)
-                ELSE regexp_replace(pg_get_constraintdef(k.oid), '^([^(]*\().*$', '\1') || x.widened || ')'
-                    || coalesce(substring(pg_get_constraintdef(k.oid) FROM '\)( (?:INCLUDE|DEFERRABLE).*)$'), '') END),
-            NULL, stage, note => CASE WHEN x.missing <> '{}'
-                THEN 'unique only together with ' || lifecycle._column_list(x.missing) END)
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, lifecycle._key_body(k.oid, m.missing)),
+            NULL, stage, note => CASE WHEN m.missing <> '{}'
+                THEN 'unique only together with ' || lifecycle._column_list(m.missing) END)
+        WHEN m.missing <> '{}' THEN lifecycle._step('create index',
+            format('index %s.%I', c.relnamespace::regnamespace, index_name),
+            format('CREATE UNIQUE INDEX %I ON %s USING %s', index_name, relation,
+                lifecycle._index_body(index_oid, m.missing)), NULL, stage,
+            note => 'unique only together with ' || lifecycle._column_list(m.missing))
         ELSE lifecycle._step('create index', format('index %s.%I', c.relnamespace::regnamespace, index_name),
-            format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, index_name,
-                relation, CASE WHEN i.indisunique AND x.missing <> '{}' THEN format(' (%s)', x.widened)
-                ELSE substr(pg_get_indexdef(index_oid), length(format('CREATE %sINDEX %I ON %s',
-                    CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname, i.indrelid::regclass)) + 1) END)
-                || coalesce((SELECT format('; ALTER INDEX %s.%I SET TABLESPACE %I', c.relnamespace::regnamespace,
-                    index_name, s.spcname) FROM pg_tablespace AS s WHERE s.oid = c.reltablespace), ''),
-            NULL, stage)
+            lifecycle._ddl_index_beside(index_oid, index_name, relation), NULL, stage)
     END
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
     LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
-    CROSS JOIN LATERAL (
-        SELECT m.missing, lifecycle._column_list(ARRAY(
-                SELECT a.attname FROM unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
-                JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number ORDER BY n.place
-            ) || m.missing) AS widened
-        FROM (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
-            i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
-    ) AS x
+    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+        i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
     WHERE i.indexrelid = index_oid
 $fn$;
 COMMENT ON FUNCTION lifecycle._index_statement(oid, text, name, jsonb[], integer) IS

@@ -18,8 +18,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._away_name(oid, name, text) IS 'A free name for what makes way.';
 
-CREATE FUNCTION lifecycle._swap_renames(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+-- suffix: what the names of the new relation and of its parts end with until then.
+CREATE FUNCTION lifecycle._exchange_names(old regclass, new regclass, old_name name, suffix text, kind text)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT r.step FROM pg_index AS i
         JOIN pg_class AS c ON c.oid = i.indexrelid
@@ -27,26 +28,26 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             (1, lifecycle._rename_step('INDEX', i.indexrelid::regclass::text,
                 lifecycle._away_name(c.relnamespace, c.relname, 'old'))),
             (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
-                lifecycle._new_index_name(i.indexrelid)), c.relname))
+                lifecycle._name(ARRAY[c.relname::text], suffix)), c.relname))
         ) AS r (place, step)
-        WHERE i.indrelid = conversion.source ORDER BY i.indexrelid, r.place
+        WHERE i.indrelid = old ORDER BY i.indexrelid, r.place
     ) || ARRAY(
         SELECT r.step FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace, s.stxname),
                 lifecycle._name(ARRAY[s.stxname::text], 'old'))),
             (2, lifecycle._rename_step('STATISTICS', format('%s.%I', s.stxnamespace::regnamespace,
-                lifecycle._name(ARRAY[s.stxname::text], 'partitioned')), s.stxname))
+                lifecycle._name(ARRAY[s.stxname::text], suffix)), s.stxname))
         ) AS r (place, step)
-        WHERE s.stxrelid = conversion.source ORDER BY s.oid, r.place
+        WHERE s.stxrelid = old ORDER BY s.oid, r.place
     ) || ARRAY[
-        lifecycle._rename_step('TABLE', conversion.source::text, (conversion.conversion).old_name),
-        lifecycle._rename_step('TABLE', conversion.partitioned::text, c.relname)
+        lifecycle._rename_step(kind, old::text, old_name),
+        lifecycle._rename_step(kind, new::text, c.relname)
     ]
-    FROM pg_class AS c WHERE c.oid = conversion.source
+    FROM pg_class AS c WHERE c.oid = old
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_renames(lifecycle.located_conversion) IS
-'The steps that exchange the names of the tables and of their indexes.';
+COMMENT ON FUNCTION lifecycle._exchange_names(regclass, regclass, name, text, text) IS
+'The steps that exchange the names of two relations and of their indexes and statistics objects.';
 
 -- A sequence of its own goes over to the new table; an identity gets a new one that goes on where the old one stands.
 CREATE FUNCTION lifecycle._sequence_grants(sequence regclass) RETURNS text
@@ -139,20 +140,50 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._swap_triggers(lifecycle.located_conversion) IS
 'The steps that give the new table the triggers and keep those of the old one from firing.';
 
-CREATE FUNCTION lifecycle._rebind_views(target regclass) RETURNS lifecycle.plan_step[]
+-- A rule of the table fires on every statement that writes to it, and would on those that keep the old one in step.
+CREATE FUNCTION lifecycle._swap_rules(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT lifecycle._step('replace view', b.identity, format('CREATE OR REPLACE VIEW %s%s AS %s',
-                c.oid::regclass, ' WITH (' || nullif(array_to_string(c.reloptions, ', '), '') || ')',
-                rtrim(pg_get_viewdef(c.oid), '; ')),
-            note => 'bound to the table that has the name then')
-        FROM lifecycle._table_bindings(target) AS b JOIN pg_class AS c ON c.oid = b.object_id
-        WHERE b.kind = 'view'
-        ORDER BY b.identity
+        SELECT s.step FROM pg_rewrite AS r
+        JOIN pg_class AS c ON c.oid = r.ev_class
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name)
+            AS name) AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('disable rule', format('rule %I on %s', r.rulename, o.name),
+                format('ALTER TABLE %s DISABLE RULE %I', o.name, r.rulename),
+                CASE r.ev_enabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sRULE %I', o.name,
+                    CASE r.ev_enabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, r.rulename) END)),
+            (2, lifecycle._step('create rule', format('rule %I on %s', r.rulename, conversion.source),
+                lifecycle._ddl_rule(r.oid)))
+        ) AS s (place, step)
+        WHERE r.ev_class = conversion.source
+        ORDER BY r.rulename, s.place
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._rebind_views(regclass) IS
-'The steps that bind the views of a table to whatever has its present name when they run; owner and rights stay.';
+COMMENT ON FUNCTION lifecycle._swap_rules(lifecycle.located_conversion) IS
+'The steps that give the new table the rules and keep those of the old one from firing.';
+
+CREATE FUNCTION lifecycle._swap_publications(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT s.step FROM pg_publication_rel AS r
+        JOIN pg_publication AS p ON p.oid = r.prpubid
+        JOIN pg_class AS c ON c.oid = r.prrelid
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name)
+            AS name) AS o
+        CROSS JOIN LATERAL (VALUES
+            (1, lifecycle._step('unpublish', format('publication %I', p.pubname),
+                format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, o.name), lifecycle._publish(r.oid, o.name))),
+            (2, lifecycle._step('publish', format('publication %I', p.pubname),
+                lifecycle._publish(r.oid, conversion.source::text),
+                format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, conversion.source)))
+        ) AS s (place, step)
+        WHERE r.prrelid = conversion.source
+        ORDER BY p.pubname, s.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._swap_publications(lifecycle.located_conversion) IS
+'The steps that publish the new table where the old one was published by name.';
 
 CREATE FUNCTION lifecycle._drop_capture_steps(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -185,11 +216,15 @@ DECLARE
 BEGIN
     RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
-        || lifecycle._swap_renames(conversion)
+        || lifecycle._take_off(conversion.source)
+        || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
-        || lifecycle._rebind_views(conversion.source)
+        || lifecycle._swap_rules(conversion)
+        || lifecycle._swap_publications(conversion)
+        || lifecycle._rebind(conversion.source)
+        || lifecycle._build_beside(conversion.source)
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
                 conversion.source, reverse_queue))

@@ -42,26 +42,32 @@ COMMENT ON FUNCTION lifecycle._require_all_rows(lifecycle.located_conversion) IS
 
 -- The table first, straight at its final strength and with patience; what else is needed while it is held, hardly any.
 -- Views come before it: whoever reads one would else hold it while he waits for the table.
-CREATE FUNCTION lifecycle._swap_lock(first regclass, others regclass[], views regclass[]) RETURNS void
+CREATE FUNCTION lifecycle._swap_lock(tables regclass[], views regclass[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
-    v_relation regclass;
+    v_statement text;
 BEGIN
     PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
-    FOREACH v_relation IN ARRAY views LOOP
+    FOR v_statement IN
         -- LOCK TABLE of a view would lock all that it reads.
-        EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation,
-            (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = v_relation));
+        SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
+            v.relation, pg_get_userbyid(c.relowner))
+        FROM unnest(views) WITH ORDINALITY AS v (relation, place) JOIN pg_class AS c ON c.oid = v.relation
+        ORDER BY v.place
+    LOOP
+        EXECUTE v_statement;
     END LOOP;
-    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', first);
-    FOREACH v_relation IN ARRAY others LOOP
-        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation);
+    FOR v_statement IN
+        SELECT format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', t.relation)
+        FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    LOOP
+        EXECUTE v_statement;
     END LOOP;
     PERFORM set_config('lock_timeout', v_timeout, true);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_lock(regclass, regclass[], regclass[]) IS
+COMMENT ON FUNCTION lifecycle._swap_lock(regclass[], regclass[]) IS
 'Takes the locks of a swap under lifecycle.lock_timeout; raises 55P03.';
 
 CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
@@ -117,9 +123,10 @@ BEGIN
     v_capture := lifecycle._plan_reverse_capture(v_conversion);
     PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
-    PERFORM lifecycle._swap_lock(v_conversion.source, v_conversion.partitioned
-        || lifecycle._key_neighbours(v_conversion.source), ARRAY(
-        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.source) AS b WHERE b.kind = 'view'));
+    PERFORM lifecycle._require_rebindable(v_conversion.source);
+    PERFORM lifecycle._swap_lock(ARRAY[v_conversion.source, v_conversion.partitioned]
+        || lifecycle._key_neighbours(v_conversion.source) || lifecycle._bound_tables(v_conversion.source),
+        lifecycle._bound_views(v_conversion.source));
     v_locked_at := clock_timestamp();
     PERFORM lifecycle._require_same_source(v_conversion);
     PERFORM lifecycle._drain_to_end(v_conversion);

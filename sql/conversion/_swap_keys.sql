@@ -32,27 +32,43 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._drop_keys(lifecycle.located_conversion) IS
 'The steps that drop the foreign keys of and to the old table, which would bind it to rows that are replayed later.';
 
+CREATE FUNCTION lifecycle._key_comment(constraint_oid oid, relation regclass, constraint_name name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS ', constraint_name, relation)
+        || quote_literal(obj_description(constraint_oid, 'pg_constraint')), '')
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_comment(oid, regclass, name) IS
+'The statement that gives a constraint of a table the comment of this one.';
+
 CREATE FUNCTION lifecycle._add_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH foreign_key AS (
+        SELECT k.*, c.relkind, regexp_replace(lifecycle._widened_key(k.oid, m.missing), ' NOT VALID$', '') AS definition
+        FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = k.conrelid
+        -- A key of the table to itself is both.
+        CROSS JOIN LATERAL (SELECT CASE WHEN k.confrelid = conversion.source THEN lifecycle._missing_keys(
+            conversion.source, k.confkey, lifecycle._levels((conversion.conversion).levels)) ELSE '{}' END AS missing)
+            AS m
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND conversion.source IN (k.conrelid, k.confrelid)
+            AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
+    )
     SELECT ARRAY(
         SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, t.relid),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, pg_get_constraintdef(k.oid)))
-        FROM pg_constraint AS k
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, k.definition)
+            || lifecycle._key_comment(k.oid, t.relid, k.conname))
+        FROM foreign_key AS k
         CROSS JOIN pg_partition_tree(conversion.partitioned) AS t
-        WHERE k.contype = 'f' AND k.conrelid = conversion.source AND t.isleaf AND t.level > 0
+        WHERE k.conrelid = conversion.source AND t.isleaf AND t.level > 0
         ORDER BY k.oid, t.relid
     ) || ARRAY(
         SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname,
-                lifecycle._widened_key(k.oid, m.missing),
-                CASE WHEN c.relkind = 'p' THEN '' ELSE ' NOT VALID' END),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname, k.definition,
+                CASE WHEN k.relkind = 'p' THEN '' ELSE ' NOT VALID' END)
+            || lifecycle._key_comment(k.oid, k.conrelid, k.conname),
             format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname))
-        FROM pg_constraint AS k
-        JOIN pg_class AS c ON c.oid = k.conrelid
-        CROSS JOIN LATERAL (SELECT lifecycle._missing_keys(conversion.source, k.confkey,
-            lifecycle._levels((conversion.conversion).levels)) AS missing) AS m
-        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = conversion.source
-            AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
+        FROM foreign_key AS k
+        WHERE k.conrelid <> conversion.source
         ORDER BY k.oid
     )
 $fn$;
@@ -68,13 +84,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0
+            -- What was not validated before stays so.
+            AND NOT EXISTS (SELECT FROM jsonb_populate_recordset(NULL::lifecycle.plan_step,
+                    (conversion.conversion).swap_steps) AS s
+                WHERE s.action = 'drop foreign key' AND s.inverse ~ ' NOT VALID(;|$)'
+                    AND s.object = format('table constraint %I on %s', k.conname, k.conrelid::regclass))
             AND (k.confrelid = conversion.partitioned OR k.conrelid IN (
                 SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0))
         UNION ALL
         (SELECT DISTINCT ON (k.conname) 2, k.oid, lifecycle._step('add foreign key',
             format('table constraint %I on %s', k.conname, conversion.partitioned),
             format('ALTER TABLE %s ADD CONSTRAINT %I %s', conversion.partitioned, k.conname,
-                pg_get_constraintdef(k.oid)))
+                pg_get_constraintdef(k.oid)) || lifecycle._key_comment(k.oid, conversion.partitioned, k.conname))
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid IN (
             SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0)

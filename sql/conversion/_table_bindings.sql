@@ -56,7 +56,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     LEFT JOIN pg_type AS y ON b.class_id = 'pg_type'::regclass AND y.oid = b.object_id
     LEFT JOIN pg_policy AS l ON b.class_id = 'pg_policy'::regclass AND l.oid = b.object_id
     LEFT JOIN pg_class AS o ON o.oid = coalesce(l.polrelid, r.ev_class)
-    WHERE i.identity IS NOT NULL
+    -- Of a materialized view that is asked for, not the view itself.
+    WHERE i.identity IS NOT NULL AND b.object_id <> target
 $fn$;
 COMMENT ON FUNCTION lifecycle._table_bindings(regclass) IS
 'What is bound to a table by its oid or row type: views, materialized views, rules, routines, policies of other tables,

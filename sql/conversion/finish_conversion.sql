@@ -1,6 +1,22 @@
 CREATE FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._drop_capture_steps(conversion) || ARRAY[
+    SELECT lifecycle._drop_capture_steps(conversion)
+    || ARRAY(
+        SELECT lifecycle._step('drop old view', 'materialized view ' || o.relation,
+            format('DROP MATERIALIZED VIEW %s', o.relation))
+        FROM lifecycle._old_views(conversion) AS o ORDER BY o.place
+    ) || ARRAY(
+        SELECT lifecycle._step('follow', 'journal of ' || o.name, 'SELECT ' || string_agg(format(
+                'lifecycle._follow_remade(%L, %s)', f.object, f.old_oid), ', ' ORDER BY f.object),
+            note => 'changes journaled before are about the new one now')
+        FROM lifecycle._old_views(conversion) AS o
+        CROSS JOIN LATERAL (
+            SELECT 'materialized view ' || o.name AS object, o.relation::oid::text AS old_oid
+            UNION ALL
+            SELECT 'index ' || i.indexrelid::regclass, 'NULL' FROM pg_index AS i WHERE i.indrelid = to_regclass(o.name)
+        ) AS f
+        GROUP BY o.name, o.place ORDER BY o.place
+    ) || ARRAY[
         lifecycle._step('drop old table', 'table ' || conversion.source, format('DROP TABLE %s', conversion.source),
             note => format('for good: %s', pg_size_pretty(pg_total_relation_size(conversion.source)))),
         lifecycle._step('register end', 'conversion of ' || (conversion.conversion).source,
@@ -21,10 +37,13 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_phase(v_conversion, '{swapped}');
-    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL THEN
+    IF (lifecycle._next_key(v_conversion)).statement IS NOT NULL
+        OR (lifecycle._pending_view(v_conversion)).beside IS NOT NULL
+    THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('foreign keys of %s are not validated yet', v_conversion.partitioned),
+            MESSAGE = format('foreign keys of %s are not validated yet, or its materialized views not built',
+                v_conversion.partitioned),
             HINT = format('CALL lifecycle.convert_data(%L)', v_conversion.partitioned);
     END IF;
     IF NOT dry_run THEN

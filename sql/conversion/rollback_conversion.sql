@@ -1,42 +1,75 @@
--- Backwards: what the swap has done, in reverse order; the views of the new table back to the old one; then everything
--- that start_conversion made goes by its own journal.
+-- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
+-- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock.
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._number(ARRAY(
-        SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
-        FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
-        WHERE s.inverse IS NOT NULL
-        ORDER BY s.step DESC
-    ) || lifecycle._rebind_views(conversion.partitioned)
-    || lifecycle._step('roll back conversion', format('migration %s', m.id),
-        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.id),
-        note => 'drops the partitioned table'))
-    FROM (SELECT lifecycle._conversion_migration(conversion) AS id) AS m
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_migration constant bigint := lifecycle._conversion_migration(conversion);
+    v_done constant lifecycle.plan_step[] := ARRAY(
+        SELECT s FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.inverse IS NOT NULL ORDER BY s.step DESC);
+    v_fill lifecycle.plan_step[] := ARRAY(
+        SELECT lifecycle._step('fill', 'materialized view ' || o.relation, format('REFRESH MATERIALIZED VIEW %s',
+            o.relation), note => 'before the lock')
+        FROM lifecycle._old_views(conversion) AS o
+        JOIN pg_class AS c ON c.oid = to_regclass(o.name) AND c.relispopulated
+        ORDER BY o.place DESC);
+    v_relation oid;
+    v_take_off lifecycle.plan_step[] := '{}';
+    v_rebind lifecycle.plan_step[] := '{}';
+BEGIN
+    FOR v_relation IN
+        SELECT conversion.partitioned::oid
+        UNION ALL SELECT m.relation FROM lifecycle._bound_materialized(conversion.partitioned) AS m (relation)
+    LOOP
+        v_take_off := v_take_off || lifecycle._take_off(v_relation);
+        v_rebind := v_rebind || lifecycle._rebind(v_relation);
+    END LOOP;
+    RETURN lifecycle._number(v_fill || v_take_off
+        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
+            FROM unnest(v_done) AS s WHERE s.action <> 'build beside' ORDER BY s.step DESC)
+        || v_rebind
+        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
+            FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
+        || lifecycle._step('roll back conversion', format('migration %s', v_migration),
+            format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
+            note => 'drops the partitioned table'));
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
 'The steps that take back a swap and the conversion.';
+
+CREATE FUNCTION lifecycle._replay_most(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    LOOP
+        EXIT WHEN lifecycle._replay_once(conversion, 100000) < 1000;
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._replay_most(lifecycle.located_conversion) IS
+'Replays the queue until little is left of it.';
 
 CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_views constant regclass[] := ARRAY(
+        SELECT m.relation::regclass FROM lifecycle._bound_materialized(v_conversion.partitioned) AS m (relation));
     v_steps lifecycle.plan_step[];
-    v_entries bigint;
 BEGIN
-    LOOP
-        v_entries := lifecycle._replay_once(v_conversion, 100000);
-        EXIT WHEN v_entries < 1000;
-    END LOOP;
-    PERFORM lifecycle._swap_lock(v_conversion.partitioned, v_conversion.source
-        || lifecycle._key_neighbours(v_conversion.partitioned) || ARRAY(
-            SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
-            WHERE t.relid <> v_conversion.partitioned), ARRAY(
-        SELECT b.object_id::regclass FROM lifecycle._table_bindings(v_conversion.partitioned) AS b
-        WHERE b.kind = 'view'));
+    PERFORM lifecycle._replay_most(v_conversion);
+    PERFORM lifecycle._swap_lock(ARRAY[v_conversion.partitioned, v_conversion.source]
+        || lifecycle._key_neighbours(v_conversion.partitioned) || lifecycle._bound_tables(v_conversion.partitioned)
+        || ARRAY(SELECT t.relid FROM pg_partition_tree(v_conversion.partitioned) AS t
+            WHERE t.relid <> v_conversion.partitioned),
+        lifecycle._bound_views(v_conversion.partitioned) || ARRAY(
+            SELECT b.relation FROM unnest(v_views) AS v CROSS JOIN LATERAL unnest(lifecycle._bound_views(v))
+                AS b (relation)) || v_views);
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_steps(v_steps, _swap_back.search_path);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s WHERE s.action <> 'fill' ORDER BY s.step),
+        _swap_back.search_path);
     PERFORM lifecycle._announce();
     RETURN v_steps;
 END
@@ -67,7 +100,12 @@ CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, 
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_attempts constant integer := lifecycle.setting('lock_attempts')::integer;
+    v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
 BEGIN
+    -- The old materialized views read the old table.
+    PERFORM lifecycle._replay_most(v_conversion);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(lifecycle._plan_swap_back(v_conversion)) AS s
+        WHERE s.action = 'fill' ORDER BY s.step), _retry_swap_back.search_path);
     FOR v_attempt IN 1..v_attempts LOOP
         BEGIN
             RETURN lifecycle._swap_back(target, expected_plan, _retry_swap_back.search_path);

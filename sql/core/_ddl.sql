@@ -85,6 +85,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_trigger(oid) IS 'Statements that make a trigger as it stands.';
 
+CREATE FUNCTION lifecycle._ddl_rule(rule oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT rtrim(pg_get_ruledef(r.oid), ';')
+        || CASE r.ev_enabled
+            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename)
+            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS RULE %I', r.ev_class::regclass, r.rulename)
+            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA RULE %I', r.ev_class::regclass, r.rulename)
+            ELSE ''
+        END
+        || coalesce(format('; COMMENT ON RULE %I ON %s IS ', r.rulename, r.ev_class::regclass)
+            || quote_literal(obj_description(r.oid, 'pg_rewrite')), '')
+    FROM pg_rewrite AS r
+    WHERE r.oid = rule
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_rule(oid) IS 'Statements that make a rule as it stands.';
+
 CREATE FUNCTION lifecycle._ddl_view(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('CREATE VIEW %s%s AS %s', relation,
@@ -95,9 +111,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHERE d.adrelid = relation), '')
         || coalesce((SELECT string_agg('; ' || lifecycle._ddl_trigger(t.oid), '' ORDER BY t.tgname)
             FROM pg_trigger AS t WHERE t.tgrelid = relation AND NOT t.tgisinternal), '')
-        || coalesce((SELECT string_agg(format('; %s%s', rtrim(pg_get_ruledef(r.oid), ';'), '; ' || nullif(concat(
-                'COMMENT ON RULE ' || quote_ident(r.rulename) || ' ON ' || relation || ' IS '
-                    || quote_literal(obj_description(r.oid, 'pg_rewrite'))), '')), '' ORDER BY r.rulename)
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_rule(r.oid), '' ORDER BY r.rulename)
             FROM pg_rewrite AS r WHERE r.ev_class = relation AND r.rulename <> '_RETURN'), '')
         || format('; ALTER VIEW %s OWNER TO %I', relation, pg_get_userbyid(c.relowner))
         || lifecycle._ddl_acl('TABLE', relation::text, c.relacl, c.relowner)

@@ -75,6 +75,27 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_statistics(oid, name, text) IS
 'Statements that make the same extended statistics under another name on another relation.';
 
+CREATE FUNCTION lifecycle._beside(relation regclass) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[c.relname::text], 'new') FROM pg_class AS c WHERE c.oid = relation
+$fn$;
+COMMENT ON FUNCTION lifecycle._beside(regclass) IS 'The name of what is built beside a relation, to take its place.';
+
+CREATE FUNCTION lifecycle._ddl_beside(
+    relation regclass, as_name text, definition text, columns name[] DEFAULT NULL
+) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._ddl_without_data(relation, as_name, definition, columns)
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid,
+                lifecycle._beside(i.indexrelid), as_name), '' ORDER BY i.indexrelid)
+            FROM pg_index AS i WHERE i.indrelid = relation), '')
+        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid,
+                lifecycle._name(ARRAY[x.stxname::text], 'new'), as_name), '' ORDER BY x.oid)
+            FROM pg_statistic_ext AS x WHERE x.stxrelid = relation), '')
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_beside(regclass, text, text, name[]) IS
+'Statements that make an empty materialized view with the indexes and statistics of this one beside it, to take its
+place.';
+
 -- What is said about a relation of its own name, once it stands with its indexes.
 CREATE FUNCTION lifecycle._ddl_view_properties(relation regclass, columns name[] DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

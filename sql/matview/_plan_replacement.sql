@@ -1,22 +1,10 @@
 -- Everything that takes time is done under another name, with nobody waiting: the new view, its rows, its indexes. Then
 -- one step, tried again as a whole when a lock is not free, puts it in the place of the old one and makes anew what
 -- reads it. Readers lock a view before what it reads, so it is dropped from above.
-CREATE FUNCTION lifecycle._beside(relation regclass) RETURNS name
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY[c.relname::text], 'new') FROM pg_class AS c WHERE c.oid = relation
-$fn$;
-COMMENT ON FUNCTION lifecycle._beside(regclass) IS 'The name of what is built beside a relation, to take its place.';
-
 CREATE FUNCTION lifecycle._build_steps(target regclass, shape lifecycle.query_shape) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY[lifecycle._step('build beside', 'replacement of ' || target,
-        lifecycle._ddl_without_data(target, w.beside, shape.definition, shape.columns)
-        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_index_beside(i.indexrelid,
-                lifecycle._beside(i.indexrelid), w.beside), '' ORDER BY i.indexrelid)
-            FROM pg_index AS i WHERE i.indrelid = target), '')
-        || coalesce((SELECT string_agg('; ' || lifecycle._ddl_statistics(x.oid,
-                lifecycle._name(ARRAY[x.stxname::text], 'new'), w.beside), '' ORDER BY x.oid)
-            FROM pg_statistic_ext AS x WHERE x.stxrelid = target), ''),
+        lifecycle._ddl_beside(target, w.beside, shape.definition, shape.columns),
         note => (SELECT 'not in the new query, so their grants, comments and settings go: '
                 || string_agg(a.attname, ', ' ORDER BY a.attnum)
             FROM pg_attribute AS a

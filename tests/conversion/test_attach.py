@@ -25,6 +25,13 @@ CREATE TRIGGER g AFTER INSERT OR UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTIO
 CREATE VIEW public.w AS SELECT id, v FROM public.t WHERE id > 2;
 CREATE VIEW public.x AS SELECT count(*) AS n FROM public.w;
 CREATE PUBLICATION p FOR TABLE public.t WITH (publish_via_partition_root);
+CREATE FUNCTION public.f(public.t) RETURNS bigint LANGUAGE sql AS 'SELECT ($1).id';
+CREATE FUNCTION public.all_of_t() RETURNS SETOF public.t LANGUAGE sql AS 'SELECT * FROM t';
+CREATE FUNCTION public.a() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM public.t; END;
+CREATE RULE r AS ON DELETE TO public.t WHERE OLD.id < 0 DO INSTEAD NOTHING;
+CREATE TABLE public.guarded (i int);
+CREATE POLICY y ON public.guarded USING (i IN (SELECT id FROM public.t));
+COMMENT ON RULE r ON public.t IS 'the rule';
 COMMENT ON TABLE public.t IS 'the table';
 COMMENT ON CONSTRAINT t_pkey ON public.t IS 'the key';
 GRANT SELECT ON public.t TO PUBLIC;
@@ -74,6 +81,7 @@ def test_there_and_back(database):
     database.execute("UPDATE t SET v = 'changed' WHERE v = 'v7'")
     assert database.value("SELECT count(*) FROM changed") == 3
     assert database.value("SELECT n FROM x") == 60
+    assert database.value("SELECT a() + (SELECT count(*) FROM all_of_t()) + (SELECT max(t.f) FROM t)") > 2 * 62
     shown = call(database, "rollback_conversion", target="t")
     call(database, "rollback_conversion", target="t", dry_run=False)
     assert len(shown) > 10

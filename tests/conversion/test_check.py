@@ -27,18 +27,8 @@ def said(place, severity=None, **more):
 
 # What is done to the table; severity, object, beginning of the finding.
 FINDINGS = {
-    "unlogged": (
-        "ALTER TABLE t SET UNLOGGED",
-        "error",
-        "table public.t",
-        "is unlogged",
-    ),
-    "inherited": (
-        "CREATE TABLE c () INHERITS (t)",
-        "error",
-        "table public.t",
-        "is part of a table inheritance",
-    ),
+    "unlogged": ("ALTER TABLE t SET UNLOGGED", "error", "table public.t", "is unlogged"),
+    "inherited": ("CREATE TABLE c () INHERITS (t)", "error", "table public.t", "is part of a table inheritance"),
     "forced": (
         "ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
         "error",
@@ -69,18 +59,8 @@ FINDINGS = {
         "table column public.t.at",
         "may be NULL: 0 rows are",
     ),
-    "widened": (
-        "",
-        "warning",
-        "table constraint t_pkey on public.t",
-        "becomes unique only together with at",
-    ),
-    "holds keys": (
-        "",
-        "ok",
-        "table constraint t_id_at_key on public.t",
-        "holds the partition keys",
-    ),
+    "widened": ("", "warning", "table constraint t_pkey on public.t", "becomes unique only together with at"),
+    "holds keys": ("", "ok", "table constraint t_id_at_key on public.t", "holds the partition keys"),
     "unique expression": (
         "CREATE UNIQUE INDEX e ON t (lower(site), id) WHERE id > 5",
         "warning",
@@ -171,89 +151,92 @@ FINDINGS = {
         "table public.t",
         "replica identity is kept on each partition",
     ),
-    "clustered": (
-        "ALTER TABLE t CLUSTER ON t_pkey",
-        "warning",
-        "table public.t",
-        "its order by CLUSTER is not kept",
-    ),
-    "options": (
-        "ALTER TABLE t SET (fillfactor = 70)",
-        "ok",
-        "table public.t",
-        "storage options go to each partition",
-    ),
-    "statistics": (
-        "CREATE STATISTICS s ON id, site FROM t",
-        "ok",
-        "statistics object public.s",
-        "is kept",
-    ),
-    "sequence": (
-        "CREATE SEQUENCE s OWNED BY t.id",
-        "ok",
-        "sequence public.s",
-        "will be owned by the new table",
-    ),
+    "clustered": ("ALTER TABLE t CLUSTER ON t_pkey", "warning", "table public.t", "its order by CLUSTER is not kept"),
+    "options": ("ALTER TABLE t SET (fillfactor = 70)", "ok", "table public.t", "storage options go to each partition"),
+    "statistics": ("CREATE STATISTICS s ON id, site FROM t", "ok", "statistics object public.s", "is kept"),
+    "sequence": ("CREATE SEQUENCE s OWNED BY t.id", "ok", "sequence public.s", "will be owned by the new table"),
     "identity": (
         "ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY",
         "ok",
         "sequence public.t_id_seq",
         "the identity goes on from its value in the new table",
     ),
-    "policy": (
-        "CREATE POLICY y ON t USING (true)",
-        "ok",
-        "policy y on public.t",
-        "is kept",
-    ),
-    "view": (
-        "CREATE VIEW v AS SELECT id FROM t",
-        "ok",
-        "view public.v",
-        "is bound to the new table in the swap",
-    ),
+    "policy": ("CREATE POLICY y ON t USING (true)", "ok", "policy y on public.t", "is kept"),
+    "view": ("CREATE VIEW v AS SELECT id FROM t", "ok", "view public.v", "is bound to the new table in the swap"),
     "rule": (
         "CREATE RULE r AS ON DELETE TO t DO ALSO NOTHING",
-        "error",
+        "ok",
         "rule r on public.t",
-        "is bound to the table itself",
+        "is bound to the new table in the swap",
     ),
     "function": (
         "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM t; END",
-        "error",
+        "ok",
         "function public.f()",
-        "is bound to the table itself",
+        "is bound to the new table in the swap",
     ),
     "argument": (
         "CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS 'SELECT $1.id'",
-        "error",
+        "ok",
         "function public.f(public.t)",
-        "uses the row type",
+        "is bound to the new table in the swap",
     ),
     "set of rows": (
         "CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'",
-        "error",
+        "ok",
         "function public.f()",
+        "is bound to the new table in the swap",
+    ),
+    "used argument": (
+        "CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS 'SELECT $1.id'; CREATE VIEW v AS SELECT f(t) FROM t",
+        "error",
+        "function public.f(public.t)",
+        "uses the row type of the table, and cannot be made anew",
+    ),
+    "aggregate": (
+        "CREATE FUNCTION f(int, t) RETURNS int LANGUAGE sql AS 'SELECT $1'; "
+        "CREATE AGGREGATE a (t) (SFUNC = f, STYPE = int)",
+        "error",
+        "aggregate public.a(public.t)",
         "uses the row type",
     ),
-    "column of row type": (
-        "CREATE TABLE c (x t)",
+    "materialized": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t",
+        "ok",
+        "materialized view public.m",
+        "is built beside and filled after the swap",
+    ),
+    "materialized, name taken": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE TABLE m_new ()",
+        "error",
+        "materialized view public.m",
+        "cannot be built beside as public.m_new",
+    ),
+    "materialized, managed": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; SELECT lifecycle.manage_materialized_view('m', '1 hour')",
+        "error",
+        "materialized view public.m",
+        "view_policy stands on it",
+    ),
+    "used by a materialized view": (
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE TABLE c (x m)",
         "error",
         "table column public.c.x",
         "uses the row type",
     ),
-    "domain over rows": (
-        "CREATE DOMAIN d AS t",
+    "published rows": (
+        "CREATE PUBLICATION p FOR TABLE t WHERE (id > 5)",
         "error",
-        "type public.d",
-        "uses the row type",
+        "publication p",
+        "cannot be converted by copying yet",
     ),
+    "column of row type": ("CREATE TABLE c (x t)", "error", "table column public.c.x", "uses the row type"),
+    "domain over rows": ("CREATE DOMAIN d AS t", "error", "type public.d", "uses the row type"),
     "policy elsewhere": (
         "CREATE TABLE c (i int); CREATE POLICY y ON c USING (i IN (SELECT id FROM t))",
-        "error",
+        "ok",
         "policy y on public.c",
-        "is bound to the table itself",
+        "is bound to the new table in the swap",
     ),
     "event trigger": (
         "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; "
@@ -268,12 +251,7 @@ FINDINGS = {
         "capture lifecycle_data.t_reader_queue",
         "consumer reader reads the changes",
     ),
-    "space": (
-        "",
-        "info",
-        "table public.t",
-        "takes as much space again while both tables stand",
-    ),
+    "space": ("", "info", "table public.t", "takes as much space again while both tables stand"),
     "time": ("", "info", "table public.t", "expected time of the copy"),
     "partitions": ("", "info", "table public.t", "3 partitions"),
 }
@@ -315,10 +293,9 @@ def test_modes(database):
     composite = said(database, foreign="composite")
     assert (far, "cannot be widened: it lacks at") in composite
     assert (near, "will refer to at too") in composite
-    assert (
-        near,
-        "cannot be widened: the unique constraint it refers to will not be",
-    ) in said(database, keys="leaf", foreign="composite")
+    assert (near, "cannot be widened: the unique constraint it refers to will not be") in said(
+        database, keys="leaf", foreign="composite"
+    )
 
 
 def test_leaves(database):
@@ -402,10 +379,7 @@ def test_activity(database, session):
 
 def test_arguments(database):
     database.execute(TABLE)
-    for keys, foreign, word in (
-        ("x", "drop", "key_mode"),
-        ("leaf", "x", "foreign_key_mode"),
-    ):
+    for keys, foreign, word in (("x", "drop", "key_mode"), ("leaf", "x", "foreign_key_mode")):
         with refused("22023", word):
             check(database, keys=keys, foreign=foreign)
     with refused("22023", "no level"):

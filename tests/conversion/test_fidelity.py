@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import psycopg
 import pytest
 
@@ -118,7 +120,7 @@ def test_kept_or_reported(world, group):
     database, words = world
     major = database.server.major
     cases = []
-    for name in sorted(TABLES)[group::GROUPS]:
+    for name in sorted(os.environ.get("PG_LIFECYCLE_TABLES", "").split() or TABLES)[group::GROUPS]:
         nasty = TABLES[name]
         if nasty.major <= major:
             case = Case(database, name, nasty, words)
@@ -126,7 +128,7 @@ def test_kept_or_reported(world, group):
             cases.append(case)
             # The next one begins with what is left of this one out of the way.
             database.execute(f"DROP TABLE f.{name} CASCADE; DROP TABLE IF EXISTS f.{name}_c CASCADE")
-    kept, reported = sum(case.kept for case in cases), sum(case.reported for case in cases)
+    kept, reported = (sum(case.kept for case in cases), sum(case.reported for case in cases))
     refused = [case.name for case in cases if case.refused]
     print(f"{len(cases)} tables: {kept} facts kept, {reported} reported, 0 lost; refused beforehand: {refused}")
     problems = [problem for case in cases for problem in case.problems]

@@ -23,10 +23,7 @@ ALL = "SELECT id, at, site, n, twice FROM {} ORDER BY id"
 
 
 def state(place):
-    return rows(
-        place,
-        "SELECT phase, remaining, rollback_possible, last_error FROM lifecycle.monitor_migration()",
-    )[0]
+    return rows(place, "SELECT phase, remaining, rollback_possible, last_error FROM lifecycle.monitor_migration()")[0]
 
 
 def convert(database, size=100):
@@ -44,10 +41,7 @@ def test_there_and_finish(database):
     assert state(database) == ("ready", None, True, None)
     database.execute("UPDATE public.t SET n = n + 1, at = at + 20 WHERE id % 7 = 0 AND at < '2024-03-01'")
     database.execute("DELETE FROM public.t WHERE id % 11 = 0; INSERT INTO public.t (at, n) VALUES ('2031-05-05', 5)")
-    found = rows(
-        database,
-        "SELECT severity, finding FROM lifecycle.post_migration_validation('public.t', 100)",
-    )
+    found = rows(database, "SELECT severity, finding FROM lifecycle.post_migration_validation('public.t', 100)")
     assert {row[0] for row in found} == {"ok"}
     before = rows(database, ALL.format("public.t"))
     shown = rows(database, "SELECT statement FROM lifecycle.preview_swap_tables('public.t')")
@@ -92,21 +86,12 @@ def test_there_and_back(database, swapped):
             rows(database, "SELECT * FROM lifecycle.rollback_migration(%s)", [migration])
         convert(database)
         assert rows(database, ALL.format("public.t")) == rows(database, ALL.format("public.t_old"))
-        found = rows(
-            database,
-            "SELECT severity FROM lifecycle.post_migration_validation('public.t')",
-        )
+        found = rows(database, "SELECT severity FROM lifecycle.post_migration_validation('public.t')")
         assert found == [("ok",)]
         database.execute("UPDATE public.t SET n = 1 WHERE id = 3; INSERT INTO public.t (at) VALUES ('2024-02-06')")
     before = rows(database, ALL.format("public.t"))
     shown = call(database, "rollback_conversion", target="public.t")
-    done = call(
-        database,
-        "rollback_conversion",
-        target="public.t",
-        dry_run=False,
-        expected_plan=shown[0].plan_hash,
-    )
+    done = call(database, "rollback_conversion", target="public.t", dry_run=False, expected_plan=shown[0].plan_hash)
     assert [s.statement for s in done] == [s.statement for s in shown]
     assert rows(database, ALL.format("public.t")) == before
     assert database.dump(schema_only=True) == schema
@@ -120,10 +105,7 @@ def test_a_lost_row_is_found(database):
     ready(database)
     database.execute("DELETE FROM public.t_partitioned WHERE id = 250")
     database.execute("UPDATE public.t_partitioned SET site = 'other' WHERE id = 10")
-    found = rows(
-        database,
-        "SELECT severity FROM lifecycle.post_migration_validation('public.t', 100)",
-    )
+    found = rows(database, "SELECT severity FROM lifecycle.post_migration_validation('public.t', 100)")
     assert [row[0] for row in found].count("error") == 2
 
 
@@ -157,10 +139,7 @@ def test_a_trial_is_not_swapped(database):
     rows(database, START + ", predicate => $$site = 's1'$$)")
     convert(database)
     assert database.value("SELECT count(DISTINCT site) FROM public.t_partitioned") == 1
-    assert rows(
-        database,
-        "SELECT DISTINCT severity FROM lifecycle.post_migration_validation('public.t')",
-    ) == [("ok",)]
+    assert rows(database, "SELECT DISTINCT severity FROM lifecycle.post_migration_validation('public.t')") == [("ok",)]
     with pytest.raises(psycopg.Error, match="rows that were not copied"):
         database.execute("CALL lifecycle.swap_tables('public.t')")
 
@@ -220,7 +199,7 @@ def test_foreign_keys_both_ways(database):
 
 def test_all_in_one_call(database):
     database.execute(SCENE)
-    before, schema = rows(database, ALL.format("public.t")), database.dump(sort_rows=True)
+    before, schema = (rows(database, ALL.format("public.t")), database.dump(sort_rows=True))
     database.execute(f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', dry_run => true)")
     assert any("CREATE TABLE public.t_partitioned" in notice for notice in database.notices)
     assert database.dump(sort_rows=True) == schema
@@ -228,3 +207,68 @@ def test_all_in_one_call(database):
         database.execute(f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', dry_run => false)")
         assert state(database) == ("swapped", None, True, None)
     assert rows(database, ALL.format("public.t")) == before
+
+
+VIEWS = """
+CREATE MATERIALIZED VIEW public.m AS SELECT id, n FROM public.t;
+CREATE UNIQUE INDEX m_id ON public.m (id);
+CREATE MATERIALIZED VIEW public.top AS SELECT max(n) AS n FROM public.m;
+CREATE VIEW public.w AS SELECT count(*) AS n FROM public.m;
+"""
+
+
+def test_materialized_views_are_never_empty(database):
+    """They are read at each step, with what was there before or with what is there now; then they are fresh."""
+    ready(database)
+    database.execute(VIEWS)
+    counts = []
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    database.execute("INSERT INTO public.t (at, n) VALUES ('2024-01-01', 77777)")
+    assert state(database)[1] == "queue to replay into the old table"
+    with refused("55000", "materialized views not built"):
+        call(database, "finish_conversion", target="public.t")
+    while rows(database, "SELECT remaining FROM lifecycle.convert_step('public.t', 100, 0)") != [(None,)]:
+        counts.append(database.value("SELECT n FROM public.w"))
+    assert set(counts) == {500, 501}
+    assert database.value("SELECT n FROM public.top") == 77777
+    database.execute("INSERT INTO public.t (at, n) VALUES ('2024-01-01', 88888)")
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
+    assert database.value("SELECT n FROM public.top") == 88888
+    assert database.value("SELECT n FROM public.w") == 502
+    database.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY public.m")
+    left = rows(database, "SELECT relname FROM pg_class WHERE relname ~ '_(new|old|partitioned)$'")
+    assert left == []
+
+
+def test_finish_takes_the_old_views_along(database):
+    ready(database)
+    database.execute(VIEWS)
+    database.execute(
+        "SELECT * FROM lifecycle.apply_migration('mine', ARRAY[$$COMMENT ON MATERIALIZED VIEW m IS 'x'$$], "
+        "ARRAY['COMMENT ON MATERIALIZED VIEW m IS NULL'])"
+    )
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    convert(database)
+    call(database, "finish_conversion", target="public.t", dry_run=False)
+    database.execute("REFRESH MATERIALIZED VIEW public.m; REFRESH MATERIALIZED VIEW public.top")
+    left = rows(database, "SELECT relname FROM pg_class WHERE relname ~ '_(new|old|partitioned)$'")
+    assert left == []
+    assert database.value("SELECT obj_description('public.m'::regclass)") == "x"
+
+
+def test_a_view_dropped_meanwhile(database):
+    ready(database)
+    database.execute(VIEWS)
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    database.execute("DROP MATERIALIZED VIEW public.m CASCADE")
+    convert(database)
+    assert state(database)[1] is None
+    call(database, "rollback_conversion", target="public.t", dry_run=False)
+
+
+def test_what_was_bound_since_the_start(database):
+    """Found again at the swap: nothing is left behind with the old table."""
+    ready(database)
+    database.execute("CREATE TABLE public.rows_of_t (x public.t)")
+    with refused("55000", "bound to public.t", "rows_of_t"):
+        database.execute("SELECT * FROM lifecycle.swap_tables_step('public.t')")

@@ -98,6 +98,12 @@ described AS (
     UNION ALL SELECT 'view ' || r.name, 'pg_class'::regclass, r.oid, n FROM rel AS r, generate_series(0, 20) AS n
     WHERE r.relkind IN ('v', 'm')
     UNION ALL SELECT 'sequence ' || r.name, 'pg_class'::regclass, r.oid, 0 FROM rel AS r WHERE r.relkind = 'S'
+    UNION ALL SELECT 'function ' || p.oid::regprocedure, 'pg_proc'::regclass, p.oid, 0
+    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname = ANY (%(schemas)s)
+    UNION ALL SELECT 'rule ' || quote_ident(w.rulename) || ' on ' || t.name, 'pg_rewrite'::regclass, w.oid, 0
+    FROM rel AS t JOIN pg_rewrite AS w ON w.ev_class = t.oid WHERE w.rulename <> '_RETURN'
+    UNION ALL SELECT 'index ' || i.indexrelid::regclass, 'pg_class'::regclass, i.indexrelid, 0
+    FROM rel AS t JOIN pg_index AS i ON i.indrelid = t.oid WHERE t.relkind = 'm'
 )
 SELECT 'relation', 'table ' || t.name, concat_ws(' ', t.relowner::regrole, t.relpersistence, t.relrowsecurity,
     t.relforcerowsecurity)
@@ -159,7 +165,16 @@ UNION ALL SELECT 'policy', 'policy ' || quote_ident(p.polname) || ' on ' || r.na
 FROM pg_policy AS p JOIN rel AS r ON r.oid = p.polrelid
 UNION ALL SELECT 'statistics', 'statistics object ' || s.stxnamespace::regnamespace || '.' || quote_ident(s.stxname),
     concat_ws(' ', pg_get_statisticsobjdef(s.oid), s.stxowner::regrole, nullif(s.stxstattarget, -1))
-FROM pg_statistic_ext AS s JOIN tab AS t ON t.oid = s.stxrelid
+FROM pg_statistic_ext AS s JOIN rel AS t ON t.oid = s.stxrelid
+UNION ALL SELECT 'view storage', 'materialized view ' || r.name, concat_ws(' ', a.attname, a.attstorage,
+    nullif(a.attstattarget, -1), a.attoptions)
+FROM rel AS r JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 WHERE r.relkind = 'm'
+UNION ALL SELECT 'clustered', 'materialized view ' || r.name, i.indexrelid::regclass::text
+FROM rel AS r JOIN pg_index AS i ON i.indrelid = r.oid AND i.indisclustered WHERE r.relkind = 'm'
+UNION ALL SELECT 'routine privilege', 'function ' || p.oid::regprocedure, concat_ws(' ', p.proowner::regrole,
+    x.grantee, x.privilege_type)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace,
+    aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS x WHERE n.nspname = ANY (%(schemas)s)
 UNION ALL SELECT 'sequence', 'sequence ' || r.name, concat_ws(' ', s.seqtypid::regtype, s.seqstart, s.seqincrement,
     s.seqmax, s.seqmin, s.seqcache, s.seqcycle, r.relowner::regrole, d.deptype, d.refobjid::regclass, (
     SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid))

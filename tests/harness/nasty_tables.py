@@ -55,7 +55,7 @@ TABLES: dict[str, Nasty] = {
         columns=BASE + ", g text GENERATED ALWAYS AS (upper(v)) VIRTUAL", rows="(id, at, v) " + ROWS, major=18
     ),
     "domains": Nasty(
-        columns="id f.positive CONSTRAINT {t}_pkey PRIMARY KEY, at f.moment NOT NULL, v f.word DEFAULT 'd'",
+        columns="id f.positive CONSTRAINT {t}_pkey PRIMARY KEY, at f.moment NOT NULL, v f.word DEFAULT 'd'"
     ),
     "types": Nasty(
         columns=BASE + ", e f.mood DEFAULT 'good', a int[], j json, b jsonb DEFAULT '{{}}', r int4range, c f.pair, "
@@ -64,8 +64,7 @@ TABLES: dict[str, Nasty] = {
         "'abc', 'x', B'101', '1 day 2:03' FROM (" + ROWS + ") AS x",
     ),
     "key_holds": Nasty(
-        columns="id bigint, at timestamptz, v text, CONSTRAINT {t}_pkey PRIMARY KEY (at, id)",
-        keys="refuse",
+        columns="id bigint, at timestamptz, v text, CONSTRAINT {t}_pkey PRIMARY KEY (at, id)", keys="refuse"
     ),
     "other_identity": Nasty(
         columns="id bigint NOT NULL, at timestamptz NOT NULL, v text",
@@ -94,7 +93,15 @@ TABLES: dict[str, Nasty] = {
         "CREATE INDEX {t}_9 ON f.{t} ((n + 1), (v || 'x')); ALTER INDEX f.{t}_9 ALTER COLUMN 1 SET STATISTICS 400; "
         "CREATE UNIQUE INDEX {t}_u ON f.{t} (at, n, id) NULLS NOT DISTINCT; COMMENT ON INDEX f.{t}_1 IS 'lower'",
     ),
-    "unique_expression": Nasty(after="CREATE UNIQUE INDEX {t}_u ON f.{t} (lower(v)) WHERE id > 5"),
+    "unique_expression": Nasty(
+        after='CREATE UNIQUE INDEX {t}_u ON f.{t} (lower(v) COLLATE "C" DESC) INCLUDE (id, at) WITH (fillfactor = 60) '
+        "WHERE id > 5; CREATE UNIQUE INDEX {t}_o ON f.{t} (v text_pattern_ops) NULLS NOT DISTINCT"
+    ),
+    "key_options": Nasty(
+        columns="id bigint NOT NULL, at timestamptz NOT NULL, v text",
+        after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_pkey PRIMARY KEY (id, at) INCLUDE (v) WITH (fillfactor = 60) "
+        "USING INDEX TABLESPACE {space}; ALTER TABLE f.{t} ADD CONSTRAINT {t}_v UNIQUE (v) WITH (fillfactor = 70)",
+    ),
     "unique_refused": Nasty(keys="refuse", refused=True),
     "unique_leaf": Nasty(after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_v UNIQUE (v)", keys="leaf"),
     "exclusion": Nasty(
@@ -102,7 +109,7 @@ TABLES: dict[str, Nasty] = {
     ),
     "deferrable": Nasty(
         columns="id bigint NOT NULL, at timestamptz NOT NULL, v text, CONSTRAINT {t}_pkey PRIMARY KEY (id, at), "
-        "CONSTRAINT {t}_v UNIQUE (v, at) DEFERRABLE INITIALLY DEFERRED",
+        "CONSTRAINT {t}_v UNIQUE (v, at) DEFERRABLE INITIALLY DEFERRED"
     ),
     "nulls": Nasty(
         columns=BASE + ", CONSTRAINT {t}_n UNIQUE NULLS NOT DISTINCT (v, at)",
@@ -112,16 +119,16 @@ TABLES: dict[str, Nasty] = {
         after="ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY; GRANT SELECT ON f.{t} TO {reader}; "
         "CREATE POLICY p1 ON f.{t} FOR SELECT TO {reader} USING (id % 2 = 0); "
         "CREATE POLICY p2 ON f.{t} AS RESTRICTIVE USING (v <> 'hidden') WITH CHECK (length(v) < 100); "
-        "COMMENT ON POLICY p1 ON f.{t} IS 'even ones'",
+        "COMMENT ON POLICY p1 ON f.{t} IS 'even ones'"
     ),
     "grants": Nasty(
         after="GRANT SELECT, UPDATE ON f.{t} TO {reader} WITH GRANT OPTION; GRANT TRUNCATE ON f.{t} TO PUBLIC; "
         "GRANT SELECT (v), INSERT (id, at) ON f.{t} TO PUBLIC; REVOKE TRIGGER ON f.{t} FROM CURRENT_USER; "
-        "SET ROLE {reader}; GRANT SELECT ON f.{t} TO {owner}; RESET ROLE",
+        "SET ROLE {reader}; GRANT SELECT ON f.{t} TO {owner}; RESET ROLE"
     ),
     "owned": Nasty(
         after="ALTER TABLE f.{t} OWNER TO {owner}; CREATE VIEW f.{t}_v AS SELECT id FROM f.{t}; "
-        "ALTER VIEW f.{t}_v OWNER TO {owner}",
+        "ALTER VIEW f.{t}_v OWNER TO {owner}"
     ),
     "refers": Nasty(
         columns=BASE
@@ -153,9 +160,29 @@ TABLES: dict[str, Nasty] = {
         columns="id bigint CONSTRAINT {t}_pkey PRIMARY KEY, at timestamptz NOT NULL, v text, p bigint CONSTRAINT {t}_f "
         "REFERENCES f.{t}",
         rows="SELECT x.*, nullif(x.id - 1, 0) FROM (" + ROWS + ") AS x (id, at, v)",
+        after="COMMENT ON CONSTRAINT {t}_f ON f.{t} IS 'to itself'",
         levels="lifecycle.by_range('id', '20')",
         keys="refuse",
         insert="(id, at, v) VALUES (61, '2024-02-02', 'new')",
+    ),
+    "self_composite": Nasty(
+        columns="id bigint CONSTRAINT {t}_pkey PRIMARY KEY, region text NOT NULL, v text, p bigint CONSTRAINT {t}_f "
+        "REFERENCES f.{t} ON DELETE CASCADE",
+        rows="SELECT i, 'r' || i % 2, 'v', nullif(greatest(i - 2, 0), 0) FROM generate_series(1, 20) AS i",
+        levels="lifecycle.by_list('region')",
+        foreign="composite",
+        insert="(id, region, p) VALUES (61, 'r1', 1)",
+    ),
+    "referred_not_valid": Nasty(
+        columns="id bigint, at timestamptz, v text, CONSTRAINT {t}_pkey PRIMARY KEY (id, at)",
+        after="CREATE TABLE f.{t}_c (i bigint, a timestamptz); INSERT INTO f.{t}_c VALUES (777, now()); "
+        "ALTER TABLE f.{t}_c ADD CONSTRAINT {t}_f FOREIGN KEY (i, a) REFERENCES f.{t} NOT VALID",
+    ),
+    "refers_not_valid": Nasty(
+        columns=BASE + ", a int DEFAULT 7, b int DEFAULT 7",
+        rows="(id, at, v) " + ROWS,
+        after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_f FOREIGN KEY (a, b) REFERENCES f.dim NOT VALID",
+        refused=True,
     ),
     "views": Nasty(
         after="CREATE VIEW f.{t}_1 WITH (security_barrier, check_option = local) AS SELECT * FROM f.{t} WHERE id > 0; "
@@ -163,19 +190,37 @@ TABLES: dict[str, Nasty] = {
         "GRANT SELECT ON f.{t}_1 TO {reader}; COMMENT ON VIEW f.{t}_1 IS 'one'; "
         "COMMENT ON COLUMN f.{t}_1.v IS 'vee'; ALTER VIEW f.{t}_1 ALTER v SET DEFAULT 'dv'; "
         "CREATE TRIGGER t1 INSTEAD OF DELETE ON f.{t}_2 FOR EACH ROW EXECUTE FUNCTION f.noop(); "
-        "CREATE RULE r1 AS ON INSERT TO f.{t}_2 DO INSTEAD NOTHING",
+        "CREATE RULE r1 AS ON INSERT TO f.{t}_2 DO INSTEAD NOTHING"
     ),
     "materialized": Nasty(
-        after="CREATE MATERIALIZED VIEW f.{t}_1 AS SELECT id, v FROM f.{t}; CREATE UNIQUE INDEX {t}_i ON f.{t}_1 (id); "
-        "COMMENT ON MATERIALIZED VIEW f.{t}_1 IS 'one'; GRANT SELECT ON f.{t}_1 TO {reader}; "
-        "CREATE VIEW f.{t}_2 AS SELECT count(*) FROM f.{t}_1; "
-        "CREATE MATERIALIZED VIEW f.{t}_3 AS SELECT 1 AS one FROM f.{t} WITH NO DATA",
+        after="CREATE MATERIALIZED VIEW f.{t}_1 WITH (fillfactor = 60) AS SELECT id, v FROM f.{t}; "
+        "CREATE UNIQUE INDEX {t}_i ON f.{t}_1 (id); CREATE INDEX {t}_j ON f.{t}_1 (lower(v)) WHERE id > 5; "
+        "COMMENT ON MATERIALIZED VIEW f.{t}_1 IS 'one'; COMMENT ON COLUMN f.{t}_1.v IS 'vee'; "
+        "COMMENT ON INDEX f.{t}_i IS 'its key'; GRANT SELECT ON f.{t}_1 TO {reader}; GRANT SELECT (v) ON f.{t}_1 TO "
+        "PUBLIC; CREATE STATISTICS f.{t}_s ON id, v FROM f.{t}_1; ALTER MATERIALIZED VIEW f.{t}_1 ALTER v SET "
+        "STATISTICS 77; ALTER MATERIALIZED VIEW f.{t}_1 CLUSTER ON {t}_i; "
+        "CREATE VIEW f.{t}_2 AS SELECT count(*) FROM f.{t}_1; GRANT SELECT ON f.{t}_2 TO {reader}; "
+        "CREATE MATERIALIZED VIEW f.{t}_3 AS SELECT 1 AS one FROM f.{t} WITH NO DATA"
+    ),
+    "materialized_nested": Nasty(
+        after="CREATE VIEW f.{t}_v AS SELECT id, v FROM f.{t}; "
+        "CREATE MATERIALIZED VIEW f.{t}_1 AS SELECT id FROM f.{t}; "
+        "CREATE MATERIALIZED VIEW f.{t}_2 AS SELECT max(id) AS id FROM f.{t}_1; "
+        "CREATE MATERIALIZED VIEW f.{t}_3 AS SELECT a.id, b.v FROM f.{t}_2 AS a JOIN f.{t} AS b USING (id); "
+        "CREATE UNIQUE INDEX {t}_3i ON f.{t}_3 (id); CREATE MATERIALIZED VIEW f.{t}_4 AS SELECT v FROM f.{t}_v; "
+        "CREATE VIEW f.{t}_w AS SELECT x.id FROM f.{t}_3 AS x JOIN f.{t}_1 USING (id) JOIN f.{t}_v USING (id); "
+        "CREATE FUNCTION f.{t}_f() RETURNS SETOF f.{t}_2 LANGUAGE sql AS 'SELECT * FROM f.{t}_2'; "
+        "GRANT SELECT ON f.{t}_1 TO {owner}; ALTER MATERIALIZED VIEW f.{t}_2 OWNER TO {owner}"
+    ),
+    "materialized_taken": Nasty(
+        after="CREATE MATERIALIZED VIEW f.{t}_1 AS SELECT id, v FROM f.{t}; CREATE TABLE f.{t}_1_new ()", refused=True
     ),
     "published": Nasty(
         columns="id bigint, at timestamptz, v text, CONSTRAINT {t}_pkey PRIMARY KEY (id, at)",
         after="CREATE PUBLICATION {t}_1 FOR TABLE f.{t} (id, at) WHERE (id > 5) WITH (publish_via_partition_root); "
         "CREATE PUBLICATION {t}_2 FOR TABLE f.{t}",
     ),
+    "published_rows": Nasty(after="CREATE PUBLICATION {t}_1 FOR TABLE f.{t} WHERE (id > 5)", refused=True),
     "comments": Nasty(
         columns=BASE + ", CONSTRAINT {t}_c CHECK (id > 0)",
         after="COMMENT ON TABLE f.{t} IS 'it''s a $fn$ table'; COMMENT ON COLUMN f.{t}.v IS 'value'; "
@@ -188,7 +233,7 @@ TABLES: dict[str, Nasty] = {
     "statistics": Nasty(
         after="CREATE STATISTICS f.{t}_s (dependencies, mcv) ON id, v FROM f.{t}; "
         "CREATE STATISTICS f.{t}_e ON (lower(v)), id FROM f.{t}; COMMENT ON STATISTICS f.{t}_s IS 'both'; "
-        "ALTER STATISTICS f.{t}_s SET STATISTICS 500",
+        "ALTER STATISTICS f.{t}_s SET STATISTICS 500"
     ),
     "storage": Nasty(
         columns=BASE + ", big text DEFAULT repeat('ab', 3000)",
@@ -205,27 +250,43 @@ TABLES: dict[str, Nasty] = {
         "EXECUTE FUNCTION f.noop(); CREATE TRIGGER t5 BEFORE UPDATE ON f.{t} EXECUTE FUNCTION f.noop(); "
         "CREATE TRIGGER t6 AFTER UPDATE ON f.{t} FOR EACH ROW EXECUTE FUNCTION f.noop(); "
         "ALTER TABLE f.{t} DISABLE TRIGGER t1; ALTER TABLE f.{t} ENABLE ALWAYS TRIGGER t2; "
-        "ALTER TABLE f.{t} ENABLE REPLICA TRIGGER t5; ALTER TABLE f.{t} DISABLE TRIGGER t6",
+        "ALTER TABLE f.{t} ENABLE REPLICA TRIGGER t5; ALTER TABLE f.{t} DISABLE TRIGGER t6"
     ),
     "row_transition": Nasty(
         after="CREATE TRIGGER g AFTER INSERT ON f.{t} REFERENCING NEW TABLE AS n FOR EACH ROW "
         "EXECUTE FUNCTION f.noop()",
         refused=True,
     ),
-    "rule": Nasty(after="CREATE RULE r AS ON DELETE TO f.{t} DO ALSO NOTHING", refused=True),
+    "rule": Nasty(
+        after="CREATE TABLE f.{t}_c (id bigint); CREATE RULE r AS ON DELETE TO f.{t} DO ALSO INSERT INTO f.{t}_c "
+        "VALUES (OLD.id); CREATE RULE off AS ON UPDATE TO f.{t} DO INSTEAD NOTHING; "
+        "ALTER TABLE f.{t} DISABLE RULE off; COMMENT ON RULE r ON f.{t} IS 'log'; "
+        "CREATE RULE away AS ON INSERT TO f.{t}_c WHERE NEW.id < 0 DO ALSO DELETE FROM f.{t} WHERE id = - NEW.id"
+    ),
     "atomic": Nasty(
-        after="CREATE FUNCTION f.{t}_f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM f.{t}; END", refused=True
+        after="CREATE FUNCTION f.{t}_f() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM f.{t}; END; "
+        "GRANT EXECUTE ON FUNCTION f.{t}_f() TO {reader}; COMMENT ON FUNCTION f.{t}_f() IS 'how many'; "
+        "CREATE VIEW f.{t}_v AS SELECT f.{t}_f() AS n"
     ),
     "row_type": Nasty(
-        after="CREATE FUNCTION f.{t}_f(f.{t}) RETURNS bigint LANGUAGE sql AS 'SELECT ($1).id'", refused=True
+        after="CREATE FUNCTION f.{t}_f(f.{t}) RETURNS bigint LANGUAGE sql AS 'SELECT ($1).id'; "
+        "CREATE FUNCTION f.{t}_g(f.{t}[]) RETURNS SETOF f.{t} LANGUAGE sql SECURITY DEFINER SET search_path = f "
+        "AS 'SELECT * FROM {t}'; COMMENT ON FUNCTION f.{t}_f(f.{t}) IS 'its id'; "
+        "REVOKE ALL ON FUNCTION f.{t}_f(f.{t}) FROM PUBLIC; GRANT EXECUTE ON FUNCTION f.{t}_f(f.{t}) TO {reader}; "
+        "ALTER FUNCTION f.{t}_f(f.{t}) OWNER TO {owner}"
+    ),
+    "row_type_used": Nasty(
+        after="CREATE FUNCTION f.{t}_f(f.{t}) RETURNS bigint LANGUAGE sql AS 'SELECT ($1).id'; "
+        "CREATE VIEW f.{t}_v AS SELECT f.{t}_f(x) AS n FROM f.{t} AS x",
+        refused=True,
     ),
     "row_column": Nasty(after="CREATE TABLE f.{t}_c (x f.{t})", refused=True),
     "policy_elsewhere": Nasty(
-        after="CREATE TABLE f.{t}_c (i int); CREATE POLICY p ON f.{t}_c USING (i IN (SELECT id FROM f.{t}))",
-        refused=True,
+        after="CREATE TABLE f.{t}_c (i int); CREATE POLICY p ON f.{t}_c USING (i IN (SELECT id FROM f.{t})) "
+        "WITH CHECK (i NOT IN (SELECT x.id FROM f.{t} AS x)); COMMENT ON POLICY p ON f.{t}_c IS 'those'"
     ),
     "spaces": Nasty(
-        after="CREATE INDEX {t}_i ON f.{t} (v) TABLESPACE {space}; ALTER TABLE f.{t} SET TABLESPACE {space}",
+        after="CREATE INDEX {t}_i ON f.{t} (v) TABLESPACE {space}; ALTER TABLE f.{t} SET TABLESPACE {space}"
     ),
     "replica_full": Nasty(after="ALTER TABLE f.{t} REPLICA IDENTITY FULL"),
     "replica_index": Nasty(
@@ -260,7 +321,7 @@ TABLES: dict[str, Nasty] = {
         insert="(id, at, v) VALUES (lifecycle._uuid_bound('2024-02-02 03:00'), '2024-02-02', 'new')",
     ),
     "checks": Nasty(
-        columns=BASE + ", CONSTRAINT {t}_1 CHECK (v <> ''), CONSTRAINT {t}_2 CHECK (id > 0 AND at > '2000-01-01')",
+        columns=BASE + ", CONSTRAINT {t}_1 CHECK (v <> ''), CONSTRAINT {t}_2 CHECK (id > 0 AND at > '2000-01-01')"
     ),
     "no_inherit": Nasty(columns=BASE + ", CONSTRAINT {t}_1 CHECK (v <> '') NO INHERIT", refused=True),
     "not_valid": Nasty(after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_1 CHECK (v = 'x') NOT VALID", refused=True),
@@ -278,7 +339,7 @@ TABLES: dict[str, Nasty] = {
     "inherited": Nasty(after="CREATE TABLE f.{t}_c () INHERITS (f.{t})", refused=True),
     "forced_rls": Nasty(
         after="ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
-        "CREATE POLICY p ON f.{t} USING (true)",
+        "CREATE POLICY p ON f.{t} USING (true)"
     ),
     "soft_deleted": Nasty(after="SELECT lifecycle.enable_soft_delete('f.{t}'); DELETE FROM f.active_{t} WHERE id = 3"),
 }
