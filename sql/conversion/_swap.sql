@@ -21,13 +21,16 @@ CREATE FUNCTION lifecycle._require_all_rows(conversion lifecycle.located_convers
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
 DECLARE
     v_predicate constant text := (conversion.conversion).options ->> 'predicate';
+    v_source constant text := conversion.source;
     v_others boolean;
 BEGIN
     IF v_predicate IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE (%s) IS NOT TRUE)', conversion.source, v_predicate)
+    PERFORM set_config('search_path', (conversion.conversion).options ->> 'search_path', true);
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM ONLY %s AS t WHERE (%s) IS NOT TRUE)', v_source, v_predicate)
     INTO v_others;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF v_others THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
