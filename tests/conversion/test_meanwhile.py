@@ -27,7 +27,7 @@ WRITES = (
     "UPDATE t SET u = u + 10000 WHERE id <= 100",
     "UPDATE t SET u = u - 101 WHERE id > 101 AND id <= 201",
     "DELETE FROM t WHERE id > 900 AND id < 2000; VACUUM t",
-    "INSERT INTO t SELECT m + i, 'eu', i, m + i + 50000 FROM generate_series(1, 400) AS i, (SELECT max(id) AS m FROM t) s",
+    "INSERT INTO t SELECT m + i, 'eu', i, m + i + 50000 FROM generate_series(1, 400) i, (SELECT max(id) m FROM t) s",
     "DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (5, 'us', 1, 60000)",
 )
 
