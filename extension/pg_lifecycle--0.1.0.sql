@@ -19238,13 +19238,16 @@ CREATE FUNCTION lifecycle._require_all_rows(conversion lifecycle.located_convers
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
 DECLARE
     v_predicate constant text := (conversion.conversion).options ->> 'predicate';
+    v_source constant text := conversion.source;
     v_others boolean;
 BEGIN
     IF v_predicate IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE (%s) IS NOT TRUE)', conversion.source, v_predicate)
+    PERFORM set_config('search_path', (conversion.conversion).options ->> 'search_path', true);
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM ONLY %s AS t WHERE (%s) IS NOT TRUE)', v_source, v_predicate)
     INTO v_others;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF v_others THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
@@ -19566,20 +19569,27 @@ CREATE FUNCTION lifecycle._compare_range(
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = off AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
-    v_side text := (SELECT format('SELECT count(*), sum(%s::numeric) FROM %%s AS t WHERE %s AND %s AND %%s '
-            'AND NOT EXISTS (SELECT FROM %s AS q WHERE %s)',
-            replace(CASE WHEN exact THEN format('hash_record_extended(ROW(%s), 0)', c.list)
-                ELSE format('hashtextextended(ROW(%s)::text, 0)', c.list) END, '%', '%%'),
+    -- Written out while the path is pinned.
+    v_source constant text := conversion.source;
+    v_copy constant text := conversion.partitioned;
+    v_predicate constant text := format('(%s)', coalesce(v_row.options ->> 'predicate', 'true'));
+    v_side text := (SELECT format('SELECT pg_catalog.count(*), pg_catalog.sum(%s::pg_catalog.numeric) FROM %%s AS t '
+            'WHERE %s AND %s AND %%s AND NOT EXISTS (SELECT FROM %s AS q WHERE %s)',
+            replace(CASE WHEN exact THEN format('pg_catalog.hash_record_extended(ROW(%s), 0)', c.list)
+                ELSE format('pg_catalog.hashtextextended(ROW(%s)::pg_catalog.text, 0)', c.list) END, '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '>', after), '%', '%%'),
             replace(lifecycle._key_condition(conversion.source, v_row.key_columns, '<=', until), '%', '%%'),
             v_row.queue, replace(lifecycle._same_key(conversion.source, v_row.key_columns, 'q', 't'), '%', '%%'))
         FROM (SELECT lifecycle._column_list(lifecycle._copy_columns(conversion.source, conversion.partitioned), 't.')
             AS list) AS c);
 BEGIN
-    EXECUTE format('SELECT s.*, d.* FROM (%s) AS s, (%s) AS d',
-        format(v_side, conversion.source, format('(%s)', coalesce(v_row.options ->> 'predicate', 'true'))),
-        format(v_side, conversion.partitioned, 'true'))
+    -- The predicate, and constraints that the planner looks at, are the user's.
+    PERFORM set_config('search_path', v_row.options ->> 'search_path', true);
+    EXECUTE pg_catalog.format('SELECT s.*, d.* FROM (%s) AS s, (%s) AS d',
+        pg_catalog.format(v_side, v_source, v_predicate),
+        pg_catalog.format(v_side, v_copy, 'true'))
     INTO source_rows, source_hash, new_rows, new_hash;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._compare_range(lifecycle.located_conversion, text[], text[], boolean) IS
