@@ -61,6 +61,12 @@ BEGIN
             MESSAGE = format('incremental view %s cannot be refreshed: %s', target,
                 coalesce('it has no column ' || v_missing, 'the view with its query is gone')),
             HINT = 'Roll it back and create it anew, or give the column its name again.';
+    ELSIF row_security_active(target) THEN
+        -- Rows that it does not see would neither be updated nor deleted, and nobody would be told.
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('row security hides rows of %s from %I, who is to write them', target, current_user),
+            HINT = format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY, or refresh as a role with BYPASSRLS.', target);
     ELSIF EXISTS (SELECT FROM unnest(v_view.sources) AS s WHERE s.way = 'query')
         AND NOT lifecycle._may_run(v_view.created_by, v_view.session_by, v_view.writer)
     THEN

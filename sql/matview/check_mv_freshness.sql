@@ -18,7 +18,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
                 THEN format('the last try %s: %s', s.last_status, s.last_error) END),
         CASE WHEN f.finding NOT IN ('fresh', 'unchanged') THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
             replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
-        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
+        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old, s.data_as_of, s.checked_at
     )::lifecycle.view_freshness
     FROM lifecycle.mv_refresh_status AS s
     CROSS JOIN LATERAL (SELECT CASE
@@ -38,6 +38,6 @@ lifecycle.refresh_all_materialized_views and its kin.
 Arguments: max_age - older is stale, an interval with its unit, default one day.
 Returns: one row a view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
 unchanged: old, but what it reads was not written since; stale, never refreshed, no data), detail, remedy; view_schema,
-view_name, last_refreshed_at, seconds_old.
+view_name, last_refreshed_at, seconds_old; two clocks: data_as_of, and checked_at, when it was last looked at.
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';

@@ -8,11 +8,11 @@ CREATE FUNCTION lifecycle.refresh_materialized_views_step(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF since IS NULL OR max_seconds IS NULL OR max_seconds < 0 THEN
+    IF since IS NULL OR since > clock_timestamp() OR max_seconds IS NULL OR max_seconds < 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('a step cannot be made with since %s, max_seconds %s', coalesce(since::text, 'NULL'),
                 coalesce(max_seconds::text, 'NULL')),
-            HINT = 'since is when the run began, the same for each of its steps.';
+            HINT = 'since is when the run began, not in the future, and the same for each of its steps.';
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._refresh_run(schemas, concurrent, only_changed, only_due, since,
         clock_timestamp() + make_interval(secs => max_seconds), refresh_materialized_views_step.search_path);

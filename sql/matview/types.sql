@@ -81,10 +81,13 @@ CREATE TYPE lifecycle.view_freshness AS (
     view_schema name,
     view_name name,
     last_refreshed_at timestamptz,
-    seconds_old bigint
+    seconds_old bigint,
+    data_as_of timestamptz,
+    checked_at timestamptz
 );
 COMMENT ON TYPE lifecycle.view_freshness IS
-'A lifecycle.finding about the age of a materialized view, with the figures.';
+'A lifecycle.finding about the age of a materialized or incremental view, with the figures; data_as_of and checked_at:
+as in lifecycle.mv_refresh_status.';
 
 CREATE TYPE lifecycle.query_shape AS (
     definition text,

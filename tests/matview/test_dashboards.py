@@ -65,6 +65,7 @@ def test_leaderboard_under_a_write_load(database):
     """Writers go on, a loop refreshes what is due; when they have gone the ranking is that of the events."""
     database.execute(MUSCLEMAP)
     database.execute("SET lifecycle.incremental_share = '100'")
+    database.execute("INSERT INTO public.users VALUES (3001, 'shown', 'DE')")
     with refused("0A000", "rows of one key depend on rows of other keys"):
         create(database, "public.v", RANKED.replace("public.user_xp", f"({TOTALS}) AS t"), ["user_id"])
     create(database, "public.user_xp", TOTALS, ["user_id"])
@@ -95,11 +96,19 @@ def test_leaderboard_under_a_write_load(database):
         writer.start()
     modes = set()
     try:
-        for _ in range(8):
+        for turn in range(8):
+            # What is committed before a refresh is in the ranking behind it: as fresh as the loop is quick.
+            database.execute("INSERT INTO public.xp_event (user_id, xp) VALUES (3001, %s)", [10000 * (turn + 1)])
+            truth = database.value("SELECT sum(xp) FROM public.xp_event WHERE user_id = 3001")
+            begin = database.value("SELECT clock_timestamp()")
             up = "SELECT view_name, mode, status FROM lifecycle.refresh_materialized_view(%s, cascade => 'up')"
             found = {name: (mode, status) for name, mode, status in rows(database, up, ["public.mv_xp_rankings"])}
             modes.add(found["user_xp"])
             assert found["mv_xp_rankings"] == ("concurrent", "refreshed")
+            ((xp, place),) = rows(database, "SELECT xp, place FROM public.mv_xp_rankings WHERE user_id = 3001")
+            assert (xp >= truth, place) == (True, 1)
+            clocks = "SELECT view_name FROM lifecycle.mv_refresh_status WHERE data_as_of >= %s AND checked_at >= %s"
+            assert {name for (name,) in rows(database, clocks, [begin, begin])} == {"user_xp", "mv_xp_rankings"}
     finally:
         stop.set()
         for writer in writers:
@@ -289,10 +298,31 @@ FROM public.user_target AS t
 LEFT JOIN LATERAL (SELECT avg(d.calories) AS actual_avg, count(*) AS days_tracked FROM public.daily_metrics AS d
     WHERE d.user_id = t.user_id) AS m ON true
 """
+PACKAGES = """
+SELECT p.id AS package_id, p.coach_id, p.name, p.likes_count, count(s.id) AS subscription_count,
+    count(s.id) FILTER (WHERE s.status = 'active') AS active_subscriptions,
+    count(s.id) FILTER (WHERE s.status = 'cancelled') AS cancelled_subscriptions,
+    round(100.0 * count(s.id) FILTER (WHERE s.status = 'done') / nullif(count(s.id), 0), 2) AS completion_rate
+FROM public.package AS p
+LEFT JOIN public.subscription AS s ON s.package_id = p.id
+WHERE p.deleted_at IS NULL
+GROUP BY p.id
+"""
 
 
 def test_coaching(database):
     database.execute(COACHING)
+    create(database, "public.package_stats", PACKAGES, ["package_id"])
+    keep_up(
+        database,
+        "public.package_stats",
+        PACKAGES,
+        [
+            "UPDATE public.subscription SET status = 'done', package_id = 7 WHERE id < 7",
+            "UPDATE public.package SET deleted_at = now() WHERE id = 5; UPDATE public.package SET name = 'n' WHERE id = 6",
+            "DELETE FROM public.subscription WHERE package_id = 4; INSERT INTO public.package VALUES (999, 1, 'new', 0)",
+        ],
+    )
     create(database, "public.coach_stats", COACH_STATS, ["coach_id"])
     create(database, "public.health_metrics", HEALTH_METRICS, ["user_id"])
     create(database, "public.achievement", ACHIEVEMENT, ["target_id"])

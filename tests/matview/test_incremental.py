@@ -540,6 +540,7 @@ def test_two_clocks(base):
         "SELECT kind, is_populated, checked_at = data_as_of, data_as_of, last_status FROM "
         "lifecycle.mv_refresh_status WHERE view_name = 'v'"
     )
+    assert base.value("SELECT count(*) FROM lifecycle.check_mv_freshness() WHERE checked_at = data_as_of") == 1
     (first,) = rows(base, status)
     assert first[:3] == ("incremental view", True, True)
     refresh(base)
@@ -578,6 +579,13 @@ def test_row_security_and_rights(base, roles):
     assert base.value("SELECT count(*) FROM public.v WHERE shop = 1") == 0, (
         "rows that the owner of the view may not see are not in it"
     )
+    base.execute("ALTER TABLE public.v ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON public.v USING (shop < 3)")
+    base.execute("UPDATE public.sale SET amount = 4 WHERE shop > 1")
+    assert refresh(mine)[0] == "incremental", "its owner sees all rows of the view, others do not"
+    base.execute("ALTER TABLE public.v FORCE ROW LEVEL SECURITY")
+    with refused("55000", "row security hides rows of public.v"):
+        refresh(mine)
+    assert refresh(base)[1] == "unchanged"
 
 
 def test_rollback_while_it_is_used(base):

@@ -402,5 +402,9 @@ def test_in_steps(base):
     again = base.value("SELECT clock_timestamp()")
     done = [row[1] for row in base.execute(STEP.format("60"), [again])]
     assert done == ["refreshed", "failed", "refreshed", "skipped"]
-    with refused("22023", "since NULL"):
-        base.execute(STEP.format("1"), [None])
+    assert base.execute(STEP.format("0, only_due => true"), [base.value("SELECT now()")]) == [
+        (name, "not due") for name in ("b", "broken", "a", "c")
+    ], "what is left takes no time, and none is pending"
+    for since in (None, "2999-01-01"):
+        with refused("22023", "a step cannot be made with since"):
+            base.execute(STEP.format("1"), [since])
