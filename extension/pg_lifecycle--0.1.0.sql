@@ -20113,10 +20113,13 @@ CREATE TYPE lifecycle.view_freshness AS (
     view_schema name,
     view_name name,
     last_refreshed_at timestamptz,
-    seconds_old bigint
+    seconds_old bigint,
+    data_as_of timestamptz,
+    checked_at timestamptz
 );
 COMMENT ON TYPE lifecycle.view_freshness IS
-'A lifecycle.finding about the age of a materialized view, with the figures.';
+'A lifecycle.finding about the age of a materialized or incremental view, with the figures; data_as_of and checked_at:
+as in lifecycle.mv_refresh_status.';
 
 CREATE TYPE lifecycle.query_shape AS (
     definition text,
@@ -20512,6 +20515,12 @@ BEGIN
             MESSAGE = format('incremental view %s cannot be refreshed: %s', target,
                 coalesce('it has no column ' || v_missing, 'the view with its query is gone')),
             HINT = 'Roll it back and create it anew, or give the column its name again.';
+    ELSIF row_security_active(target) THEN
+        -- Rows that it does not see would neither be updated nor deleted, and nobody would be told.
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('row security hides rows of %s from %I, who is to write them', target, current_user),
+            HINT = format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY, or refresh as a role with BYPASSRLS.', target);
     ELSIF EXISTS (SELECT FROM unnest(v_view.sources) AS s WHERE s.way = 'query')
         AND NOT lifecycle._may_run(v_view.created_by, v_view.session_by, v_view.writer)
     THEN
@@ -21361,7 +21370,9 @@ BEGIN
             v_wait := CASE v_item.kind WHEN 'materialized view' THEN '1ms' ELSE v_wait END;
         END IF;
         v_rebuilt := v_rebuilt || CASE v_result.mode WHEN 'rebuild' THEN v_item.view END;
-        v_is_late := coalesce(clock_timestamp() >= until, false);
+        -- What leaves no trace would be the first of each step for ever.
+        v_is_late := coalesce(clock_timestamp() >= until, false)
+            AND v_result.status IN ('refreshed', 'failed', 'skipped');
         RETURN NEXT v_result;
     END LOOP;
     PERFORM lifecycle._mend_views(v_rebuilt);
@@ -21416,11 +21427,11 @@ CREATE FUNCTION lifecycle.refresh_materialized_views_step(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF since IS NULL OR max_seconds IS NULL OR max_seconds < 0 THEN
+    IF since IS NULL OR since > clock_timestamp() OR max_seconds IS NULL OR max_seconds < 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('a step cannot be made with since %s, max_seconds %s', coalesce(since::text, 'NULL'),
                 coalesce(max_seconds::text, 'NULL')),
-            HINT = 'since is when the run began, the same for each of its steps.';
+            HINT = 'since is when the run began, not in the future, and the same for each of its steps.';
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._refresh_run(schemas, concurrent, only_changed, only_due, since,
         clock_timestamp() + make_interval(secs => max_seconds), refresh_materialized_views_step.search_path);
@@ -23563,7 +23574,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
                 THEN format('the last try %s: %s', s.last_status, s.last_error) END),
         CASE WHEN f.finding NOT IN ('fresh', 'unchanged') THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
             replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
-        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old
+        s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old, s.data_as_of, s.checked_at
     )::lifecycle.view_freshness
     FROM lifecycle.mv_refresh_status AS s
     CROSS JOIN LATERAL (SELECT CASE
@@ -23583,7 +23594,7 @@ lifecycle.refresh_all_materialized_views and its kin.
 Arguments: max_age - older is stale, an interval with its unit, default one day.
 Returns: one row a view, the oldest first (lifecycle.view_freshness): severity, object, finding (fresh,
 unchanged: old, but what it reads was not written since; stale, never refreshed, no data), detail, remedy; view_schema,
-view_name, last_refreshed_at, seconds_old.
+view_name, last_refreshed_at, seconds_old; two clocks: data_as_of, and checked_at, when it was last looked at.
 Errors: none.
 Example: SELECT view_name, seconds_old FROM lifecycle.check_mv_freshness(''6 hours'') WHERE severity <> ''ok'';';
 
