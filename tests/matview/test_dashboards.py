@@ -319,8 +319,9 @@ def test_coaching(database):
         PACKAGES,
         [
             "UPDATE public.subscription SET status = 'done', package_id = 7 WHERE id < 7",
-            "UPDATE public.package SET deleted_at = now() WHERE id = 5; UPDATE public.package SET name = 'n' WHERE id = 6",
-            "DELETE FROM public.subscription WHERE package_id = 4; INSERT INTO public.package VALUES (999, 1, 'new', 0)",
+            "UPDATE public.package SET deleted_at = now() WHERE id = 5;"
+            "UPDATE public.package SET name = 'n' WHERE id = 6",
+            "DELETE FROM public.subscription WHERE package_id = 4; INSERT INTO public.package VALUES (999, 1, 'new')",
         ],
     )
     create(database, "public.coach_stats", COACH_STATS, ["coach_id"])
