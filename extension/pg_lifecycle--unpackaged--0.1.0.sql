@@ -643,7 +643,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_triggers(t
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_replication(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_storage(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_bindings(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_leaves(target regclass, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_conversion_activity(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_conversion_modes(key_mode text, foreign_key_mode text);
@@ -670,7 +669,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion(target regclass)
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._fence_conversion(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_fingerprint(source regclass, partitioned regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_source(conversion lifecycle.located_conversion);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_query(model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_steps(source regclass, parent text, identity text, bounds text, partition_by text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._level_parts(source regclass, levels jsonb[], census jsonb, options jsonb, OUT label text, OUT bounds text, OUT place numeric, OUT value text, OUT below jsonb);
@@ -718,7 +718,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_again(failure jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_batch(batch_size integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.convert_step(target regclass, batch_size integer, max_seconds numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_convert_data(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replication_brake(max_lag bigint, max_wal bigint);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_brake(target regclass, queue_entries bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.convert_data(target regclass, batch_size integer, pause interval, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rename_step(kind text, identity text, new_name name);

@@ -1,32 +1,4 @@
 -- How many partitions the rows of today will fill. Of a large table a sample is read: then it is the least number.
-CREATE FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_type constant regtype := lifecycle._level_type(model, level);
-    v_place constant text := CASE WHEN v_type = 'uuid'::regtype
-        THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END;
-    v_period record;
-BEGIN
-    CASE level ->> 'method'
-        WHEN 'list' THEN
-            RETURN column_name || '::text';
-        WHEN 'hash' THEN
-            RETURN 'NULL';
-        ELSE
-            SELECT p.* INTO v_period FROM lifecycle._period(v_type, level ->> 'every') AS p;
-    END CASE;
-    RETURN CASE
-        WHEN v_period.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, v_period.width)
-        WHEN v_period.months > 0 THEN format(
-            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', v_place,
-            v_period.months)
-        ELSE format('floor(extract(epoch FROM %s) / %s)::text', v_place, 86400 * v_period.days + v_period.seconds)
-    END;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._leaf_expression(regclass, jsonb, text) IS
-'An expression that tells the partitions of one level apart.';
-
 CREATE FUNCTION lifecycle._check_conversion_leaves(target regclass, levels jsonb[]) RETURNS SETOF lifecycle.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -41,10 +13,10 @@ BEGIN
     SELECT least(1, v_pages / greatest(pg_relation_size(target) / current_setting('block_size')::float8, 1)),
         greatest(c.reltuples, 0)
     INTO v_share, v_rows FROM pg_class AS c WHERE c.oid = target;
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM ONLY %s AS t%s) AS leaf', (
-        SELECT string_agg(lifecycle._leaf_expression(target, l.level, format('t.%I', l.level ->> 'column')), ', '
-            ORDER BY l.place) FROM unnest(levels) WITH ORDINALITY AS l (level, place)
-    ), target, CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END) INTO v_leaves;
+    EXECUTE format('SELECT count(*) FROM (%s) AS leaf',
+        (lifecycle._leaf_query(target, levels, current_setting('TimeZone'), format('ONLY %s AS t%s', target,
+            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END))).parts)
+    INTO v_leaves;
     v_leaves := v_leaves * (SELECT coalesce(round(exp(sum(ln((l.level ->> 'modulus')::numeric)))), 1)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'hash');
     v_locks := v_leaves * (1 + (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = target));

@@ -1,30 +1,61 @@
 -- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
-CREATE FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._leaf_place(
+    model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
-        WHEN level ->> 'method' = 'hash' THEN 'NULL'
-        WHEN level ->> 'method' = 'list' THEN format('t.%I::text', level ->> 'column')
-        WHEN p.width IS NOT NULL
-            THEN format('(floor(t.%I / %s::numeric) * %s)::text', level ->> 'column', p.width, p.width)
-        WHEN p.seconds > 0 THEN format('(floor(extract(epoch FROM %s) / %s) * %2$s)::text', v.place, p.seconds)
-        ELSE format('extract(epoch FROM date_trunc(%L, %s))::text', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
-            v.place || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
-                THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
-    END
+            WHEN level ->> 'method' = 'hash' THEN 'NULL'
+            WHEN level ->> 'method' = 'list' THEN format('t.%I', level ->> 'column')
+                || CASE WHEN lifecycle._equality(k.type) IS NULL THEN '::text' ELSE '' END
+            WHEN p.width IS NOT NULL
+                THEN format('floor(t.%I / %s::numeric) * %s', level ->> 'column', p.width, p.width)
+            WHEN p.seconds > 0 THEN format('floor(extract(epoch FROM %s) / %s) * %2$s', v.moment, p.seconds)
+            ELSE format('date_trunc(%L, %s)', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
+                v.moment || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                    THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
+        END,
+        CASE WHEN level ->> 'method' = 'range' AND p.width IS NULL AND p.seconds = 0
+            THEN format('extract(epoch FROM %s)::text', alias) ELSE alias || '::text' END,
+        CASE WHEN level ->> 'method' <> 'range' OR p.width IS NOT NULL OR p.seconds > 0 OR p.months + p.days = 1
+            THEN alias
+            WHEN p.months > 1 THEN format(
+                'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)', alias, p.months)
+            ELSE format('floor(extract(epoch FROM %s) / %s)', alias, 86400 * p.days) END
     FROM (SELECT lifecycle._level_type(model, level) AS type) AS k
     CROSS JOIN LATERAL (SELECT CASE k.type
         WHEN 'uuid'::regtype THEN format('to_timestamp((''x'' || left(replace(t.%I::text, ''-'', ''''), 12))'
             '::bit(48)::bigint / 1000.0)', level ->> 'column')
         WHEN 'date'::regtype THEN format('t.%I::timestamp', level ->> 'column')
-        ELSE format('t.%I', level ->> 'column') END AS place) AS v
+        ELSE format('t.%I', level ->> 'column') END AS moment) AS v
     -- Called for every level: newer planners ask before a condition could keep them from it.
     CROSS JOIN LATERAL lifecycle._period(
         CASE level ->> 'method' WHEN 'range' THEN k.type ELSE 'int4'::regtype END,
         CASE level ->> 'method' WHEN 'range' THEN level ->> 'every' ELSE '1' END) AS p
 $fn$;
-COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text) IS
-'An expression for the partition of one level that a row, alias t, belongs to: the value of a list, or the place (see
-lifecycle.range_bound) where a part of the range begins.';
+COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text, text) IS
+'Expressions for one level of partitions. of_row: what tells them apart, of a row, alias t, as cheap as can be; of its
+value under an alias, place: the value of a list, or the place (see lifecycle.range_bound) where a part of the range
+begins, as text; part: one value a partition.';
+
+-- The rows are many, the paths few: what costs is done with the paths.
+CREATE FUNCTION lifecycle._leaf_query(
+    model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('SELECT DISTINCT ARRAY[%s]::text[] AS path FROM (%s) AS s',
+            string_agg(e.place, ', ' ORDER BY l.n), q.query),
+        format('SELECT DISTINCT %s FROM (%s) AS s', string_agg(e.part, ', ' ORDER BY l.n), q.query)
+    FROM unnest(levels) WITH ORDINALITY AS l (level, n)
+    CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, 's.p' || l.n) AS e
+    CROSS JOIN (
+        SELECT format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
+            rows_of) AS query
+        FROM unnest(levels) WITH ORDINALITY AS l (level, n)
+        CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, '') AS e
+    ) AS q
+    GROUP BY q.query
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_query(regclass, jsonb[], text, text) IS
+'Queries for the partitions that some rows need (rows_of: text behind FROM, alias t). places: their paths; parts: one
+row each.';
 
 CREATE FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -33,12 +64,9 @@ DECLARE
     v_census jsonb;
     v_bad text;
 BEGIN
-    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM '
-        '(SELECT DISTINCT ARRAY[%s]::text[] AS path FROM %s AS t WHERE %s) AS x', (
-            SELECT string_agg(lifecycle._leaf_place(source, l.level, _conversion_census.time_zone), ', '
-                ORDER BY l.place)
-            FROM unnest(levels) WITH ORDINALITY AS l (level, place)
-        ), source, condition) INTO v_census;
+    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM (%s) AS x',
+        (lifecycle._leaf_query(source, levels, _conversion_census.time_zone, format('%s AS t WHERE %s',
+            lifecycle._from_source(source), condition))).places) INTO v_census;
     SELECT l.level ->> 'column' INTO v_bad
     FROM jsonb_array_elements(v_census) AS e (path)
     CROSS JOIN unnest(levels) WITH ORDINALITY AS l (level, place)

@@ -1,22 +1,51 @@
--- Why the copy should wait: somebody is behind, and more writes would leave him further behind.
-CREATE FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state) RETURNS text
+-- What standbys report only some roles may see; what slots hold back, everybody.
+CREATE FUNCTION lifecycle._replication_brake(max_lag bigint, max_wal bigint) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_max_lag constant bigint := lifecycle.setting('conversion_max_lag')::bigint;
-    v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;
     v_lag numeric;
+    v_wal numeric;
 BEGIN
-    SELECT max(extract(epoch FROM r.replay_lag) * 1000) INTO v_lag FROM pg_stat_replication AS r;
-    RETURN CASE
-        WHEN v_max_lag > 0 AND v_lag > v_max_lag THEN format('a standby is %s ms behind', round(v_lag))
-        -- While rows are copied it only grows, waiting would not shorten it.
-        WHEN v_max_queue > 0 AND state.phase <> 'copy' AND state.queue_entries > v_max_queue
-            THEN format('the queue holds %s entries', state.queue_entries)
-    END;
+    IF max_lag > 0 THEN
+        IF NOT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('role %I may not see how far standbys are behind', current_user),
+                DETAIL = format('lifecycle.conversion_max_lag is %s ms.', max_lag),
+                HINT = format('GRANT pg_read_all_stats TO %I; or use the setting conversion_max_wal instead.',
+                    current_user);
+        END IF;
+        v_lag := (SELECT max(extract(epoch FROM r.replay_lag) * 1000) FROM pg_stat_replication AS r);
+    END IF;
+    IF max_wal > 0 THEN
+        v_wal := (SELECT max(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)) / 1048576
+            FROM pg_replication_slots AS s);
+    END IF;
+    RETURN CASE WHEN v_lag > max_lag THEN format('a standby is %s ms behind', round(v_lag))
+        WHEN v_wal > max_wal THEN format('a replication slot holds back %s MB of WAL', round(v_wal)) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._conversion_brake(lifecycle.conversion_state) IS
-'Why convert_data should pause (settings conversion_max_lag, conversion_max_queue); NULL: it need not.';
+COMMENT ON FUNCTION lifecycle._replication_brake(bigint, bigint) IS
+'Who receives WAL and is further behind than so many milliseconds, or megabytes; 0: is not asked. Raises 42501 when the
+caller may not see that.';
+
+-- Why the copy should wait: somebody is behind, and more writes would leave him further behind. While nothing can be
+-- replayed the queue only grows, and waiting would not shorten it.
+CREATE FUNCTION lifecycle._conversion_brake(target regclass, queue_entries bigint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;
+BEGIN
+    RETURN coalesce(
+        lifecycle._replication_brake(lifecycle.setting('conversion_max_lag')::bigint,
+            lifecycle.setting('conversion_max_wal')::bigint),
+        CASE WHEN v_max_queue > 0 AND queue_entries > v_max_queue
+            THEN (SELECT format('the queue holds %s entries', queue_entries)
+                WHERE lifecycle._can_replay(lifecycle._conversion(target))) END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_brake(regclass, bigint) IS
+'Why convert_data should pause (settings conversion_max_lag, conversion_max_wal, conversion_max_queue); NULL: it need
+not.';
 
 CREATE FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -44,9 +73,10 @@ DECLARE
     v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 BEGIN
     PERFORM lifecycle._require_batch(batch_size);
+    v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
-        v_brake := lifecycle._conversion_brake(v_state);
+        v_brake := lifecycle._conversion_brake(target, v_state.queue_entries);
         SELECT t.state, t.failure INTO v_done
         FROM lifecycle._try_convert(target, batch_size, v_brake IS NOT NULL) AS t;
         COMMIT;
@@ -76,15 +106,17 @@ BEGIN
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.convert_data(regclass, integer, interval, integer) IS
-'Copies the table into the new one in ranges of its key, replays what is written meanwhile, builds the indexes, gives
+'Copies the table into the new one block by block, builds the indexes, replays what was written meanwhile, gives
 rights, policies and statistics: one transaction a batch. Stop it, or kill it, and call it again: it goes on where it
-was. While a standby is further behind than the setting conversion_max_lag, or the queue is longer than
-conversion_max_queue, the copy waits. After the swap it brings the old table up to date. Twins: preview_convert_data
-and, where only a function can be called, convert_step.
+was. While a standby is further behind than the setting conversion_max_lag, or a replication slot than
+conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing. After
+the swap it brings the old table up to date. Twins: preview_convert_data and, where only a function can be called,
+convert_step.
 
 Arguments: target - the table; batch_size - rows or queue entries a transaction, default 10000; pause - after each
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size; 2D000 inside a transaction block.
+COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size; 2D000
+inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';

@@ -84,7 +84,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('conversion_max_lag', '0', 'ms', 'The copy of a conversion waits while a standby is further behind; 0: never.'),
-('conversion_max_queue', '0', 'entries', 'The copy of a conversion waits while its queue is longer; 0: never.'),
+(
+    'conversion_max_wal', '0', 'MB',
+    'The copy of a conversion waits while a replication slot holds back more WAL; 0: never.'
+),
+(
+    'conversion_max_queue', '0', 'entries',
+    'A conversion that is done with copying replays and does nothing else while its queue is longer; 0: never.'
+),
 ('conversion_swap_queue', '1000', 'entries', 'Above so many entries the swap lets go of its lock and replays first.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
