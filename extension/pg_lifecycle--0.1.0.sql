@@ -16276,7 +16276,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('conversion_max_lag', '0', 'ms', 'The copy of a conversion waits while a standby is further behind; 0: never.'),
-('conversion_max_queue', '0', 'entries', 'The copy of a conversion waits while its queue is longer; 0: never.'),
+(
+    'conversion_max_wal', '0', 'MB',
+    'The copy of a conversion waits while a replication slot holds back more WAL; 0: never.'
+),
+(
+    'conversion_max_queue', '0', 'entries',
+    'A conversion that is done with copying replays and does nothing else while its queue is longer; 0: never.'
+),
 ('conversion_swap_queue', '1000', 'entries', 'Above so many entries the swap lets go of its lock and replays first.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
@@ -16921,34 +16928,6 @@ COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS
 
 -- source: sql/conversion/_check_conversion_leaves.sql
 -- How many partitions the rows of today will fill. Of a large table a sample is read: then it is the least number.
-CREATE FUNCTION lifecycle._leaf_expression(model regclass, level jsonb, column_name text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_type constant regtype := lifecycle._level_type(model, level);
-    v_place constant text := CASE WHEN v_type = 'uuid'::regtype
-        THEN format('to_timestamp(lifecycle._uuid_place(%s)::float8)', column_name) ELSE column_name END;
-    v_period record;
-BEGIN
-    CASE level ->> 'method'
-        WHEN 'list' THEN
-            RETURN column_name || '::text';
-        WHEN 'hash' THEN
-            RETURN 'NULL';
-        ELSE
-            SELECT p.* INTO v_period FROM lifecycle._period(v_type, level ->> 'every') AS p;
-    END CASE;
-    RETURN CASE
-        WHEN v_period.width IS NOT NULL THEN format('floor(%s / %s)::text', column_name, v_period.width)
-        WHEN v_period.months > 0 THEN format(
-            'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)::text', v_place,
-            v_period.months)
-        ELSE format('floor(extract(epoch FROM %s) / %s)::text', v_place, 86400 * v_period.days + v_period.seconds)
-    END;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._leaf_expression(regclass, jsonb, text) IS
-'An expression that tells the partitions of one level apart.';
-
 CREATE FUNCTION lifecycle._check_conversion_leaves(target regclass, levels jsonb[]) RETURNS SETOF lifecycle.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -16963,10 +16942,10 @@ BEGIN
     SELECT least(1, v_pages / greatest(pg_relation_size(target) / current_setting('block_size')::float8, 1)),
         greatest(c.reltuples, 0)
     INTO v_share, v_rows FROM pg_class AS c WHERE c.oid = target;
-    EXECUTE format('SELECT count(*) FROM (SELECT DISTINCT %s FROM ONLY %s AS t%s) AS leaf', (
-        SELECT string_agg(lifecycle._leaf_expression(target, l.level, format('t.%I', l.level ->> 'column')), ', '
-            ORDER BY l.place) FROM unnest(levels) WITH ORDINALITY AS l (level, place)
-    ), target, CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END) INTO v_leaves;
+    EXECUTE format('SELECT count(*) FROM (%s) AS leaf',
+        (lifecycle._leaf_query(target, levels, current_setting('TimeZone'), format('ONLY %s AS t%s', target,
+            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END))).parts)
+    INTO v_leaves;
     v_leaves := v_leaves * (SELECT coalesce(round(exp(sum(ln((l.level ->> 'modulus')::numeric)))), 1)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'hash');
     v_locks := v_leaves * (1 + (SELECT count(*) FROM pg_index AS i WHERE i.indrelid = target));
@@ -17666,32 +17645,63 @@ COMMENT ON FUNCTION lifecycle._require_same_source(lifecycle.located_conversion)
 
 -- source: sql/conversion/_plan_leaves.sql
 -- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
-CREATE FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._leaf_place(
+    model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT CASE
-        WHEN level ->> 'method' = 'hash' THEN 'NULL'
-        WHEN level ->> 'method' = 'list' THEN format('t.%I::text', level ->> 'column')
-        WHEN p.width IS NOT NULL
-            THEN format('(floor(t.%I / %s::numeric) * %s)::text', level ->> 'column', p.width, p.width)
-        WHEN p.seconds > 0 THEN format('(floor(extract(epoch FROM %s) / %s) * %2$s)::text', v.place, p.seconds)
-        ELSE format('extract(epoch FROM date_trunc(%L, %s))::text', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
-            v.place || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
-                THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
-    END
+            WHEN level ->> 'method' = 'hash' THEN 'NULL'
+            WHEN level ->> 'method' = 'list' THEN format('t.%I', level ->> 'column')
+                || CASE WHEN lifecycle._equality(k.type) IS NULL THEN '::text' ELSE '' END
+            WHEN p.width IS NOT NULL
+                THEN format('floor(t.%I / %s::numeric) * %s', level ->> 'column', p.width, p.width)
+            WHEN p.seconds > 0 THEN format('floor(extract(epoch FROM %s) / %s) * %2$s', v.moment, p.seconds)
+            ELSE format('date_trunc(%L, %s)', CASE WHEN p.months > 0 THEN 'month' ELSE 'day' END,
+                v.moment || CASE WHEN k.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                    THEN format(', %L', _leaf_place.time_zone) ELSE '' END)
+        END,
+        CASE WHEN level ->> 'method' = 'range' AND p.width IS NULL AND p.seconds = 0
+            THEN format('extract(epoch FROM %s)::text', alias) ELSE alias || '::text' END,
+        CASE WHEN level ->> 'method' <> 'range' OR p.width IS NOT NULL OR p.seconds > 0 OR p.months + p.days = 1
+            THEN alias
+            WHEN p.months > 1 THEN format(
+                'floor((12 * extract(year FROM %1$s) + extract(month FROM %1$s) - 1) / %2$s)', alias, p.months)
+            ELSE format('floor(extract(epoch FROM %s) / %s)', alias, 86400 * p.days) END
     FROM (SELECT lifecycle._level_type(model, level) AS type) AS k
     CROSS JOIN LATERAL (SELECT CASE k.type
         WHEN 'uuid'::regtype THEN format('to_timestamp((''x'' || left(replace(t.%I::text, ''-'', ''''), 12))'
             '::bit(48)::bigint / 1000.0)', level ->> 'column')
         WHEN 'date'::regtype THEN format('t.%I::timestamp', level ->> 'column')
-        ELSE format('t.%I', level ->> 'column') END AS place) AS v
+        ELSE format('t.%I', level ->> 'column') END AS moment) AS v
     -- Called for every level: newer planners ask before a condition could keep them from it.
     CROSS JOIN LATERAL lifecycle._period(
         CASE level ->> 'method' WHEN 'range' THEN k.type ELSE 'int4'::regtype END,
         CASE level ->> 'method' WHEN 'range' THEN level ->> 'every' ELSE '1' END) AS p
 $fn$;
-COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text) IS
-'An expression for the partition of one level that a row, alias t, belongs to: the value of a list, or the place (see
-lifecycle.range_bound) where a part of the range begins.';
+COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text, text) IS
+'Expressions for one level of partitions. of_row: what tells them apart, of a row, alias t, as cheap as can be; of its
+value under an alias, place: the value of a list, or the place (see lifecycle.range_bound) where a part of the range
+begins, as text; part: one value a partition.';
+
+-- The rows are many, the paths few: what costs is done with the paths.
+CREATE FUNCTION lifecycle._leaf_query(
+    model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('SELECT DISTINCT ARRAY[%s]::text[] AS path FROM (%s) AS s',
+            string_agg(e.place, ', ' ORDER BY l.n), q.query),
+        format('SELECT DISTINCT %s FROM (%s) AS s', string_agg(e.part, ', ' ORDER BY l.n), q.query)
+    FROM unnest(levels) WITH ORDINALITY AS l (level, n)
+    CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, 's.p' || l.n) AS e
+    CROSS JOIN (
+        SELECT format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
+            rows_of) AS query
+        FROM unnest(levels) WITH ORDINALITY AS l (level, n)
+        CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, '') AS e
+    ) AS q
+    GROUP BY q.query
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_query(regclass, jsonb[], text, text) IS
+'Queries for the partitions that some rows need (rows_of: text behind FROM, alias t). places: their paths; parts: one
+row each.';
 
 CREATE FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -17700,12 +17710,9 @@ DECLARE
     v_census jsonb;
     v_bad text;
 BEGIN
-    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM '
-        '(SELECT DISTINCT ARRAY[%s]::text[] AS path FROM %s AS t WHERE %s) AS x', (
-            SELECT string_agg(lifecycle._leaf_place(source, l.level, _conversion_census.time_zone), ', '
-                ORDER BY l.place)
-            FROM unnest(levels) WITH ORDINALITY AS l (level, place)
-        ), source, condition) INTO v_census;
+    EXECUTE format('SELECT coalesce(jsonb_agg(to_jsonb(x.path)), ''[]'') FROM (%s) AS x',
+        (lifecycle._leaf_query(source, levels, _conversion_census.time_zone, format('%s AS t WHERE %s',
+            lifecycle._from_source(source), condition))).places) INTO v_census;
     SELECT l.level ->> 'column' INTO v_bad
     FROM jsonb_array_elements(v_census) AS e (path)
     CROSS JOIN unnest(levels) WITH ORDINALITY AS l (level, place)
@@ -18870,25 +18877,54 @@ Errors: 55000 it is not being converted.
 Example: SELECT * FROM lifecycle.preview_convert_data(''public.observation'');';
 
 -- source: sql/conversion/convert_data.sql
--- Why the copy should wait: somebody is behind, and more writes would leave him further behind.
-CREATE FUNCTION lifecycle._conversion_brake(state lifecycle.conversion_state) RETURNS text
+-- What standbys report only some roles may see; what slots hold back, everybody.
+CREATE FUNCTION lifecycle._replication_brake(max_lag bigint, max_wal bigint) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_max_lag constant bigint := lifecycle.setting('conversion_max_lag')::bigint;
-    v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;
     v_lag numeric;
+    v_wal numeric;
 BEGIN
-    SELECT max(extract(epoch FROM r.replay_lag) * 1000) INTO v_lag FROM pg_stat_replication AS r;
-    RETURN CASE
-        WHEN v_max_lag > 0 AND v_lag > v_max_lag THEN format('a standby is %s ms behind', round(v_lag))
-        -- While rows are copied it only grows, waiting would not shorten it.
-        WHEN v_max_queue > 0 AND state.phase <> 'copy' AND state.queue_entries > v_max_queue
-            THEN format('the queue holds %s entries', state.queue_entries)
-    END;
+    IF max_lag > 0 THEN
+        IF NOT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('role %I may not see how far standbys are behind', current_user),
+                DETAIL = format('lifecycle.conversion_max_lag is %s ms.', max_lag),
+                HINT = format('GRANT pg_read_all_stats TO %I; or use the setting conversion_max_wal instead.',
+                    current_user);
+        END IF;
+        v_lag := (SELECT max(extract(epoch FROM r.replay_lag) * 1000) FROM pg_stat_replication AS r);
+    END IF;
+    IF max_wal > 0 THEN
+        v_wal := (SELECT max(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)) / 1048576
+            FROM pg_replication_slots AS s);
+    END IF;
+    RETURN CASE WHEN v_lag > max_lag THEN format('a standby is %s ms behind', round(v_lag))
+        WHEN v_wal > max_wal THEN format('a replication slot holds back %s MB of WAL', round(v_wal)) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._conversion_brake(lifecycle.conversion_state) IS
-'Why convert_data should pause (settings conversion_max_lag, conversion_max_queue); NULL: it need not.';
+COMMENT ON FUNCTION lifecycle._replication_brake(bigint, bigint) IS
+'Who receives WAL and is further behind than so many milliseconds, or megabytes; 0: is not asked. Raises 42501 when the
+caller may not see that.';
+
+-- Why the copy should wait: somebody is behind, and more writes would leave him further behind. While nothing can be
+-- replayed the queue only grows, and waiting would not shorten it.
+CREATE FUNCTION lifecycle._conversion_brake(target regclass, queue_entries bigint) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_max_queue constant bigint := lifecycle.setting('conversion_max_queue')::bigint;
+BEGIN
+    RETURN coalesce(
+        lifecycle._replication_brake(lifecycle.setting('conversion_max_lag')::bigint,
+            lifecycle.setting('conversion_max_wal')::bigint),
+        CASE WHEN v_max_queue > 0 AND queue_entries > v_max_queue
+            THEN (SELECT format('the queue holds %s entries', queue_entries)
+                WHERE lifecycle._can_replay(lifecycle._conversion(target))) END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_brake(regclass, bigint) IS
+'Why convert_data should pause (settings conversion_max_lag, conversion_max_wal, conversion_max_queue); NULL: it need
+not.';
 
 CREATE FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -18916,9 +18952,10 @@ DECLARE
     v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 BEGIN
     PERFORM lifecycle._require_batch(batch_size);
+    v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
-        v_brake := lifecycle._conversion_brake(v_state);
+        v_brake := lifecycle._conversion_brake(target, v_state.queue_entries);
         SELECT t.state, t.failure INTO v_done
         FROM lifecycle._try_convert(target, batch_size, v_brake IS NOT NULL) AS t;
         COMMIT;
@@ -18948,17 +18985,19 @@ BEGIN
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.convert_data(regclass, integer, interval, integer) IS
-'Copies the table into the new one in ranges of its key, replays what is written meanwhile, builds the indexes, gives
+'Copies the table into the new one block by block, builds the indexes, replays what was written meanwhile, gives
 rights, policies and statistics: one transaction a batch. Stop it, or kill it, and call it again: it goes on where it
-was. While a standby is further behind than the setting conversion_max_lag, or the queue is longer than
-conversion_max_queue, the copy waits. After the swap it brings the old table up to date. Twins: preview_convert_data
-and, where only a function can be called, convert_step.
+was. While a standby is further behind than the setting conversion_max_lag, or a replication slot than
+conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing. After
+the swap it brings the old table up to date. Twins: preview_convert_data and, where only a function can be called,
+convert_step.
 
 Arguments: target - the table; batch_size - rows or queue entries a transaction, default 10000; pause - after each
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size; 2D000 inside a transaction block.
+COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size; 2D000
+inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';
 
 -- source: sql/conversion/_plan_swap.sql
