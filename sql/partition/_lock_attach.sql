@@ -1,3 +1,20 @@
+-- Whoever comes after a session that waits for a strong lock waits for it as well, and then for what it does under the
+-- lock: both together are to stay below lock_timeout. So the waiting gets half of it.
+CREATE FUNCTION lifecycle._share_patience(lock_mode text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_before constant text := coalesce(current_setting('lifecycle.lock_timeout', true), '');
+BEGIN
+    IF lock_mode = 'ACCESS EXCLUSIVE' THEN
+        PERFORM set_config('lifecycle.lock_timeout',
+            greatest(1, lifecycle.setting('lock_timeout')::integer / 2)::text, true);
+    END IF;
+    RETURN v_before;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._share_patience(text) IS
+'Halves lifecycle.lock_timeout for a strong lock; returns what it was, for set_config.';
+
 -- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes,
 -- ACCESS EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
 CREATE FUNCTION lifecycle._lock_members(
@@ -6,6 +23,7 @@ CREATE FUNCTION lifecycle._lock_members(
 DECLARE
     v_relations regclass[];
     v_modes text[];
+    v_patience constant text := lifecycle._share_patience(parent_mode);
 BEGIN
     SELECT array_agg(l.relation ORDER BY l.relation), array_agg(l.mode ORDER BY l.relation) INTO v_relations, v_modes
     FROM (
@@ -25,6 +43,7 @@ BEGIN
     ) AS l;
     PERFORM lifecycle._lock_all(parent, v_relations, v_modes, ARRAY(
         SELECT r = parent OR r = ANY (partitions) FROM unnest(v_relations) AS r), dry_run);
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_members(regclass, text, regclass[], boolean) IS

@@ -53,19 +53,28 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
 
--- No more than one transaction can lock; what is left is told (no partitions, and how many came before).
-CREATE FUNCTION lifecycle._old_sets(months integer, target regclass)
-RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+-- No more than one call can lock, or detach in a fifth of a second while it holds the lock of the table: each DETACH
+-- reads the bounds of all that are left. What is left over is told (no partitions, and how many came before).
+CREATE FUNCTION lifecycle._old_sets(
+    months integer, target regclass, max_partitions integer, is_detaching boolean
+) RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH old AS (
-        SELECT o.parent, o.partition, o.upper_place, row_number() OVER (ORDER BY o.parent, o.upper_place) AS place,
-            lifecycle._changes_per_call() AS enough
+    WITH size AS MATERIALIZED (
+        SELECT i.inhparent AS parent, 2 + 0.003 * count(*) AS milliseconds FROM pg_inherits AS i GROUP BY i.inhparent
+    ), old AS (
+        SELECT o.parent, o.partition, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
         FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
+        JOIN size AS s ON s.parent = o.parent
+        WINDOW w AS (ORDER BY o.parent, o.upper_place)
+    ), chosen AS (
+        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
+            AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
+        FROM old AS o
     )
-    SELECT o.parent, array_agg(o.partition::regclass ORDER BY o.place), NULL
-    FROM old AS o WHERE o.place <= o.enough GROUP BY o.parent
+    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), NULL
+    FROM chosen AS c WHERE c.is_now GROUP BY c.parent
     UNION ALL
-    SELECT o.parent, '{}', min(o.enough) FROM old AS o WHERE o.place > o.enough GROUP BY o.parent
+    SELECT c.parent, '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
 $fn$;
-COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass) IS
+COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass, integer, boolean) IS
 'The old partitions of each table, as many as one call retires, and the tables of which more are left.';

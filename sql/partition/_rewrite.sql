@@ -69,6 +69,7 @@ DECLARE
     v_others constant regclass[] := CASE WHEN is_exchange THEN lifecycle._rewrite_neighbours(parent) ELSE '{}' END;
     v_own regclass[] := parent || sources;
     v_modes text[];
+    v_patience constant text := lifecycle._share_patience(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' END);
 BEGIN
     IF is_exchange AND v_default <> 0 AND v_default <> ALL (sources::oid[]) THEN
         v_own := v_own || v_default::regclass;
@@ -85,6 +86,7 @@ BEGIN
         PERFORM lifecycle._lock_all(parent, v_own || v_others, v_modes,
             array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]), dry_run);
     END IF;
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_rewrite(regclass, regclass[], boolean, boolean, boolean) IS

@@ -58,12 +58,14 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     target regclass DEFAULT NULL,
     into_schema name DEFAULT NULL,
     into_tablespace name DEFAULT NULL,
+    max_partitions integer DEFAULT NULL,
     dry_run boolean DEFAULT true,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_months(months);
+    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
+    PERFORM lifecycle._require_positive('max_partitions', max_partitions, 'So many are detached by one call.');
     IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('schema %I does not exist', into_schema);
@@ -77,20 +79,23 @@ BEGIN
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
             ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
-        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
+        FROM lifecycle._old_sets(months, target, max_partitions, true) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
         archive_old_partitions.search_path, 'partition_archive');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.archive_old_partitions(
+    integer, regclass, name, name, integer, boolean, text, text
+) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently
+rollback attaches them again. With the setting detach_concurrently
 they are pending top-level steps. What foreign keys refer to, or somebody reads, stays, as a row with status failed; the
 others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
-stay where they are; a tablespace means that the table and its indexes are copied; dry_run - only show the plan, the
+stay where they are; a tablespace means that the table and its indexes are copied; max_partitions - of one call, default
+as many as are detached in a fifth of a second, for so long is the table locked; what is left over is told; dry_run - only show the plan, the
 default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
 Errors: 22023 months below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is

@@ -28,12 +28,12 @@ CREATE FUNCTION lifecycle.drop_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_months(months);
+    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
     PERFORM lifecycle._require_hook(before_drop);
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT s
-        FROM lifecycle._old_sets(months, target) AS o
+        FROM lifecycle._old_sets(months, target, NULL, false) AS o
         CROSS JOIN LATERAL (
             SELECT lifecycle._set_plan(o.parent, lifecycle._left_over('drop old partition', o.parent, o.made)) AS s
             WHERE o.partitions = '{}'

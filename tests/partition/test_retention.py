@@ -263,6 +263,9 @@ def test_a_call_leaves_the_rest_to_the_next(metrics):
         "CREATE OR REPLACE FUNCTION lifecycle._changes_per_call() RETURNS integer LANGUAGE sql STABLE"
         " SET search_path = pg_catalog, pg_temp AS 'SELECT 2'"
     )
+    assert statuses(call(metrics, "archive_old_partitions", max_partitions=1)) == ["planned", "skipped"]
+    with refused("22023", "max_partitions must be at least 1"):
+        call(metrics, "archive_old_partitions", max_partitions=0)
     done = call(metrics, "archive_old_partitions", dry_run=False)
     assert statuses(done) == ["done", "done", "skipped"]
     assert done[-1].note == "left to the next call: 2 partitions are enough for one"
