@@ -23,6 +23,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._newest_leaf(regclass) IS 'The leaf of a tree that was made last: the model of storage.';
 
+CREATE FUNCTION lifecycle._plan_subtree(root regclass, levels jsonb[], path text[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan lifecycle.plan_step[] := lifecycle._plan_level(root, root::text, root, levels, path, options);
+BEGIN
+    IF options ? 'own_span' THEN
+        v_plan := v_plan || lifecycle._subtree_policy(v_plan, levels, cardinality(path), options);
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_subtree(regclass, jsonb[], text[], jsonb) IS
+'The plan of what is missing below a table along a path, with a policy where the path has a span of its own.';
+
 CREATE FUNCTION lifecycle._create_subtree(
     root regclass, levels jsonb[], path text[], options jsonb, dry_run boolean, expected_plan text, search_path text
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -32,10 +46,10 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(root);
     -- A first look needs no lock: what stands is reported without disturbing anybody.
-    v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+    v_plan := lifecycle._plan_subtree(root, levels, path, v_options);
     IF NOT dry_run AND EXISTS (SELECT FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL) THEN
         PERFORM lifecycle._lock_path(root, levels, path, dry_run);
-        v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+        v_plan := lifecycle._plan_subtree(root, levels, path, v_options);
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._apply('partition', root, v_plan, dry_run, expected_plan,
         jsonb_build_object('path', path, 'time_zone', options ->> 'time_zone'), _create_subtree.search_path);

@@ -7,15 +7,18 @@ DECLARE
     v_found boolean;
 BEGIN
     FOR v_key IN
+        WITH key AS MATERIALIZED (
+            SELECT k.* FROM pg_constraint AS k
+            WHERE k.contype = 'f' AND k.conparentid = 0
+                AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        )
         SELECT p.partition, k.conname, k.conrelid::regclass AS child, (
             SELECT string_agg(format('r.%I = p.%I', c.attname, f.attname), ' AND ')
             FROM unnest(k.conkey, k.confkey) AS n (child_number, parent_number)
             JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.child_number
             JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.parent_number
         ) AS condition
-        FROM pg_constraint AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
-        WHERE k.contype = 'f' AND k.conparentid = 0
-            AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        FROM key AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
         ORDER BY p.place, k.conname
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, v_key.partition,

@@ -30,7 +30,9 @@ BEGIN
         SELECT parent AS relation, parent_mode AS mode
         UNION
         SELECT m.relation::regclass, 'ACCESS EXCLUSIVE' FROM unnest(partitions) AS p (partition)
-        CROSS JOIN LATERAL unnest(p.partition::oid || lifecycle._partitions(p.partition)) AS m (relation)
+        JOIN pg_class AS c ON c.oid = p.partition
+        CROSS JOIN LATERAL unnest(c.oid || CASE c.relkind WHEN 'p' THEN lifecycle._partitions(c.oid) ELSE '{}' END)
+            AS m (relation)
         UNION
         SELECT p.partdefid::regclass, 'ACCESS EXCLUSIVE' FROM pg_partitioned_table AS p
         WHERE p.partrelid = parent AND p.partdefid <> 0

@@ -35,7 +35,9 @@ CREATE FUNCTION lifecycle._plan_path_set(
 DECLARE
     v_values constant text[] := ARRAY(SELECT jsonb_array_elements_text(_plan_path_set.path));
     v_options constant jsonb := lifecycle._policy_options(dimension.parent)
-        || jsonb_build_object('leaf', lifecycle._newest_leaf(dimension.parent));
+        || jsonb_build_object('leaf', lifecycle._newest_leaf(dimension.parent), 'attached',
+            (SELECT coalesce(jsonb_agg(s.statement), '[]') FROM unnest(standing) AS s (statement)
+             WHERE s.statement LIKE '% ATTACH PARTITION % FOR VALUES IN (%'));
     v_set lifecycle.set_plan;
     v_sqlstate text;
     v_message text;

@@ -134,6 +134,24 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], text[], jsonb) IS
 'The plan of the present and coming partitions of a RANGE level, with what is below them.';
 
+-- A table below may have a policy of its own; a span that is asked for now goes before it.
+CREATE FUNCTION lifecycle._own_policy(
+    relation regclass, INOUT levels jsonb[], INOUT options jsonb
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_policy constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
+        WHERE p.relation = _own_policy.relation::oid);
+BEGIN
+    IF v_policy.policy_id IS NOT NULL AND NOT options ? 'own_span' THEN
+        levels := ARRAY(SELECT jsonb_array_elements(v_policy.levels));
+        options := (options - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
+            'time_zone', v_policy.time_zone, 'name_format', v_policy.name_format));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._own_policy(regclass, jsonb[], jsonb) IS
+'The levels below a table and what is said of them: by its own policy, or as given.';
+
 CREATE FUNCTION lifecycle._plan_list_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
     list_values text[] DEFAULT NULL
@@ -158,11 +176,21 @@ BEGIN
     IF v_standing IS NOT NULL THEN
         RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
             note => format('holds %s already', v_literals))
-            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path[2:], options);
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, o.levels, path[2:], o.options)
+        FROM lifecycle._own_policy(v_standing, levels[2:], options) AS o;
     END IF;
     v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
         options ? 'partition_name', v_literals);
+    -- Another one of the same call may have the name.
+    IF EXISTS (SELECT FROM jsonb_array_elements_text(options -> 'attached') AS a
+        WHERE starts_with(a.value, format('ALTER TABLE %s ATTACH PARTITION %s FOR ', parent, v_identity))
+            AND a.value <> format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES IN (%s)', parent, v_identity,
+                v_literals))
+    THEN
+        v_identity := format('%I.%I', (parse_ident(v_identity))[1], lifecycle._name(ARRAY[(parse_ident(v_identity))[2]],
+            left(md5(v_literals), 8)));
+    END IF;
     RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
             format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]),
             NOT options ? 'uncaptured')

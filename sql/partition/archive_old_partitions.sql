@@ -79,8 +79,9 @@ BEGIN
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
             ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
-        FROM lifecycle._old_sets(months, target, max_partitions, true) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
-        archive_old_partitions.search_path, 'partition_archive');
+        FROM lifecycle._old_sets(months, target, max_partitions, true) AS o
+        ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path,
+        'partition_archive');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.archive_old_partitions(
@@ -95,9 +96,10 @@ others go.
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
 stay where they are; a tablespace means that the table and its indexes are copied; max_partitions - of one call, default
-as many as are detached in a fifth of a second, for so long is the table locked; what is left over is told; dry_run - only show the plan, the
-default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+as many as are detached in a fifth of a second, for so long is the table locked; what is left over is told; dry_run -
+only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
+statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is
+Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is
 not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';

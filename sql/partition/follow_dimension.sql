@@ -135,7 +135,7 @@ BEGIN
             DETAIL = format('The levels are %s.', to_jsonb(levels)),
             HINT = 'Name one column of the dimension for each LIST level from the top, as far as it goes.';
     ELSIF at_once AND NOT has_function_privilege(v_owner,
-        'lifecycle.precreate_partitions(regclass, jsonb, boolean, text, text)', 'EXECUTE')
+        'lifecycle.precreate_partitions(regclass, jsonb, text, boolean, text, text)', 'EXECUTE')
     THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('role %I, the owner of %s, may not make partitions', pg_get_userbyid(v_owner), target),

@@ -105,7 +105,9 @@ def test_retention(database: Database, loop: str) -> None:
         if loop != "DETACH and DROP":
             database.execute("SELECT count(*) FROM lifecycle.drop_old_partitions(dry_run => false)")
             return
-        database.execute("SELECT count(*) FROM lifecycle.archive_old_partitions(max_partitions => 1000, dry_run => false)")
+        database.execute(
+            "SELECT count(*) FROM lifecycle.archive_old_partitions(max_partitions => 1000, dry_run => false)"
+        )
         database.execute("SELECT count(*) FROM lifecycle.drop_archived_partitions(older_than => '0', dry_run => false)")
 
     body = LOOPS[loop].format("plain", STANDING, STANDING - RETIRED + 1, STANDING - RETIRED)

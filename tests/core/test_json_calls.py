@@ -15,6 +15,9 @@ INSERT INTO public.t VALUES (1, 'x'), (2, 'y'), (3, 'z');
 CREATE TABLE public.u (id bigint PRIMARY KEY);
 CREATE TABLE public.p (at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE public.l (k text) PARTITION BY LIST (k);
+CREATE TABLE public.l2 (a text, b text, day date) PARTITION BY LIST (a);
+SELECT lifecycle.manage_partitions('public.l2', levels => lifecycle.by_list('a') || lifecycle.by_list('b')
+    || lifecycle.by_range('day', '1 month'));
 SELECT lifecycle.manage_partitions('public.l', levels => lifecycle.by_list('k'));
 CREATE TABLE public.l_day (at date) PARTITION BY RANGE (at);
 SELECT lifecycle.manage_partitions('public.l_day', '1 month');
@@ -185,7 +188,10 @@ CALLS: dict[str, list[dict[str, object]]] = {
     ],
     "swap_tables_step": [{"target": "public.c2"}],
     "pending_steps": [{}, {"migration_id": 1}],
-    "precreate_partitions": [{"root": "public.l", "path": ["b"]}],
+    "precreate_partitions": [
+        {"root": "public.l", "path": ["b"]},
+        {"root": "public.l2", "program": "a", "site": "b", "every": "1 week"},
+    ],
     "preview_purge_deleted": [T, {**T, "older_than": "90 days"}],
     "purge_deleted_step": [{**T, "older_than": "90 days", "batch_size": 10}],
     "pre_migration_check": [{**T, "levels": [{"method": "range", "column": "id", "every": "100"}]}],
@@ -261,6 +267,9 @@ UNREACHABLE = {
     "restore(target, key_value, strict, search_path)": "anyelement; key and key_json are its JSON forms",
     "restore_many(target, keys, search_path)": "anyarray; keys_json is its JSON form",
     "soft_delete_many(target, keys, reason, strict, search_path)": "anyarray; keys_json is its JSON form",
+    "precreate_partitions(root, program_value, site_value, every, dry_run, expected_plan, search_path)": (
+        "anyelement; path, or program and site, are its JSON forms"
+    ),
     "erase(target, key_value, dry_run, search_path)": "anyelement; key and key_json are its JSON forms",
     "soft_delete(target, key_value, reason, strict, search_path)": "anyelement; key and key_json are its JSON forms",
 }

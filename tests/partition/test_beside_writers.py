@@ -46,7 +46,9 @@ class Writer(threading.Thread):
     def run(self):
         try:
             with psycopg.connect(self.dsn) as connection:
-                connection.execute("SELECT set_config('lock_timeout', lifecycle.setting('lock_timeout') || 'ms', false)")
+                connection.execute(
+                    "SELECT set_config('lock_timeout', lifecycle.setting('lock_timeout') || 'ms', false)"
+                )
                 # Some see the table as it was when their transaction began, and must not lose a write for it.
                 if self.number == 0:
                     connection.execute("SET default_transaction_isolation = 'repeatable read'")

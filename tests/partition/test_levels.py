@@ -255,3 +255,91 @@ def test_levels_in_all_their_forms(database, levels):
     make(database, levels)
     precreate(database, [A, B])
     assert [level for _, level in tree(database)] == [0, 1, 2]
+
+
+def test_program_and_site_as_two_arguments(observations):
+    """As text, as values of their own types, and for all rows of a table that a predicate chooses."""
+    observations.execute(f"INSERT INTO public.program VALUES ('{A}'), ('{C}')")
+    made = "SELECT count(*) FROM lifecycle.precreate_partitions('public.obs_partitioned', {}) WHERE status = 'done'"
+    assert observations.value(made.format(f"'{A}', '{B}'")) > 0
+    assert observations.value(made.format(f"'{A}'::uuid, '{B}'::uuid")) == 0
+    assert observations.value(made.format("'" + json.dumps([A, B]) + "'")) == 0
+    done = rows(
+        observations,
+        "SELECT r.status FROM public.program AS p CROSS JOIN LATERAL lifecycle.precreate_partitions("
+        f"'public.obs_partitioned', p.id, '{B}'::uuid) AS r WHERE p.id <> '{A}'",
+    )
+    assert set(done) == {("done",)}
+    assert {name for name, level in tree(observations) if level == 2} == {
+        "obs_partitioned_aaaaaaaa_bbbbbbbb",
+        "obs_partitioned_cccccccc_bbbbbbbb",
+    }
+    call(observations, "precreate_partitions", root="public.obs_partitioned", program=C, site=A)
+    assert ("obs_partitioned_cccccccc_aaaaaaaa", 2) in tree(observations)
+
+
+def test_a_subtree_of_another_span_in_one_call(observations):
+    """By the week below one site, by the month elsewhere; rolled back, the policy goes with the partitions."""
+    done = precreate(observations, [A, B], every="1 week")
+    assert done[-1].action == "add policy"
+    policies = "SELECT parent, levels -> 0 ->> 'every' FROM lifecycle.partition_policy ORDER BY policy_id"
+    site = "public.obs_partitioned_aaaaaaaa_bbbbbbbb"
+    assert observations.execute(policies)[1:] == [(site, "1 week")]
+    assert statuses(precreate(observations, [A, B], every="1 week"))[-1] == "skipped"
+    weeks = "SELECT count(*) FROM pg_inherits WHERE inhparent = %s::regclass"
+    assert observations.value(weeks, [site]) == 2
+    # the span of the subtree holds for whoever asks
+    call(observations, "ensure_future_partitions", months=2)
+    held = observations.value(weeks, [site])
+    assert held >= 9
+    precreate(observations, [A, B])
+    assert observations.value(weeks, [site]) == held
+    precreate(observations, [A, C])
+    assert observations.value(weeks, ["public.obs_partitioned_aaaaaaaa_cccccccc"]) == 2
+    assert statuses(precreate(observations, [A, B], every="2 weeks"))[-1] == "done"
+    assert observations.execute(policies)[1:] == [(site, "2 weeks")]
+    for path, every, why in (([A], "30", "cannot be every 30"), ([A, B], "1", "cannot be every 1")):
+        with refused("22023", why):
+            precreate(observations, path, every=every)
+    with refused("22023", "every has no meaning for the subtree"):
+        database_of_lists(observations)
+        precreate(observations, ["a"], root="public.only_lists", every="1 week")
+    observations.execute(
+        "SELECT count(*) FROM lifecycle.rollback_all_migrations('I_UNDERSTAND_THIS_IS_DESTRUCTIVE', dry_run => false)"
+    )
+    assert observations.value("SELECT to_regclass(%s)", [site]) is None
+    assert observations.value("SELECT count(*) FROM lifecycle.partition_policy") == 0
+
+
+def database_of_lists(database):
+    database.execute(
+        "CREATE TABLE public.only_lists (a text, b text) PARTITION BY LIST (a);"
+        "SELECT lifecycle.manage_partitions('public.only_lists', levels => lifecycle.by_list('a'))"
+    )
+
+
+def test_names_of_uuids_that_begin_alike(observations):
+    """Readable, within 63 bytes, and never twice: in one call, in the next, at both levels."""
+    alike = [f"aaaaaaaa-0000-4000-8000-00000000000{n}" for n in range(4)]
+    for program in alike[:2]:
+        for site in alike[2:]:
+            assert set(statuses(precreate(observations, [program, site]))) <= {"done", "skipped"}
+    assert len(tree(observations)) == 1 + 2 + 4 + 8
+    observations.execute("CREATE TABLE public.wanted (program_id uuid, site_id uuid)")
+    observations.execute(
+        "SELECT lifecycle.follow_dimension('public.obs_partitioned', 'public.wanted', '{program_id,site_id}');"
+        "INSERT INTO public.wanted SELECT ('bbbbbbbb-0000-4000-8000-00000000000' || p)::uuid,"
+        " ('cccccccc-0000-4000-8000-00000000000' || s)::uuid"
+        " FROM generate_series(1, 3) AS p, generate_series(1, 3) AS s"
+    )
+    done = call(observations, "ensure_future_partitions")
+    assert [s for s in done if s.status == "failed"] == []
+    names = [name for name, _ in tree(observations)]
+    assert len(names) == len(set(names)) == 1 + 5 + 13 + 26
+    assert all(len(name) <= 63 for name in names)
+    assert "obs_partitioned_bbbbbbbb_cccccccc" in names
+    ((held,),) = observations.execute(
+        "SELECT count(DISTINCT pg_get_expr(relpartbound, oid)) FROM pg_class WHERE relname LIKE 'obs_partitioned_b%'"
+        " AND relkind = 'p' AND relispartition AND pg_get_partkeydef(oid) LIKE 'LIST%'"
+    )
+    assert held == 3

@@ -1,4 +1,4 @@
-"""PostgreSQL's own SPLIT PARTITION and MERGE PARTITIONS: in no major yet, 19 included (they were reverted before 19rc1).
+"""PostgreSQL's own SPLIT PARTITION and MERGE PARTITIONS: in no major yet, 19rc1 included.
 
 The day one of these is no syntax error any more, small partitions can be left to PostgreSQL.
 """
