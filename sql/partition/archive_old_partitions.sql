@@ -100,6 +100,6 @@ as many as are detached in a fifth of a second, for so long is the table locked;
 only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
 statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is
-not the reviewed one.
+Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
+policy, or the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';
