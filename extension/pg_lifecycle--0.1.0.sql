@@ -10853,6 +10853,23 @@ COMMENT ON FUNCTION lifecycle._partition_steps(regclass, oid, text, text, text, 
 'The steps that make a partition like a model, its parent or what stands above it, and attach it.';
 
 -- source: sql/partition/_lock_attach.sql
+-- Whoever comes after a session that waits for a strong lock waits for it as well, and then for what it does under the
+-- lock: both together are to stay below lock_timeout. So the waiting gets half of it.
+CREATE FUNCTION lifecycle._share_patience(lock_mode text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_before constant text := coalesce(current_setting('lifecycle.lock_timeout', true), '');
+BEGIN
+    IF lock_mode = 'ACCESS EXCLUSIVE' THEN
+        PERFORM set_config('lifecycle.lock_timeout',
+            greatest(1, lifecycle.setting('lock_timeout')::integer / 2)::text, true);
+    END IF;
+    RETURN v_before;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._share_patience(text) IS
+'Halves lifecycle.lock_timeout for a strong lock; returns what it was, for set_config.';
+
 -- What ATTACH and DETACH lock besides the parent and the partition: a default partition, whose constraint changes,
 -- ACCESS EXCLUSIVE; the other end of each foreign key SHARE ROW EXCLUSIVE, of a partitioned neighbour the top alone.
 CREATE FUNCTION lifecycle._lock_members(
@@ -10861,13 +10878,16 @@ CREATE FUNCTION lifecycle._lock_members(
 DECLARE
     v_relations regclass[];
     v_modes text[];
+    v_patience constant text := lifecycle._share_patience(parent_mode);
 BEGIN
     SELECT array_agg(l.relation ORDER BY l.relation), array_agg(l.mode ORDER BY l.relation) INTO v_relations, v_modes
     FROM (
         SELECT parent AS relation, parent_mode AS mode
         UNION
         SELECT m.relation::regclass, 'ACCESS EXCLUSIVE' FROM unnest(partitions) AS p (partition)
-        CROSS JOIN LATERAL unnest(p.partition::oid || lifecycle._partitions(p.partition)) AS m (relation)
+        JOIN pg_class AS c ON c.oid = p.partition
+        CROSS JOIN LATERAL unnest(c.oid || CASE c.relkind WHEN 'p' THEN lifecycle._partitions(c.oid) ELSE '{}' END)
+            AS m (relation)
         UNION
         SELECT p.partdefid::regclass, 'ACCESS EXCLUSIVE' FROM pg_partitioned_table AS p
         WHERE p.partrelid = parent AND p.partdefid <> 0
@@ -10880,6 +10900,7 @@ BEGIN
     ) AS l;
     PERFORM lifecycle._lock_all(parent, v_relations, v_modes, ARRAY(
         SELECT r = parent OR r = ANY (partitions) FROM unnest(v_relations) AS r), dry_run);
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_members(regclass, text, regclass[], boolean) IS
@@ -11345,6 +11366,24 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], text[], jsonb) IS
 'The plan of the present and coming partitions of a RANGE level, with what is below them.';
 
+-- A table below may have a policy of its own; a span that is asked for now goes before it.
+CREATE FUNCTION lifecycle._own_policy(
+    relation regclass, INOUT levels jsonb[], INOUT options jsonb
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_policy constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
+        WHERE p.relation = _own_policy.relation::oid);
+BEGIN
+    IF v_policy.policy_id IS NOT NULL AND NOT options ? 'own_span' THEN
+        levels := ARRAY(SELECT jsonb_array_elements(v_policy.levels));
+        options := (options - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
+            'time_zone', v_policy.time_zone, 'name_format', v_policy.name_format));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._own_policy(regclass, jsonb[], jsonb) IS
+'The levels below a table and what is said of them: by its own policy, or as given.';
+
 CREATE FUNCTION lifecycle._plan_list_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
     list_values text[] DEFAULT NULL
@@ -11369,11 +11408,21 @@ BEGIN
     IF v_standing IS NOT NULL THEN
         RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
             note => format('holds %s already', v_literals))
-            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path[2:], options);
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, o.levels, path[2:], o.options)
+        FROM lifecycle._own_policy(v_standing, levels[2:], options) AS o;
     END IF;
     v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
         options ? 'partition_name', v_literals);
+    -- Another one of the same call may have the name.
+    IF EXISTS (SELECT FROM jsonb_array_elements_text(options -> 'attached') AS a
+        WHERE starts_with(a.value, format('ALTER TABLE %s ATTACH PARTITION %s FOR ', parent, v_identity))
+            AND a.value <> format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES IN (%s)', parent, v_identity,
+                v_literals))
+    THEN
+        v_identity := format('%I.%I', (parse_ident(v_identity))[1], lifecycle._name(ARRAY[(parse_ident(v_identity))[2]],
+            left(md5(v_literals), 8)));
+    END IF;
     RETURN lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
             format('FOR VALUES IN (%s)', v_literals), NULL, parent, lifecycle._partition_by(levels[2:]),
             NOT options ? 'uncaptured')
@@ -11801,6 +11850,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._newest_leaf(regclass) IS 'The leaf of a tree that was made last: the model of storage.';
 
+CREATE FUNCTION lifecycle._plan_subtree(root regclass, levels jsonb[], path text[], options jsonb)
+RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_plan lifecycle.plan_step[] := lifecycle._plan_level(root, root::text, root, levels, path, options);
+BEGIN
+    IF options ? 'own_span' THEN
+        v_plan := v_plan || lifecycle._subtree_policy(v_plan, levels, cardinality(path), options);
+    END IF;
+    RETURN v_plan;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_subtree(regclass, jsonb[], text[], jsonb) IS
+'The plan of what is missing below a table along a path, with a policy where the path has a span of its own.';
+
 CREATE FUNCTION lifecycle._create_subtree(
     root regclass, levels jsonb[], path text[], options jsonb, dry_run boolean, expected_plan text, search_path text
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -11810,10 +11873,10 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_owner(root);
     -- A first look needs no lock: what stands is reported without disturbing anybody.
-    v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+    v_plan := lifecycle._plan_subtree(root, levels, path, v_options);
     IF NOT dry_run AND EXISTS (SELECT FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL) THEN
         PERFORM lifecycle._lock_path(root, levels, path, dry_run);
-        v_plan := lifecycle._plan_level(root, root::text, root, levels, path, v_options);
+        v_plan := lifecycle._plan_subtree(root, levels, path, v_options);
     END IF;
     RETURN QUERY SELECT * FROM lifecycle._apply('partition', root, v_plan, dry_run, expected_plan,
         jsonb_build_object('path', path, 'time_zone', options ->> 'time_zone'), _create_subtree.search_path);
@@ -12267,21 +12330,30 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 'The partitions of managed tables that end before so many months ago, or before what their policy keeps.';
 
--- No more than one transaction can lock; what is left is told (no partitions, and how many came before).
-CREATE FUNCTION lifecycle._old_sets(months integer, target regclass)
-RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+-- No more than one call can lock, or detach in a fifth of a second while it holds the lock of the table: each DETACH
+-- reads the bounds of all that are left. What is left over is told (no partitions, and how many came before).
+CREATE FUNCTION lifecycle._old_sets(
+    months integer, target regclass, max_partitions integer, is_detaching boolean
+) RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH old AS (
-        SELECT o.parent, o.partition, o.upper_place, row_number() OVER (ORDER BY o.parent, o.upper_place) AS place,
-            lifecycle._changes_per_call() AS enough
+    WITH size AS MATERIALIZED (
+        SELECT i.inhparent AS parent, 2 + 0.003 * count(*) AS milliseconds FROM pg_inherits AS i GROUP BY i.inhparent
+    ), old AS (
+        SELECT o.parent, o.partition, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
         FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
+        JOIN size AS s ON s.parent = o.parent
+        WINDOW w AS (ORDER BY o.parent, o.upper_place)
+    ), chosen AS (
+        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
+            AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
+        FROM old AS o
     )
-    SELECT o.parent, array_agg(o.partition::regclass ORDER BY o.place), NULL
-    FROM old AS o WHERE o.place <= o.enough GROUP BY o.parent
+    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), NULL
+    FROM chosen AS c WHERE c.is_now GROUP BY c.parent
     UNION ALL
-    SELECT o.parent, '{}', min(o.enough) FROM old AS o WHERE o.place > o.enough GROUP BY o.parent
+    SELECT c.parent, '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
 $fn$;
-COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass) IS
+COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass, integer, boolean) IS
 'The old partitions of each table, as many as one call retires, and the tables of which more are left.';
 
 -- source: sql/partition/manage_partitions.sql
@@ -12485,15 +12557,55 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._path_values(jsonb[], jsonb) IS 'The values of a path, from the top; raises 22023.';
 
-CREATE FUNCTION lifecycle.precreate_partitions(
-    root regclass,
-    path jsonb,
-    dry_run boolean DEFAULT false,
-    expected_plan text DEFAULT NULL,
-    search_path text DEFAULT current_setting('search_path')
+-- Another span for one subtree: the levels below the path with it, and a policy for the table at its end, which from
+-- then on follows that one instead of the one above.
+CREATE FUNCTION lifecycle._subtree_levels(root regclass, levels jsonb[], path text[], every text) RETURNS jsonb[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_depth constant integer := cardinality(path);
+    v_levels constant jsonb[] := ARRAY(
+        SELECT CASE WHEN l.place > v_depth AND l.level ->> 'method' = 'range'
+            THEN l.level || jsonb_build_object('every', _subtree_levels.every) ELSE l.level END
+        FROM unnest(levels) WITH ORDINALITY AS l (level, place) ORDER BY l.place);
+BEGIN
+    IF NOT EXISTS (SELECT FROM unnest(levels[v_depth + 1:]) AS l (level) WHERE l.level ->> 'method' = 'range')
+        OR EXISTS (SELECT FROM unnest(levels[:v_depth]) AS l (level) WHERE l.level ->> 'method' <> 'list')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('every has no meaning for the subtree %s of %s', to_jsonb(path), root),
+            DETAIL = format('The levels are %s.', to_jsonb(levels)),
+            HINT = 'It is for LIST levels with a RANGE level below.';
+    END IF;
+    PERFORM lifecycle._require_levels(root, v_levels);
+    RETURN v_levels;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._subtree_levels(regclass, jsonb[], text[], text) IS
+'The levels of a tree with another span below a path; raises 22023.';
+
+CREATE FUNCTION lifecycle._subtree_policy(
+    plan lifecycle.plan_step[], levels jsonb[], depth integer, options jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- Each LIST level of the path is one step, from the top.
+    SELECT ARRAY[lifecycle._policy_step(t.name, to_jsonb(levels[depth + 1:]), (options ->> 'premake')::integer,
+        options ->> 'retention', options ->> 'time_zone', options ->> 'name_format',
+        (SELECT p.policy FROM lifecycle._policies() AS p WHERE p.relation = to_regclass(t.name)))]
+    FROM (
+        SELECT substr(s.object, 7) AS name FROM unnest(plan) WITH ORDINALITY
+            AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action = 'create partition' ORDER BY s.place OFFSET depth - 1 LIMIT 1
+    ) AS t
+$fn$;
+COMMENT ON FUNCTION lifecycle._subtree_policy(lifecycle.plan_step[], jsonb[], integer, jsonb) IS
+'The step that gives the table at the end of a path a policy of its own.';
+
+CREATE FUNCTION lifecycle._precreate(
+    root regclass, path jsonb, every text, dry_run boolean, expected_plan text, search_path text
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_levels jsonb[];
+    v_values text[];
+    v_options jsonb;
 BEGIN
     PERFORM lifecycle._require_table(root, '{p}');
     PERFORM lifecycle._require_owner(root);
@@ -12503,21 +12615,85 @@ BEGIN
             MESSAGE = format('%s has no policy', root),
             HINT = 'Describe its levels first: lifecycle.manage_partitions(..., levels => ...).';
     END IF;
-    RETURN QUERY SELECT * FROM lifecycle._create_subtree(root, v_levels, lifecycle._path_values(v_levels, path),
-        lifecycle._policy_options(root), dry_run, expected_plan, precreate_partitions.search_path);
+    v_values := lifecycle._path_values(v_levels, path);
+    v_options := lifecycle._policy_options(root);
+    IF every IS NOT NULL THEN
+        v_levels := lifecycle._subtree_levels(root, v_levels, v_values, every);
+        v_options := v_options || jsonb_strip_nulls(jsonb_build_object('own_span', true, 'retention',
+            (SELECT (p.policy).retention FROM lifecycle._policy_of(root) AS p)));
+    END IF;
+    RETURN QUERY SELECT * FROM lifecycle._create_subtree(root, v_levels, v_values, v_options, dry_run, expected_plan,
+        _precreate.search_path);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, jsonb, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle._precreate(regclass, jsonb, text, boolean, text, text) IS
+'Makes the subtree of a path; every gives it another span and a policy of its own.';
+
+CREATE FUNCTION lifecycle.precreate_partitions(
+    root regclass,
+    path jsonb,
+    every text DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle._precreate(root, path, every, dry_run, expected_plan, precreate_partitions.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, jsonb, text, boolean, text, text) IS
 'Makes the whole subtree of one program, site, or whatever the LIST levels are: the tables along the path, and below the
 last one this period and those ahead, all dressed like the root.
 
 Arguments: root - the managed table; path - the values of its LIST levels from the top, as ["a", "b"] or by column
-{"program_id": "a", "site_id": "b"}; a shorter path makes the upper levels only; dry_run - only show the plan;
-expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+{"program_id": "a", "site_id": "b"}; a shorter path makes the upper levels only; every - another span for this subtree,
+as 1 week: from the end of what stands there on, and by a policy of its own from now on, default that of the table
+above; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
+statements.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
-Errors: 55000 the table has no policy; 22023 the path does not fit to the levels; 22P02 a value of another type; 42809;
-42501 not the owner; 55P03 lock.
+Errors: 55000 the table has no policy; 22023 the path does not fit to the levels, every; 22P02 a value of another type;
+42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''["abc", "def"]'');';
+
+CREATE FUNCTION lifecycle.precreate_partitions(
+    root regclass,
+    program text,
+    site text,
+    every text DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle._precreate(root, to_jsonb(ARRAY[program, site]), every, dry_run, expected_plan,
+        precreate_partitions.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, text, text, text, boolean, text, text) IS
+'The same for a tree whose first two levels are LIST, as program and site.
+
+Arguments: program, site - the values of its first and its second level, as text; the others as above.
+Returns: one row a step (lifecycle.step_result); what stands is skipped.
+Errors: as above.
+Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''abc'', ''def'');';
+
+CREATE FUNCTION lifecycle.precreate_partitions(
+    root regclass,
+    program_value anyelement,
+    site_value anycompatible,
+    every text DEFAULT NULL,
+    dry_run boolean DEFAULT false,
+    expected_plan text DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS SETOF lifecycle.step_result LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT * FROM lifecycle._precreate(root, jsonb_build_array(program_value, site_value), every, dry_run,
+        expected_plan, precreate_partitions.search_path)
+$fn$;
+COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, anyelement, anycompatible, text, boolean, text, text) IS
+'The same with values of their own types, as columns of the tables of programs and sites are.
+
+Arguments: program_value, site_value - the values of its first and its second level; the others as above.
+Returns: one row a step (lifecycle.step_result); what stands is skipped.
+Errors: as above.
+Example: SELECT r.* FROM public.site AS s
+CROSS JOIN LATERAL lifecycle.precreate_partitions(''public.observation'', s.program_id, s.site_id) AS r
+WHERE s.active;';
 
 -- source: sql/partition/rollback_partition_policy.sql
 CREATE FUNCTION lifecycle.rollback_partition_policy(
@@ -12689,7 +12865,7 @@ BEGIN
             DETAIL = format('The levels are %s.', to_jsonb(levels)),
             HINT = 'Name one column of the dimension for each LIST level from the top, as far as it goes.';
     ELSIF at_once AND NOT has_function_privilege(v_owner,
-        'lifecycle.precreate_partitions(regclass, jsonb, boolean, text, text)', 'EXECUTE')
+        'lifecycle.precreate_partitions(regclass, jsonb, text, boolean, text, text)', 'EXECUTE')
     THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('role %I, the owner of %s, may not make partitions', pg_get_userbyid(v_owner), target),
@@ -13082,7 +13258,9 @@ CREATE FUNCTION lifecycle._plan_path_set(
 DECLARE
     v_values constant text[] := ARRAY(SELECT jsonb_array_elements_text(_plan_path_set.path));
     v_options constant jsonb := lifecycle._policy_options(dimension.parent)
-        || jsonb_build_object('leaf', lifecycle._newest_leaf(dimension.parent));
+        || jsonb_build_object('leaf', lifecycle._newest_leaf(dimension.parent), 'attached',
+            (SELECT coalesce(jsonb_agg(s.statement), '[]') FROM unnest(standing) AS s (statement)
+             WHERE s.statement LIKE '% ATTACH PARTITION % FOR VALUES IN (%'));
     v_set lifecycle.set_plan;
     v_sqlstate text;
     v_message text;
@@ -13192,15 +13370,18 @@ DECLARE
     v_found boolean;
 BEGIN
     FOR v_key IN
+        WITH key AS MATERIALIZED (
+            SELECT k.* FROM pg_constraint AS k
+            WHERE k.contype = 'f' AND k.conparentid = 0
+                AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        )
         SELECT p.partition, k.conname, k.conrelid::regclass AS child, (
             SELECT string_agg(format('r.%I = p.%I', c.attname, f.attname), ' AND ')
             FROM unnest(k.conkey, k.confkey) AS n (child_number, parent_number)
             JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = n.child_number
             JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.parent_number
         ) AS condition
-        FROM pg_constraint AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
-        WHERE k.contype = 'f' AND k.conparentid = 0
-            AND (k.confrelid = parent OR k.confrelid IN (SELECT a.relid FROM pg_partition_ancestors(parent) AS a))
+        FROM key AS k CROSS JOIN unnest(partitions) WITH ORDINALITY AS p (partition, place)
         ORDER BY p.place, k.conname
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s AS r JOIN %s AS p ON %s)', v_key.child, v_key.partition,
@@ -13420,17 +13601,17 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_policy(regclass) IS 'Raises 55000 for a table that follows no policy.';
 
-CREATE FUNCTION lifecycle._require_months(months integer) RETURNS void
+CREATE FUNCTION lifecycle._require_positive(argument text, number integer, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF months < 1 THEN
+    IF number < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be at least 1, not %s', months),
-            HINT = 'It says how many months are kept; leave it out to go by the policies.';
+            MESSAGE = format('%s must be at least 1, not %s', argument, number),
+            HINT = _require_positive.hint;
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_months(integer) IS 'Raises 22023 for a number of months below 1.';
+COMMENT ON FUNCTION lifecycle._require_positive(text, integer, text) IS 'Raises 22023 for a number below 1.';
 
 -- source: sql/partition/_retire.sql
 -- Partitions of one table that are to go together. Who reads or refers to one of them keeps that one alone.
@@ -13626,12 +13807,14 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     target regclass DEFAULT NULL,
     into_schema name DEFAULT NULL,
     into_tablespace name DEFAULT NULL,
+    max_partitions integer DEFAULT NULL,
     dry_run boolean DEFAULT true,
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_months(months);
+    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
+    PERFORM lifecycle._require_positive('max_partitions', max_partitions, 'So many are detached by one call.');
     IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('schema %I does not exist', into_schema);
@@ -13645,24 +13828,29 @@ BEGIN
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
             ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
-        FROM lifecycle._old_sets(months, target) AS o ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan,
-        archive_old_partitions.search_path, 'partition_archive');
+        FROM lifecycle._old_sets(months, target, max_partitions, true) AS o
+        ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path,
+        'partition_archive');
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle.archive_old_partitions(integer, regclass, name, name, boolean, text, text) IS
+COMMENT ON FUNCTION lifecycle.archive_old_partitions(
+    integer, regclass, name, name, integer, boolean, text, text
+) IS
 'Detaches the partitions of managed tables that end before a point in time, by their real upper bound: nothing newer
 goes with them. Their rows stay; lifecycle.drop_archived_partitions drops them after a grace period, and until then a
-rollback attaches them again. As many go in one call as a transaction can lock. With the setting detach_concurrently
+rollback attaches them again. With the setting detach_concurrently
 they are pending top-level steps. What foreign keys refer to, or somebody reads, stays, as a row with status failed; the
 others go.
 
 Arguments: months - how many months are kept, default what each policy says (retention), tables without one are left
 alone; target - one managed table, default all of the caller; into_schema, into_tablespace - where they go, default they
-stay where they are; a tablespace means that the table and its indexes are copied; dry_run - only show the plan, the
-default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
+stay where they are; a tablespace means that the table and its indexes are copied; max_partitions - of one call, default
+as many as are detached in a fifth of a second, for so long is the table locked; what is left over is told; dry_run -
+only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
+statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no policy, or the plan is
-not the reviewed one.
+Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
+policy, or the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';
 
 -- source: sql/partition/cleanup_empty_partitions.sql
@@ -13883,12 +14071,12 @@ CREATE FUNCTION lifecycle.drop_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_months(months);
+    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
     PERFORM lifecycle._require_hook(before_drop);
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT s
-        FROM lifecycle._old_sets(months, target) AS o
+        FROM lifecycle._old_sets(months, target, NULL, false) AS o
         CROSS JOIN LATERAL (
             SELECT lifecycle._set_plan(o.parent, lifecycle._left_over('drop old partition', o.parent, o.made)) AS s
             WHERE o.partitions = '{}'
@@ -14619,6 +14807,7 @@ DECLARE
     v_others constant regclass[] := CASE WHEN is_exchange THEN lifecycle._rewrite_neighbours(parent) ELSE '{}' END;
     v_own regclass[] := parent || sources;
     v_modes text[];
+    v_patience constant text := lifecycle._share_patience(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' END);
 BEGIN
     IF is_exchange AND v_default <> 0 AND v_default <> ALL (sources::oid[]) THEN
         v_own := v_own || v_default::regclass;
@@ -14635,6 +14824,7 @@ BEGIN
         PERFORM lifecycle._lock_all(parent, v_own || v_others, v_modes,
             array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]), dry_run);
     END IF;
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_rewrite(regclass, regclass[], boolean, boolean, boolean) IS

@@ -426,6 +426,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_replica_identity(
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_statistics(model regclass, sibling oid, partition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_publications(sibling oid, partition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_steps(model regclass, sibling oid, partition text, bounds text, note text, parent text, partition_by text, is_captured boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._share_patience(lock_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_members(parent regclass, parent_mode text, partitions regclass[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_attach(parent regclass, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_detach(parent regclass, partitions regclass[], dry_run boolean);
@@ -448,6 +449,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._place_now(parent oid, model
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_ranges(key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_period(parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], time_zone text, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_range_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._own_policy(relation regclass, INOUT levels jsonb[], INOUT options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_list_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb, list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
@@ -468,6 +470,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._due_sets(target regclass, m
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._remember_sets(sets lifecycle.due_set[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_path(root regclass, levels jsonb[], path text[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._newest_leaf(root regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_subtree(root regclass, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._create_subtree(root regclass, levels jsonb[], path text[], options jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._levels_below(parent regclass, method text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._policy_options(parent regclass);
@@ -483,14 +486,19 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_partitioned_table(sour
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.create_partitioned_table(source regclass, levels jsonb, table_name name, premake integer, retention text, time_zone text, name_format text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], retention text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_partitions(months integer, target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_sets(months integer, target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_sets(months integer, target regclass, max_partitions integer, is_detaching boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_zone(parent regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_span(parent regclass, key lifecycle.range_key, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._policy_step(parent text, levels jsonb, premake integer, retention text, time_zone text, name_format text, standing lifecycle.partition_policy);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.manage_partitions(parent regclass, every text, premake integer, retention text, time_zone text, name_format text, levels jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._path_values(levels jsonb[], path jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.precreate_partitions(root regclass, path jsonb, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._subtree_levels(root regclass, levels jsonb[], path text[], every text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._subtree_policy(plan lifecycle.plan_step[], levels jsonb[], depth integer, options jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._precreate(root regclass, path jsonb, every text, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.precreate_partitions(root regclass, path jsonb, every text, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.precreate_partitions(root regclass, program text, site text, every text, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.precreate_partitions(root regclass, program_value anyelement, site_value anycompatible, every text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_partition_policy(target regclass, partition_rows text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dimension_function(parent regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, routine text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._follow_at_once(routine name);
@@ -522,7 +530,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._detach_steps(parent regclas
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.detach_partition(target regclass, into_schema name, online boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.attach_partition(parent regclass, detached regclass, lower_bound text, upper_bound text, time_zone text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_policy(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_months(months integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_positive(argument text, number integer, hint text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_each(relations regclass[], action text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_retired(parent regclass, partitions regclass[], action text, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._retire(parent regclass, partitions regclass[], action text, is_locking boolean, dry_run boolean);
@@ -530,7 +538,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_hook(before_drop re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_set(parent regclass, tables regclass[], failures lifecycle.step_result[], action text, before_drop regprocedure, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._tablespace_steps(parent regclass, partitions regclass[], into_schema name, into_tablespace name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._archive_set(parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.archive_old_partitions(months integer, target regclass, into_schema name, into_tablespace name, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.archive_old_partitions(months integer, target regclass, into_schema name, into_tablespace name, max_partitions integer, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_empty(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_partition_step(parent regclass, partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._cleanup_set(parent regclass, partitions oid[], dry_run boolean);
