@@ -18,28 +18,23 @@ COMMENT ON FUNCTION lifecycle._raise_findings(regclass, lifecycle.finding[]) IS
 'Raises XX001 when a comparison has found a difference.';
 
 CREATE FUNCTION lifecycle._tell_plan(
-    target regclass, levels jsonb, key_mode text, foreign_key_mode text, search_path text
+    target regclass, levels jsonb, key_mode text, foreign_key_mode text, new_name name, old_name name, search_path text
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_step record;
+    v_line text;
 BEGIN
-    FOR v_step IN
-        SELECT format('%s: %s: %s %s', f.severity, f.object, f.finding, f.detail) AS line
-        FROM lifecycle.pre_migration_check(target, levels, key_mode, foreign_key_mode) AS f WHERE f.severity <> 'ok'
+    FOR v_line IN
+        SELECT concat_ws(' ', p.phase || ':', p.action || ':', p.object, '(' || p.note || ')', p.locks, p.statement)
+        FROM lifecycle.preview_safe_migrate_table(target, levels, key_mode, foreign_key_mode, new_name, old_name,
+            _tell_plan.search_path) AS p
+        ORDER BY p.step
     LOOP
-        RAISE NOTICE '%', v_step.line;
+        RAISE NOTICE '%', v_line;
     END LOOP;
-    FOR v_step IN
-        SELECT s.statement AS line FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
-            dry_run => true, search_path => _tell_plan.search_path) AS s WHERE s.statement IS NOT NULL
-    LOOP
-        RAISE NOTICE '%', v_step.line;
-    END LOOP;
-    RAISE NOTICE 'then: CALL lifecycle.convert_data, lifecycle.post_migration_validation, CALL lifecycle.swap_tables';
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, text) IS
-'The findings of pre_migration_check and the plan of start_conversion as notices.';
+COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, name, name, text) IS
+'The rows of preview_safe_migrate_table as notices.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.safe_migrate_table(
@@ -49,6 +44,8 @@ CREATE PROCEDURE lifecycle.safe_migrate_table(
     foreign_key_mode text DEFAULT 'refuse',
     batch_size integer DEFAULT 10000,
     pause interval DEFAULT '0',
+    new_name name DEFAULT NULL,
+    old_name name DEFAULT NULL,
     dry_run boolean DEFAULT false,
     search_path text DEFAULT pg_catalog.current_setting('search_path')
 ) LANGUAGE plpgsql AS $fn$
@@ -58,11 +55,12 @@ DECLARE
             AND (c.conversion).ended_at IS NULL);
 BEGIN
     IF dry_run THEN
-        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, search_path);
+        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, new_name, old_name, search_path);
         RETURN;
     END IF;
     IF v_phase IS NULL THEN
         PERFORM FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            new_name => safe_migrate_table.new_name, old_name => safe_migrate_table.old_name,
             search_path => safe_migrate_table.search_path);
         COMMIT;
     END IF;
@@ -73,22 +71,23 @@ BEGIN
         COMMIT;
         CALL lifecycle.swap_tables(target, search_path => safe_migrate_table.search_path);
     END IF;
-    -- The keys that the swap left to be validated.
+    -- The foreign keys and materialized views that the swap has left.
     CALL lifecycle.convert_data(target, batch_size, pause);
     RAISE NOTICE 'converted. lifecycle.rollback_conversion goes back, lifecycle.finish_conversion makes it final';
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.safe_migrate_table(
-    regclass, jsonb, text, text, integer, interval, boolean, text
+    regclass, jsonb, text, text, integer, interval, name, name, boolean, text
 ) IS
 'Converts a table into a partitioned one with all the checks between: pre_migration_check, start_conversion,
-convert_data, post_migration_validation, swap_tables, and the validation of foreign keys. Interrupted, it goes on where
-it was when it is called again. It does not finish: the old table is kept in step until finish_conversion. Twins:
-pre_migration_check and start_conversion with dry_run; where only a function can be called, start_conversion,
+convert_data, post_migration_validation, swap_tables, and what is left after it: foreign keys and materialized views.
+Interrupted, it goes on where it was when it is called again. It does not finish: the old table is kept in step until
+finish_conversion. Twins: preview_safe_migrate_table; where only a function can be called, start_conversion,
 convert_step, post_migration_validation and swap_tables_step.
 
-Arguments: target - the table; levels, key_mode, foreign_key_mode - as in lifecycle.start_conversion; batch_size, pause
-- as in lifecycle.convert_data; dry_run - only tell findings and plan as NOTICE; search_path - for event
+Arguments: target - the table; levels, key_mode, foreign_key_mode, new_name, old_name - as in
+lifecycle.start_conversion; batch_size, pause - as in lifecycle.convert_data; dry_run - only tell
+preview_safe_migrate_table as NOTICE; search_path - for event
 triggers, by default the caller''s.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: those of its parts; XX001 the copy differs, nothing was swapped; 2D000 inside a transaction block.

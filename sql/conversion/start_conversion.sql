@@ -51,6 +51,8 @@ BEGIN
         WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
         END LOOP;
         PERFORM lifecycle._swap(target, start_conversion.search_path);
+        WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
+        END LOOP;
     END IF;
 END
 $fn$;

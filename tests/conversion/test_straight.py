@@ -197,6 +197,33 @@ def test_foreign_keys_both_ways(database):
     assert database.value("SELECT count(*) FROM public.t WHERE site LIKE 'Ss%'") == 500
 
 
+def preview(database, more=""):
+    query = f"SELECT phase, action, object, locks, note FROM lifecycle.preview_safe_migrate_table('public.t', {LEVELS}"
+    return rows(database, query + more + ")")
+
+
+def test_the_whole_plan(database):
+    """Findings, statements, locks, rows, disk; with an error the findings alone; under way what is left."""
+    database.execute(SCENE + "CREATE MATERIALIZED VIEW public.m AS SELECT id FROM public.t; ANALYZE public.t")
+    before = database.dump(sort_rows=True)
+    assert {row[0] for row in preview(database)} == {"check"}
+    assert ("check", "error", "table constraint t_pkey on public.t") in {row[:3] for row in preview(database)}
+    plan = preview(database, ", 'extend', new_name => 'fresh', old_name => 'stale'")
+    assert [*dict.fromkeys(row[0] for row in plan)] == [
+        "check", "start", "copy", "index", "validate", "swap", "settle", "finish"
+    ]  # fmt: skip
+    assert ("start", "create table", "table public.fresh") in {row[:3] for row in plan}
+    locks = {row[1]: row[3] for row in plan}
+    assert locks["swap tables"] == "ACCESS EXCLUSIVE: public.t, public.v"
+    assert locks["build materialized view"]
+    notes = {row[1]: row[4] for row in plan}
+    assert "about 500 rows" in notes["copy rows"]
+    assert "kB of table and indexes" in notes["copy rows"]
+    assert database.dump(sort_rows=True) == before
+    rows(database, START + ")")
+    assert "rows to copy (an estimate)" in {row[1] for row in preview(database)}
+
+
 def test_all_in_one_call(database):
     database.execute(SCENE)
     before, schema = (rows(database, ALL.format("public.t")), database.dump(sort_rows=True))
@@ -204,9 +231,11 @@ def test_all_in_one_call(database):
     assert any("CREATE TABLE public.t_partitioned" in notice for notice in database.notices)
     assert database.dump(sort_rows=True) == schema
     for _ in range(2):  # the second call finds it done
-        database.execute(f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', dry_run => false)")
+        database.execute(
+            f"CALL lifecycle.safe_migrate_table('public.t', {LEVELS}, 'extend', old_name => 'stale', dry_run => false)"
+        )
         assert state(database) == ("swapped", None, True, None)
-    assert rows(database, ALL.format("public.t")) == before
+    assert rows(database, ALL.format("public.t")) == before == rows(database, ALL.format("public.stale"))
 
 
 VIEWS = """

@@ -182,6 +182,9 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "post_migration_validation": [{"target": "public.c2", "range_rows": 10}],
     "preview_convert_data": [{"target": "public.c4"}],
     "preview_swap_tables": [{"target": "public.c4"}],
+    "preview_safe_migrate_table": [
+        {"target": "public.c4", "levels": [{"method": "hash", "column": "id", "modulus": 2}]}
+    ],
     "rollback_conversion": [
         {"target": "public.c2"},
         {"target": "public.c4", "dry_run": False},
