@@ -1,3 +1,52 @@
+-- A row that the old table has no place for is known when it is written, not only when it is brought over: what was
+-- written since the last replay is compared with all that stands, by the indexes. A look, not a scan: of a long queue
+-- the first entries are asked for.
+CREATE FUNCTION lifecycle._way_back_problem(conversion lifecycle.located_conversion) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_queue constant regclass := CASE WHEN v_row.phase = 'swapped' THEN lifecycle._named_relation(v_row.queue) END;
+    v_index record;
+    v_found boolean;
+BEGIN
+    IF v_queue IS NULL OR conversion.source IS NULL OR conversion.partitioned IS NULL
+        OR NOT has_schema_privilege('lifecycle_data', 'USAGE') OR NOT has_table_privilege(v_queue, 'SELECT')
+        OR NOT has_table_privilege(conversion.partitioned, 'SELECT') OR row_security_active(conversion.partitioned)
+    THEN
+        RETURN NULL;
+    END IF;
+    FOR v_index IN
+        SELECT i.indexrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ' ORDER BY n.place) AS columns,
+            string_agg(format('o.%1$I %2$s p.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
+                ORDER BY n.place) AS condition
+        FROM pg_index AS i
+        CROSS JOIN LATERAL unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number
+        WHERE i.indrelid = conversion.source AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+        GROUP BY i.indexrelid, i.indnkeyatts
+        -- Those that are wider in the new table.
+        HAVING NOT array_agg(a.attname) @> ARRAY(SELECT (l ->> 'column')::name
+            FROM jsonb_array_elements(v_row.levels) AS l)
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT DISTINCT %1$s FROM (SELECT * FROM %2$s LIMIT 1000) AS k) '
+            'AS q JOIN %3$s AS p ON %4$s JOIN %3$s AS o ON %5$s '
+            'WHERE (o.tableoid, o.ctid) IS DISTINCT FROM (p.tableoid, p.ctid))',
+            lifecycle._column_list(v_row.key_columns), v_queue, conversion.partitioned, (
+                SELECT string_agg(format('p.%1$I %2$s q.%1$I', k.name, lifecycle._equality(a.atttypid)), ' AND ')
+                FROM unnest(v_row.key_columns) AS k (name)
+                JOIN pg_attribute AS a ON a.attrelid = conversion.partitioned AND a.attname = k.name
+            ), v_index.condition) INTO v_found;
+        IF v_found THEN
+            RETURN format('two rows have the same (%s), of which %s can take one', v_index.columns, v_index.name);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._way_back_problem(lifecycle.located_conversion) IS
+'What was written since the last replay and the old table cannot take; NULL when there is nothing, or when the
+caller may not look.';
+
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -35,11 +84,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     ) AS r
     CROSS JOIN LATERAL (
         -- After the swap the way back rests on the capture alone.
-        SELECT CASE WHEN c.phase = 'swapped' THEN (
+        SELECT CASE WHEN c.phase = 'swapped' THEN coalesce((
             SELECT string_agg(f.detail, '; ') FROM lifecycle._captures(conversion.partitioned) AS k
             CROSS JOIN LATERAL lifecycle._capture_problems(k) AS f
             WHERE k.consumer = 'conversion_reverse' AND f.severity = 'error' AND f.finding <> 'partitions'
-        ) END AS problem
+        ), lifecycle._way_back_problem(conversion)) END AS problem
     ) AS q
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_state(lifecycle.located_conversion) IS 'How far a conversion is.';

@@ -98,9 +98,9 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.preview_safe_migrate_table(regclass, jsonb, text, text, name, name, text) IS
-'The whole plan of safe_migrate_table, nothing done: what the check has found, the statements of the start, the copy with
-rows, time and disk, the indexes, the swap with all that it locks and binds anew, and what is settled after it. With an
-error among the findings there is nothing more to show. Of a conversion that is under way: what is left.
+'The whole plan of safe_migrate_table, nothing done: what the check has found, the statements of the start, the copy
+with rows, time and disk, the indexes, the swap with all that it locks and binds anew, and what is settled after it.
+With an error among the findings there is nothing more to show. Of a conversion that is under way: what is left.
 
 Arguments: target - the table; levels, key_mode, foreign_key_mode, new_name, old_name - as in
 lifecycle.start_conversion; search_path - for event triggers, by default the caller''s.

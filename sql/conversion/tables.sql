@@ -99,6 +99,14 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_conversion_state', 'use'),
 ('_conversions', 'use'),
 ('_next_key', 'use'),
+('_key_comment', 'use'),
+('_pending_view', 'use'),
+('_view_dependents', 'use'),
+('_beside', 'use'),
+('_way_back_problem', 'use'),
+('_default_opclass', 'use'),
+('_equality', 'use'),
+('_column_list', 'use'),
 ('_step', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 

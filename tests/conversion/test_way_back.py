@@ -48,6 +48,33 @@ def test_a_row_that_moved_survives_any_cut_of_the_queue(swapped):
     assert contents(swapped) == expected
 
 
+def told(place):
+    return rows(place, "SELECT rollback_possible, last_error FROM lifecycle.monitor_migration()")[0]
+
+
+def test_it_is_told_before_anything_is_replayed(database, roles):
+    """The moment that such a row is committed; also by another unique key, and not to those who may not look."""
+    database.execute(TABLE + "ALTER TABLE t ADD CONSTRAINT t_v UNIQUE (v)")
+    database.execute("SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')")
+    database.execute("CALL lifecycle.convert_data('t')")
+    database.execute("CALL lifecycle.swap_tables('t')")
+    watcher = roles("watcher")
+    call(database, "grant_lifecycle_use", role_name=watcher)
+    database.execute("UPDATE t SET region = 'us' WHERE id < 5")
+    assert told(database) == (True, None)
+    database.execute("INSERT INTO t VALUES (1, 'eu', 'second')")
+    possible, reason = told(database)
+    assert not possible
+    assert "two rows have the same (id)" in reason
+    assert told(database.connect(watcher)) == (True, None)
+    with refused("55000", "cannot be rolled back", "the same (id)"):
+        call(database, "rollback_conversion", target="t")
+    database.execute("DELETE FROM t WHERE v = 'second'; INSERT INTO t VALUES (99, 'eu', 'v2')")
+    assert "two rows have the same (v)" in told(database)[1]
+    database.execute("DELETE FROM t WHERE id = 99")
+    assert told(database) == (True, None)
+
+
 def test_a_second_row_with_the_same_old_key_is_told_at_once(swapped):
     """The wider key allows it, the old table does not: no row is given up for the other."""
     swapped.execute(
