@@ -16481,6 +16481,14 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_conversion_state', 'use'),
 ('_conversions', 'use'),
 ('_next_key', 'use'),
+('_key_comment', 'use'),
+('_pending_view', 'use'),
+('_view_dependents', 'use'),
+('_beside', 'use'),
+('_way_back_problem', 'use'),
+('_default_opclass', 'use'),
+('_equality', 'use'),
+('_column_list', 'use'),
 ('_step', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
@@ -18462,6 +18470,55 @@ COMMENT ON FUNCTION lifecycle._require_rebindable(regclass) IS
 'Raises 55000 when something is bound to a table that the swap cannot bind to the new one.';
 
 -- source: sql/conversion/_conversion_state.sql
+-- A row that the old table has no place for is known when it is written, not only when it is brought over: what was
+-- written since the last replay is compared with all that stands, by the indexes. A look, not a scan: of a long queue
+-- the first entries are asked for.
+CREATE FUNCTION lifecycle._way_back_problem(conversion lifecycle.located_conversion) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_row constant lifecycle.conversion := conversion.conversion;
+    v_queue constant regclass := CASE WHEN v_row.phase = 'swapped' THEN lifecycle._named_relation(v_row.queue) END;
+    v_index record;
+    v_found boolean;
+BEGIN
+    IF v_queue IS NULL OR conversion.source IS NULL OR conversion.partitioned IS NULL
+        OR NOT has_schema_privilege('lifecycle_data', 'USAGE') OR NOT has_table_privilege(v_queue, 'SELECT')
+        OR NOT has_table_privilege(conversion.partitioned, 'SELECT') OR row_security_active(conversion.partitioned)
+    THEN
+        RETURN NULL;
+    END IF;
+    FOR v_index IN
+        SELECT i.indexrelid::regclass AS name, string_agg(quote_ident(a.attname), ', ' ORDER BY n.place) AS columns,
+            string_agg(format('o.%1$I %2$s p.%1$I', a.attname, lifecycle._equality(a.atttypid)), ' AND '
+                ORDER BY n.place) AS condition
+        FROM pg_index AS i
+        CROSS JOIN LATERAL unnest(i.indkey[:i.indnkeyatts - 1]) WITH ORDINALITY AS n (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = n.number
+        WHERE i.indrelid = conversion.source AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+        GROUP BY i.indexrelid, i.indnkeyatts
+        -- Those that are wider in the new table.
+        HAVING NOT array_agg(a.attname) @> ARRAY(SELECT (l ->> 'column')::name
+            FROM jsonb_array_elements(v_row.levels) AS l)
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT DISTINCT %1$s FROM (SELECT * FROM %2$s LIMIT 1000) AS k) '
+            'AS q JOIN %3$s AS p ON %4$s JOIN %3$s AS o ON %5$s '
+            'WHERE (o.tableoid, o.ctid) IS DISTINCT FROM (p.tableoid, p.ctid))',
+            lifecycle._column_list(v_row.key_columns), v_queue, conversion.partitioned, (
+                SELECT string_agg(format('p.%1$I %2$s q.%1$I', k.name, lifecycle._equality(a.atttypid)), ' AND ')
+                FROM unnest(v_row.key_columns) AS k (name)
+                JOIN pg_attribute AS a ON a.attrelid = conversion.partitioned AND a.attname = k.name
+            ), v_index.condition) INTO v_found;
+        IF v_found THEN
+            RETURN format('two rows have the same (%s), of which %s can take one', v_index.columns, v_index.name);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._way_back_problem(lifecycle.located_conversion) IS
+'What was written since the last replay and the old table cannot take; NULL when there is nothing, or when the
+caller may not look.';
+
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -18499,11 +18556,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     ) AS r
     CROSS JOIN LATERAL (
         -- After the swap the way back rests on the capture alone.
-        SELECT CASE WHEN c.phase = 'swapped' THEN (
+        SELECT CASE WHEN c.phase = 'swapped' THEN coalesce((
             SELECT string_agg(f.detail, '; ') FROM lifecycle._captures(conversion.partitioned) AS k
             CROSS JOIN LATERAL lifecycle._capture_problems(k) AS f
             WHERE k.consumer = 'conversion_reverse' AND f.severity = 'error' AND f.finding <> 'partitions'
-        ) END AS problem
+        ), lifecycle._way_back_problem(conversion)) END AS problem
     ) AS q
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_state(lifecycle.located_conversion) IS 'How far a conversion is.';
@@ -19763,6 +19820,8 @@ BEGIN
         WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
         END LOOP;
         PERFORM lifecycle._swap(target, start_conversion.search_path);
+        WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
+        END LOOP;
     END IF;
 END
 $fn$;
@@ -19881,6 +19940,121 @@ Returns: one row a range (lifecycle.finding): severity ok or error.
 Errors: 55000 it is not being converted, or not copied yet; 42501 row security would hide rows; 22023 range_rows.
 Example: SELECT * FROM lifecycle.post_migration_validation(''public.observation'') WHERE severity <> ''ok'';';
 
+-- source: sql/conversion/preview_safe_migrate_table.sql
+-- The whole way, as far as it is known before the new table stands. A lock is named with the call that takes it.
+CREATE FUNCTION lifecycle._preview_swap(target regclass)
+RETURNS TABLE (phase text, action text, object text, statement text, locks text, note text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'swap', 'swap tables', 'table ' || target, format('CALL lifecycle.swap_tables(%L)', target),
+        'ACCESS EXCLUSIVE: ' || array_to_string(ARRAY[target] || lifecycle._key_neighbours(target)
+            || lifecycle._bound_tables(target) || lifecycle._bound_views(target), ', '),
+        'for milliseconds; waited for no longer than lifecycle.lock_timeout, then tried again'
+    UNION ALL
+    (SELECT 'swap', 'bind ' || r.kind, r.identity, r.put_on, NULL, NULL FROM lifecycle._rebindings(target) AS r
+    ORDER BY r.kind, r.identity)
+    UNION ALL
+    (SELECT 'settle', 'validate foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+        NULL, 'SHARE UPDATE EXCLUSIVE', 'beside readers and writers'
+    FROM pg_constraint AS k
+    WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid) ORDER BY k.conname)
+    UNION ALL
+    (SELECT 'settle', 'build materialized view', 'materialized view ' || m.relation::regclass, NULL,
+        'ACCESS EXCLUSIVE of the view, for the names', pg_size_pretty(pg_total_relation_size(m.relation)) || ' more'
+    FROM lifecycle._bound_materialized(target) AS m (relation) ORDER BY 3)
+    UNION ALL
+    SELECT 'finish', 'drop old table', 'table ' || target, format('SELECT * FROM lifecycle.finish_conversion(%L, '
+        'dry_run => false)', target), 'ACCESS EXCLUSIVE', 'by hand, when nobody wants to go back any more'
+$fn$;
+COMMENT ON FUNCTION lifecycle._preview_swap(regclass) IS
+'The rows of preview_safe_migrate_table from the swap on.';
+
+CREATE FUNCTION lifecycle._preview_copy(target regclass)
+RETURNS TABLE (phase text, action text, object text, statement text, locks text, note text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'copy', 'copy rows', 'table ' || target, format('CALL lifecycle.convert_data(%L)', target), 'ACCESS SHARE',
+        (SELECT string_agg(concat_ws(': ', f.finding, f.detail), '; ' ORDER BY f.finding)
+        FROM lifecycle._check_conversion_storage(target) AS f
+        WHERE f.severity = 'info')
+    UNION ALL
+    (SELECT 'index', 'create index', 'index ' || i.indexrelid::regclass, pg_get_indexdef(i.indexrelid),
+        'none on ' || target, format('on each partition: %s', pg_size_pretty(pg_relation_size(i.indexrelid)))
+    FROM pg_index AS i WHERE i.indrelid = target ORDER BY i.indexrelid)
+    UNION ALL
+    SELECT 'validate', 'compare', 'table ' || target, format('SELECT * FROM lifecycle.post_migration_validation(%L)',
+        target), 'ACCESS SHARE', 'counts and sums of hashes, range by range'
+$fn$;
+COMMENT ON FUNCTION lifecycle._preview_copy(regclass) IS
+'The rows of preview_safe_migrate_table between start and swap.';
+
+CREATE FUNCTION lifecycle.preview_safe_migrate_table(
+    target regclass,
+    levels jsonb,
+    key_mode text DEFAULT 'refuse',
+    foreign_key_mode text DEFAULT 'refuse',
+    new_name name DEFAULT NULL,
+    old_name name DEFAULT NULL,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS TABLE (
+    step bigint, phase text, action text, object text, statement text, locks text, note text
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_findings lifecycle.finding[];
+    v_steps lifecycle.step_result[] := '{}';
+    v_open boolean;
+BEGIN
+    IF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
+        AND (c.conversion).ended_at IS NULL)
+    THEN
+        RETURN QUERY SELECT row_number() OVER (), w.phase, w.work, 'table ' || target, NULL, NULL, w.amount::text
+            FROM lifecycle.preview_convert_data(target) AS w;
+        RETURN;
+    END IF;
+    v_findings := ARRAY(SELECT f FROM lifecycle.pre_migration_check(target, levels, key_mode, foreign_key_mode) AS f);
+    v_open := NOT EXISTS (SELECT FROM unnest(v_findings) AS f WHERE f.severity = 'error');
+    IF v_open THEN
+        v_steps := ARRAY(SELECT s FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            new_name => preview_safe_migrate_table.new_name, old_name => preview_safe_migrate_table.old_name,
+            dry_run => true, search_path => preview_safe_migrate_table.search_path) AS s);
+    END IF;
+    RETURN QUERY
+    SELECT row_number() OVER (ORDER BY p.part, p.place), p.phase, p.action, p.object, p.statement, p.locks, p.note
+    FROM (
+        SELECT 1 AS part, f.place, 'check' AS phase, f.severity AS action, f.object, f.remedy AS statement,
+            NULL AS locks, concat_ws(': ', f.finding, f.detail) AS note
+        FROM unnest(v_findings) WITH ORDINALITY AS f (severity, object, finding, detail, remedy, place)
+        WHERE f.severity <> 'ok'
+        UNION ALL
+        SELECT 2, s.step, 'start', s.action, s.object, s.statement,
+            CASE WHEN s.stage = 1 THEN 'SHARE ROW EXCLUSIVE: ' || target END, s.note
+        FROM unnest(v_steps) AS s
+        UNION ALL
+        SELECT 3, c.place, c.phase, c.action, c.object, c.statement, c.locks, c.note
+        FROM lifecycle._preview_copy(target) WITH ORDINALITY
+            AS c (phase, action, object, statement, locks, note, place)
+        WHERE v_open
+        UNION ALL
+        SELECT 4, w.place, w.phase, w.action, w.object, w.statement, w.locks, w.note
+        FROM lifecycle._preview_swap(target) WITH ORDINALITY
+            AS w (phase, action, object, statement, locks, note, place)
+        WHERE v_open
+    ) AS p;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle.preview_safe_migrate_table(regclass, jsonb, text, text, name, name, text) IS
+'The whole plan of safe_migrate_table, nothing done: what the check has found, the statements of the start, the copy
+with rows, time and disk, the indexes, the swap with all that it locks and binds anew, and what is settled after it.
+With an error among the findings there is nothing more to show. Of a conversion that is under way: what is left.
+
+Arguments: target - the table; levels, key_mode, foreign_key_mode, new_name, old_name - as in
+lifecycle.start_conversion; search_path - for event triggers, by default the caller''s.
+Returns: one row a step: step, phase (check, start, copy, index, validate, swap, settle, finish), action (of a finding:
+its severity), object, statement (of a finding: the remedy; NULL where it is not known yet), locks, note (rows, time,
+disk, or the finding).
+Errors: 42P01 no such table; 22023, 42703 levels or modes; 42P07 a name is taken; 42501 not the owner; 23514 rows that
+no range holds.
+Example: SELECT * FROM lifecycle.preview_safe_migrate_table(''public.observation'',
+    lifecycle.by_range(''created_at'', ''1 month''), ''extend'');';
+
 -- source: sql/conversion/safe_migrate_table.sql
 CREATE FUNCTION lifecycle._raise_findings(target regclass, findings lifecycle.finding[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -19902,28 +20076,23 @@ COMMENT ON FUNCTION lifecycle._raise_findings(regclass, lifecycle.finding[]) IS
 'Raises XX001 when a comparison has found a difference.';
 
 CREATE FUNCTION lifecycle._tell_plan(
-    target regclass, levels jsonb, key_mode text, foreign_key_mode text, search_path text
+    target regclass, levels jsonb, key_mode text, foreign_key_mode text, new_name name, old_name name, search_path text
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_step record;
+    v_line text;
 BEGIN
-    FOR v_step IN
-        SELECT format('%s: %s: %s %s', f.severity, f.object, f.finding, f.detail) AS line
-        FROM lifecycle.pre_migration_check(target, levels, key_mode, foreign_key_mode) AS f WHERE f.severity <> 'ok'
+    FOR v_line IN
+        SELECT concat_ws(' ', p.phase || ':', p.action || ':', p.object, '(' || p.note || ')', p.locks, p.statement)
+        FROM lifecycle.preview_safe_migrate_table(target, levels, key_mode, foreign_key_mode, new_name, old_name,
+            _tell_plan.search_path) AS p
+        ORDER BY p.step
     LOOP
-        RAISE NOTICE '%', v_step.line;
+        RAISE NOTICE '%', v_line;
     END LOOP;
-    FOR v_step IN
-        SELECT s.statement AS line FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
-            dry_run => true, search_path => _tell_plan.search_path) AS s WHERE s.statement IS NOT NULL
-    LOOP
-        RAISE NOTICE '%', v_step.line;
-    END LOOP;
-    RAISE NOTICE 'then: CALL lifecycle.convert_data, lifecycle.post_migration_validation, CALL lifecycle.swap_tables';
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, text) IS
-'The findings of pre_migration_check and the plan of start_conversion as notices.';
+COMMENT ON FUNCTION lifecycle._tell_plan(regclass, jsonb, text, text, name, name, text) IS
+'The rows of preview_safe_migrate_table as notices.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.safe_migrate_table(
@@ -19933,6 +20102,8 @@ CREATE PROCEDURE lifecycle.safe_migrate_table(
     foreign_key_mode text DEFAULT 'refuse',
     batch_size integer DEFAULT 10000,
     pause interval DEFAULT '0',
+    new_name name DEFAULT NULL,
+    old_name name DEFAULT NULL,
     dry_run boolean DEFAULT false,
     search_path text DEFAULT pg_catalog.current_setting('search_path')
 ) LANGUAGE plpgsql AS $fn$
@@ -19942,11 +20113,12 @@ DECLARE
             AND (c.conversion).ended_at IS NULL);
 BEGIN
     IF dry_run THEN
-        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, search_path);
+        PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, new_name, old_name, search_path);
         RETURN;
     END IF;
     IF v_phase IS NULL THEN
         PERFORM FROM lifecycle.start_conversion(target, levels, key_mode, foreign_key_mode,
+            new_name => safe_migrate_table.new_name, old_name => safe_migrate_table.old_name,
             search_path => safe_migrate_table.search_path);
         COMMIT;
     END IF;
@@ -19957,22 +20129,23 @@ BEGIN
         COMMIT;
         CALL lifecycle.swap_tables(target, search_path => safe_migrate_table.search_path);
     END IF;
-    -- The keys that the swap left to be validated.
+    -- The foreign keys and materialized views that the swap has left.
     CALL lifecycle.convert_data(target, batch_size, pause);
     RAISE NOTICE 'converted. lifecycle.rollback_conversion goes back, lifecycle.finish_conversion makes it final';
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.safe_migrate_table(
-    regclass, jsonb, text, text, integer, interval, boolean, text
+    regclass, jsonb, text, text, integer, interval, name, name, boolean, text
 ) IS
 'Converts a table into a partitioned one with all the checks between: pre_migration_check, start_conversion,
-convert_data, post_migration_validation, swap_tables, and the validation of foreign keys. Interrupted, it goes on where
-it was when it is called again. It does not finish: the old table is kept in step until finish_conversion. Twins:
-pre_migration_check and start_conversion with dry_run; where only a function can be called, start_conversion,
+convert_data, post_migration_validation, swap_tables, and what is left after it: foreign keys and materialized views.
+Interrupted, it goes on where it was when it is called again. It does not finish: the old table is kept in step until
+finish_conversion. Twins: preview_safe_migrate_table; where only a function can be called, start_conversion,
 convert_step, post_migration_validation and swap_tables_step.
 
-Arguments: target - the table; levels, key_mode, foreign_key_mode - as in lifecycle.start_conversion; batch_size, pause
-- as in lifecycle.convert_data; dry_run - only tell findings and plan as NOTICE; search_path - for event
+Arguments: target - the table; levels, key_mode, foreign_key_mode, new_name, old_name - as in
+lifecycle.start_conversion; batch_size, pause - as in lifecycle.convert_data; dry_run - only tell
+preview_safe_migrate_table as NOTICE; search_path - for event
 triggers, by default the caller''s.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: those of its parts; XX001 the copy differs, nothing was swapped; 2D000 inside a transaction block.

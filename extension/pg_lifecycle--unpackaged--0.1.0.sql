@@ -702,6 +702,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_views(conversion lifecy
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._exchange_view(conversion lifecycle.located_conversion, relation regclass, beside regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._settle_swap(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_rebindable(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._way_back_problem(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.monitor_migration();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dress_relation(source regclass, relation regclass, is_root boolean);
@@ -756,9 +757,12 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.start_conversion(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._compare_range(conversion lifecycle.located_conversion, after text[], until text[], exact boolean, OUT source_rows bigint, OUT source_hash numeric, OUT new_rows bigint, OUT new_hash numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._can_hash(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.post_migration_validation(target regclass, range_rows integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._preview_swap(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._preview_copy(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_safe_migrate_table(target regclass, levels jsonb, key_mode text, foreign_key_mode text, new_name name, old_name name, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_findings(target regclass, findings lifecycle.finding[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._tell_plan(target regclass, levels jsonb, key_mode text, foreign_key_mode text, search_path text);
-ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.safe_migrate_table(target regclass, levels jsonb, key_mode text, foreign_key_mode text, batch_size integer, pause interval, dry_run boolean, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._tell_plan(target regclass, levels jsonb, key_mode text, foreign_key_mode text, new_name name, old_name name, search_path text);
+ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.safe_migrate_table(target regclass, levels jsonb, key_mode text, foreign_key_mode text, batch_size integer, pause interval, new_name name, old_name name, dry_run boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.finish_conversion(target regclass, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion);
