@@ -47,14 +47,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._index_statement(oid, name, text, text) IS
 'The statement that makes an index like another one, with a predicate more.';
 
--- pg_partition_tree says nothing of what is not partitioned.
 CREATE FUNCTION lifecycle._tree(relation oid, OUT member oid, OUT level integer) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT relation, 0
-    UNION ALL
-    SELECT p.relid, p.level FROM pg_partition_tree(relation) AS p WHERE p.relid <> relation
+    WITH RECURSIVE m (oid, level) AS (
+        SELECT relation, 0
+        UNION ALL
+        SELECT i.inhrelid, m.level + 1 FROM m JOIN pg_inherits AS i ON i.inhparent = m.oid
+    )
+    SELECT m.oid, m.level FROM m
 $fn$;
-COMMENT ON FUNCTION lifecycle._tree(oid) IS 'A table or an index, and those of its partitions.';
+COMMENT ON FUNCTION lifecycle._tree(oid) IS 'A table or an index, and those of its partitions; none is locked.';
 
 -- The indexes of partitions first, under their own names: PostgreSQL attaches what fits when the root's is made.
 CREATE FUNCTION lifecycle._index_inverse(index_oid oid) RETURNS text

@@ -366,8 +366,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
             array_agg(coalesce(lifecycle._soft_delete_snippet(a.name), lifecycle._soft_delete_key_snippet(a.name),
                 lifecycle._soft_delete_key_actions(a.name))) AS passages
         FROM unnest(ARRAY['logged', 'prove', 'flush', 'mark', 'has_refs', 'from_keys', 'popped', 'add', 'gate',
-            'shared', 'stale', 'blind', 'constraint', 'mark_children', 'clear_children', 'put_back', 'hold',
-            'see_parents']) AS a (name)
+            'shared', 'stale', 'blind', 'lent', 'members', 'constraint', 'mark_children', 'clear_children', 'put_back',
+            'hold', 'see_parents']) AS a (name)
     ) AS n
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_text(text) IS 'A template with the shared passages put in.';

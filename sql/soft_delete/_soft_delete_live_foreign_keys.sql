@@ -7,6 +7,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_deleted boolean;
 BEGIN
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        -- A snapshot in which the row was live; PostgreSQL says so (40001) when it has been marked since.
+        PERFORM FROM {table} AS p WHERE {same_key} FOR SHARE OF p;
+    END IF;
     SELECT p.{deleted_at} IS NOT NULL INTO v_deleted FROM {table} AS p WHERE {same_key} FOR KEY SHARE OF p;
     IF v_deleted IS NULL AND row_security_active({table_literal}::regclass) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',

@@ -58,16 +58,68 @@ BEGIN
     FROM pg_constraint AS k
     WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
         AND lifecycle._is_intercepted(target) AND NOT lifecycle._is_intercepted(k.confrelid);
-    RETURN QUERY
-    SELECT 'info', 'index ' || i.indexrelid::regclass, 'index mentions ' || v_columns.deleted_at,
-        'Marking a row is then never a HOT update, and touches every index of the table.', NULL::text
-    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = target AND a.attname = v_columns.deleted_at
-    WHERE i.indrelid = target AND (a.attnum = ANY (i.indkey::int2[])
-        OR pg_get_expr(i.indpred, target) ~ ('\m' || lifecycle._regexp_quote(v_columns.deleted_at) || '\M'));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_soft_delete_catalog(regclass) IS
 'The findings of check_soft_delete that need no look at the rows of a table.';
+
+-- HOT updates touch no index. All ordinary indexes hold live rows only, or none does: a mixture has the disadvantages
+-- of both. A summarizing index does not count from 16 on.
+CREATE FUNCTION lifecycle._check_soft_delete_indexes(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+BEGIN
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    RETURN QUERY
+    WITH mark AS (
+        SELECT a.attnum, a.attname FROM pg_attribute AS a
+        WHERE a.attrelid = target AND a.attname IN (v_columns.deleted_at, v_columns.deletion_id)
+    ), entry AS MATERIALIZED (
+        SELECT i.indexrelid, k.conname, i.indpred IS NULL AND EXISTS (SELECT FROM mark AS m
+                WHERE m.attnum = i.indkey[0] AND m.attname = v_columns.deleted_at) AS is_whole,
+            EXISTS (SELECT FROM mark AS m WHERE m.attnum = i.indkey[0] AND m.attname = v_columns.deletion_id) AS is_ours
+        FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid
+        JOIN pg_am AS am ON am.oid = c.relam
+        LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
+        WHERE i.indrelid = target
+            AND NOT (am.amname = 'brin' AND current_setting('server_version_num')::integer >= 160000)
+            AND EXISTS (
+                SELECT FROM mark AS m WHERE m.attnum = ANY (i.indkey::int2[])
+                    OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                        AND d.objid = i.indexrelid AND d.refobjid = target AND d.refobjsubid = m.attnum)
+                    OR lifecycle._counts_live_rows(i.indexrelid, v_columns.deleted_at))
+    )
+    SELECT CASE WHEN e.is_whole OR NOT EXISTS (SELECT FROM entry AS o WHERE o.is_ours) THEN 'warning' ELSE 'info' END,
+        'index ' || e.indexrelid::regclass, 'index defeats HOT updates',
+        CASE WHEN e.is_whole THEN 'It holds every live row under NULL, and marking a row touches every index.'
+            WHEN EXISTS (SELECT FROM entry AS o WHERE o.is_ours) THEN 'Marking a row touches every index of the table, as the index on '
+                'the number of the deletion alone would have it (index_mode none has neither).'
+            ELSE 'Marking a row touches every index of the table; without it none would be.' END,
+        CASE WHEN e.is_whole AND e.conname IS NULL THEN 'DROP INDEX ' || e.indexrelid::regclass END
+    FROM entry AS e
+    WHERE NOT e.is_ours OR e.is_whole
+    ORDER BY 2;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_indexes(regclass) IS
+'The findings of check_soft_delete about indexes that mention the mark of a table.';
+
+CREATE FUNCTION lifecycle._check_soft_delete_mixture(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'warning', p.object, 'whole index beside indexes of live rows',
+        'Marking a row touches every index for the sake of those, and this one grows with what is deleted.',
+        format('SELECT * FROM lifecycle.enable_soft_delete(%L, column_name => %L, index_mode => ''live'')', target,
+            c.deleted_at)
+    FROM lifecycle._soft_delete_columns(target) AS c
+    CROSS JOIN LATERAL unnest(lifecycle._index_mode_steps(target, c.deleted_at, 'live')) AS p
+    WHERE p.action = 'drop index' AND EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = target AND NOT i.indisunique AND lifecycle._counts_live_rows(i.indexrelid, c.deleted_at))
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_soft_delete_mixture(regclass) IS
+'The findings of check_soft_delete about ordinary indexes that are whole where others hold live rows only.';
 
 CREATE FUNCTION lifecycle._check_soft_delete_children(target regclass) RETURNS SETOF lifecycle.finding
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -111,14 +163,16 @@ BEGIN
         ORDER BY 1
     LOOP
         RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_catalog(v_table);
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_indexes(v_table);
+        RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_mixture(v_table);
         RETURN QUERY SELECT * FROM lifecycle._check_soft_delete_children(v_table);
     END LOOP;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_soft_delete(regclass) IS
 'Looks for what makes soft delete fail or leak: triggers that are off, views that are stale or run with their owner''s
-rights, policies that hide deleted rows, missing or harmful indexes, live rows under deleted ones. Nothing found, no
-row.
+rights, policies that hide deleted rows, a missing index, indexes that defeat HOT updates, whole indexes beside those
+of live rows, live rows under deleted ones. Nothing found, no row.
 
 Arguments: target - only this table; default all that the caller may read.
 Returns: one row a finding (lifecycle.finding): severity, object, finding, detail, remedy (a statement).

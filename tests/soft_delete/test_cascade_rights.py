@@ -84,7 +84,10 @@ def test_other_actions_between_owners(database, roles, action):
 def test_clearing_a_table_that_is_anothers(database, roles):
     """Without functions of its owner, the owner of the parent would have to do it with its own rights."""
     _, bob, app, users = setup(database, roles, "ON DELETE SET NULL", both=False)
-    with refused("42501"):
+    with refused("42501", f"foreign key c_p of public.c cannot be followed by {users['ann']}", "enable_soft_delete"):
+        rows(app, "SELECT soft_delete_p(1)")
+    database.execute(f"GRANT SELECT ON c TO {users['ann']}")
+    with refused("42501", f"foreign key c_p of public.c cannot be followed by {users['ann']}", "GRANT SELECT, UPDATE"):
         rows(app, "SELECT soft_delete_p(1)")
     assert (live(database, "p"), database.value("SELECT a FROM c WHERE id = 1")) == ([1, 2, 3], "o'x")
     database.execute(f"GRANT SELECT, UPDATE ON c TO {users['ann']}")
@@ -93,6 +96,23 @@ def test_clearing_a_table_that_is_anothers(database, roles):
     call(bob, "enable_soft_delete", target="c")
     rows(app, "SELECT soft_delete_p(1)")
     assert database.value("SELECT a FROM c WHERE id = 1") is None
+
+
+@pytest.mark.parametrize("action", ["ON DELETE CASCADE", "ON DELETE NO ACTION", "ON DELETE RESTRICT"])
+def test_looking_at_a_table_that_is_anothers(database, roles, action):
+    """What would refuse the deletion has to be seen."""
+    _, _, app, users = setup(database, roles, action, both=False)
+    with refused("42501", f"foreign key c_p of public.c cannot be followed by {users['ann']}", "enable_soft_delete"):
+        rows(app, "SELECT soft_delete_p(3)")
+    database.execute(f"CREATE SCHEMA apart; ALTER TABLE c SET SCHEMA apart; GRANT SELECT ON apart.c TO {users['ann']}")
+    database.execute("ALTER TABLE apart.c DISABLE ROW LEVEL SECURITY")
+    with refused("42501", "foreign key c_p of apart.c cannot be followed"):
+        rows(app, "SELECT soft_delete_p(3)")
+    database.execute(f"GRANT USAGE ON SCHEMA apart TO {users['ann']}")
+    rows(app, "SELECT soft_delete_p(3)")
+    with refused("23503"):
+        rows(app, "SELECT soft_delete_p(1)")
+    assert live(database, "p") == [1, 2]
 
 
 @pytest.mark.parametrize("table", ["p", "c"])
@@ -130,7 +150,7 @@ def test_a_neighbour_that_came_later(database, roles):
     owner = database.connect(cid)
     owner.execute("CREATE TABLE public.d (id int PRIMARY KEY, c int REFERENCES c ON DELETE CASCADE)")
     owner.execute("INSERT INTO d VALUES (1, 1)")
-    with refused("42501", "permission denied for table d"):
+    with refused("42501", "foreign key d_c_fkey of public.d cannot be followed", "enable_soft_delete('public.d')"):
         rows(app, "SELECT soft_delete_p(1)")
     call(owner, "enable_soft_delete", target="d")
     assert "grant" in [s.action for s in call(bob, "sync_active_view", target="c")]

@@ -242,3 +242,80 @@ def test_opposite_deletions_do_not_both_pass(family, two, observer, way):
     except psycopg.errors.DeadlockDetected:
         pytest.fail("they take their locks in one order here")
     assert (live(family), live(family, "p")) == ([2], [2])
+
+
+# ------------------------------------------------------------------------------------------- other isolation levels
+
+# what has committed since the second one's snapshot, with what went before; the second; what it says under REPEATABLE
+# READ, under SERIALIZABLE; whether a live child is left under a deleted parent (REPEATABLE READ)
+INSERT = "INSERT INTO c VALUES (3, 1, 'z')"
+MARK = DELETIONS["update"]
+PURGE = "SELECT lifecycle.purge_deleted_step('p', '0')"
+SINCE = {
+    "child inserted, parent deleted": ("", INSERT, MARK, "done", "40001", True),
+    "child restored, parent deleted": ("SELECT soft_delete_c(1)", "SELECT restore_c(1)", MARK, "done", "40001", True),
+    "parent deleted, child inserted": ("", MARK, INSERT, "done", "40001", True),
+    "parent deleted, parent deleted": ("", MARK, MARK, "40001", "40001", False),
+    "parent deleted, by function": ("", MARK, DELETIONS["rpc"], "40001", "40001", False),
+    "parent deleted, child restored": ("", MARK, "SELECT restore_c(1)", "not_deleted", "not_deleted", False),
+    "child deleted, parent deleted": ("", "SELECT soft_delete_c(1)", MARK, "40001", "40001", False),
+    "parent restored, parent deleted": (
+        "SELECT soft_delete_p(1)",
+        "SELECT restore_p(1)",
+        MARK,
+        "40001",
+        "40001",
+        False,
+    ),
+    "parent restored, purged": ("SELECT soft_delete_p(1)", "SELECT restore_p(1)", PURGE, "40001", "40001", False),
+    "purged, parent restored": ("SELECT soft_delete_p(1)", PURGE, "SELECT restore_p(1)", "40001", "40001", False),
+    "purged, child inserted": ("SELECT soft_delete_p(1)", PURGE, INSERT, "40001", "40001", False),
+}
+
+
+def outcome(connection, level, statements):
+    """Begins, takes the snapshot, lets the others commit, and says how its own statement ends."""
+    before, own = statements
+    connection.execute(f"BEGIN ISOLATION LEVEL {level}")
+    connection.execute("SELECT FROM p")
+    before()
+    try:
+        answer = rows(connection, own)
+        connection.execute("COMMIT")
+    except psycopg.Error as error:
+        connection.rollback()
+        return error.sqlstate
+    return answer[0][0]["status"] if answer and "status" in answer[0][0] else "done"
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("case", SINCE)
+def test_other_isolation_levels(family, case, level):
+    earlier, first, second, repeatable, serializable, left = SINCE[case]
+    if earlier:
+        family.execute(earlier)
+    one, other = family.connect(), family.connect()
+
+    def others():
+        if level == "SERIALIZABLE":
+            one.execute(f"BEGIN ISOLATION LEVEL {level}; SELECT FROM p")
+        one.execute(first)
+        one.execute("COMMIT")
+
+    if level == "REPEATABLE READ":
+        assert outcome(other, level, (others, second)) == repeatable
+        assert (live_under_deleted(family) != []) == left
+    else:
+        assert outcome(other, level, (others, second)) == serializable
+        assert live_under_deleted(family) == []
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_live_foreign_keys_under_other_isolation_levels(family, level):
+    """Neither the row that was live in the snapshot is believed, nor the one that was deleted."""
+    call(family, "enable_soft_delete", target="c", live_foreign_keys=["c_p_fkey"])
+    one, other = family.connect(), family.connect()
+    assert outcome(other, level, (lambda: one.execute(MARK), INSERT)) == "40001"
+    assert live_under_deleted(family) == []
+    assert outcome(other, level, (lambda: one.execute("SELECT restore_p(1)"), INSERT)) == "40001"
+    assert outcome(other, level, (lambda: None, INSERT)) == "done"

@@ -320,3 +320,159 @@ def test_owner_who_is_no_longer_an_administrator(owned):
     ) == [1, 2]
     connection.execute("UPDATE doc SET deleted_at = NULL")
     assert marked(owned) == []
+
+
+# ------------------------------------------------------------- every kind of role, every way, with every option
+
+FAMILY = """
+CREATE TABLE public.folder (id int PRIMARY KEY);
+CREATE TABLE public.doc (id int PRIMARY KEY, owner text NOT NULL, body text UNIQUE,
+    folder int REFERENCES folder ON DELETE CASCADE);
+CREATE TABLE public.line (id int PRIMARY KEY, doc int REFERENCES doc ON DELETE CASCADE);
+INSERT INTO folder VALUES (1);
+INSERT INTO doc SELECT i, CASE WHEN i IN (1, 2, 3, 7) THEN 'me' ELSE 'you' END, 'd' || i, 1 FROM generate_series(1, 8) i;
+INSERT INTO line SELECT i, i FROM generate_series(1, 8) i;
+"""
+OPTIONS = {
+    "plain": {},
+    "foreign keys not followed": {"follow_foreign_keys": False},
+    "intercepted": {"intercept": True},
+    "everything": {
+        "intercept": True,
+        "live_keys": ["*"],
+        "live_keys_as": "column",
+        "live_foreign_keys": ["doc_folder_fkey"],
+        "index_mode": "live",
+    },
+}
+ALL, OWN = set(range(1, 9)), {1, 2, 3, 7}
+# role -> what is done first, policies for it, rows that it sees, may mark, may bring back, may purge, may erase
+FORCE = "ALTER TABLE doc FORCE ROW LEVEL SECURITY"
+PART = "CREATE POLICY {0}_{1} ON doc FOR {1} TO {0} USING ({2})"
+ACTORS = {
+    "owner": ("", {}, ALL, ALL, ALL, ALL, ALL),
+    "owner, forced, no policy": (FORCE, {}, set(), set(), set(), set(), set()),
+    "owner, forced, own rows": (FORCE, {"all": MINE}, OWN, OWN, OWN, OWN, set()),
+    "own rows": ("", {"all": MINE}, OWN, OWN, OWN, OWN, set()),
+    "own rows, deleted ones hidden": (
+        "",
+        {"select": LIVE, "update": MINE, "delete": MINE},
+        OWN - {7},
+        OWN - {7},
+        set(),
+        set(),
+        set(),
+    ),
+    "reads all, deletes own": ("", {"select": "true", "delete": MINE}, ALL, OWN, set(), set(), set()),
+    "reads all, updates own": ("", {"select": "true", "update": MINE}, ALL, OWN, OWN, set(), set()),
+    "reads only": ("", {"select": "true"}, ALL, set(), set(), set(), set()),
+    "no policy": ("", {}, set(), set(), set(), set(), set()),
+    "no privilege": ("REVOKE ALL ON doc, active_doc, line FROM {0}", {}, set(), set(), set(), set(), set()),
+    "bypass": ("", {}, ALL, ALL, ALL, ALL, ALL),
+}
+MARKS = [
+    "DELETE FROM active_doc WHERE id = {0} RETURNING id",
+    "SELECT soft_delete_doc({0})",
+    "SELECT lifecycle.soft_delete('doc', {0})",
+    "SELECT lifecycle.soft_delete_many('doc', ARRAY[{0}])",
+    "SELECT lifecycle.soft_delete_where('doc', 'id = {0}')",
+]
+BACK = [
+    "SELECT restore_doc({0})",
+    "SELECT lifecycle.restore('doc', {0})",
+    "SELECT lifecycle.restore_many('doc', ARRAY[{0}])",
+    "UPDATE doc SET deleted_at = NULL WHERE id = {0} RETURNING id",
+]
+STATE = "SELECT id, deleted_at IS NULL FROM doc"
+
+
+@pytest.fixture
+def family(database, roles):
+    """One role for each actor; rows 7 and 8 were deleted long ago. Policies let each see what it may."""
+    owner = roles("owner")
+    database.execute(FAMILY + f"GRANT CREATE ON SCHEMA public TO {owner}; ALTER TABLE doc ENABLE ROW LEVEL SECURITY")
+    database.execute("".join(f"ALTER TABLE {t} OWNER TO {owner};" for t in ("folder", "doc", "line")))
+    call(database, "grant_lifecycle_admin", role_name=owner)
+    database.actors = {name: owner if name.startswith("owner") else roles("actor") for name in ACTORS}
+    database.actors["bypass"] = roles("bypass", "BYPASSRLS")
+    for role in set(database.actors.values()) - {owner}:
+        call(database, "grant_lifecycle_admin", role_name=role)
+        database.execute(f"GRANT ALL ON folder, doc, line TO {role}")
+    return database
+
+
+def tried(connection, before, role, statement):
+    """What a statement of a role changes, the answer, and the error; nothing of it stays."""
+    with connection.transaction(force_rollback=True):
+        for own in before:
+            connection.execute(own.format(role))
+        was = dict(rows(connection, STATE))
+        answer, error = [], None
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL ROLE {role}")
+                answer = rows(connection, statement)
+                connection.execute("RESET ROLE")
+        except psycopg.Error as raised:
+            error = raised.sqlstate
+        now = dict(rows(connection, STATE))
+    changed = {key for key in was if was[key] != now.get(key, "gone")}
+    return changed, answer, error, set(was) - set(now)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_matrix(family, options):
+    owner = family.actors["owner"]
+    as_owner = family.connect(owner)
+    for table in ("folder", "line"):
+        call(as_owner, "enable_soft_delete", target=table)
+    call(as_owner, "enable_soft_delete", target="doc", **OPTIONS[options])
+    for role in set(family.actors.values()) - {owner}:
+        family.execute(f"GRANT ALL ON active_doc TO {role}")
+    family.execute("UPDATE line SET deleted_at = now() - interval '100 days' WHERE id > 6")
+    family.execute("UPDATE doc SET deleted_at = now() - interval '100 days' WHERE id > 6")
+    number = family.value("SELECT deletion_id FROM doc WHERE id = 7")
+    connection = family.connect()
+    intercepts = OPTIONS[options].get("intercept", False)
+    for name, (first, policies_of, sees, marks, restores, purges, erases) in ACTORS.items():
+        role = family.actors[name]
+        if name == "owner, forced, own rows" and options != "foreign keys not followed":
+            marks = restores = set()  # it could not follow them with rows that it does not see
+        before = [first or "SELECT 1", *(PART.format(role, command, rule) for command, rule in policies_of.items())]
+
+        def attempt(statement, before=before, role=role, name=name):
+            changed, answer, error, gone = tried(connection, before, role, statement)
+            assert error in (None, "42501", "P0002"), f"{name}: {statement}: {error}"
+            return changed, answer, error, gone
+
+        for key in (1, 4):
+            for way in MARKS + (["DELETE FROM doc WHERE id = {0}"] if intercepts else []):
+                changed, answer, error, gone = attempt(way.format(key))
+                # For PostgreSQL there is no row to DELETE without a policy that says so.
+                may = set() if way.startswith("DELETE FROM doc") and set(policies_of) == {"select", "update"} else marks
+                assert (changed, gone) == ({key} & may, set()), f"{name}: {way.format(key)}: {error}"
+                if "active_doc" in way and not error:
+                    assert {k for (k,) in answer} == {key} & marks, f"{name}: {way}"
+        for key in (7, 8):
+            for way in BACK:
+                changed, answer, error, gone = attempt(way.format(key))
+                assert (changed, gone) == ({key} & restores, set()), f"{name}: {way.format(key)}: {error}"
+            for way in MARKS[1:3]:
+                changed, answer, error, _ = attempt(way.format(key))
+                assert changed == set()
+                if not error:
+                    assert (answer[0][0]["status"] == "already_deleted") == (key in sees), f"{name}: {way}: {answer}"
+            changed, _, error, gone = attempt(f"SELECT * FROM lifecycle.erase('doc', {key}, dry_run => false)")
+            may = erases if role == owner or not intercepts else set()
+            assert gone == changed == {key} & may, f"{name}: erase {key}: {error}"
+        changed, _, _, gone = attempt(f"SELECT lifecycle.restore({number}::bigint)")
+        assert (changed, gone) == ({7, 8} & restores, set()), name
+        changed, _, error, gone = attempt("SELECT lifecycle.purge_deleted_step('doc', '90 days')")
+        may = purges if role == owner or not intercepts else set()
+        assert changed == gone == {7, 8} & may, f"{name}: purge: {error}"
+        _, seen, _, _ = attempt("SELECT id FROM active_doc")
+        assert {k for (k,) in seen} == sees - {7, 8}, name
+        _, counted, _, _ = attempt("SELECT active + deleted FROM lifecycle.soft_delete_stats('doc')")
+        assert sum(n for (n,) in counted) == len(sees), name
+        _, found, _, _ = attempt("SELECT lifecycle.preview_purge_deleted('doc', '90 days')")
+        assert not found or found[0][0]["deleted"] == len({7, 8} & sees), name

@@ -151,7 +151,13 @@ FAULTS = {
         "warning",
         "policy for SELECT hides deleted rows",
     ),
-    "not HOT": ("CREATE INDEX i ON note (body) WHERE deleted_at IS NULL", "info", "index mentions deleted_at"),
+    "not HOT": ("CREATE INDEX i ON note (body) WHERE deleted_at IS NULL", "info", "index defeats HOT updates"),
+    "not HOT, of no use": ("CREATE INDEX i ON note (deleted_at)", "warning", "index defeats HOT updates"),
+    "mixed indexes": (
+        "CREATE INDEX i ON note (body) WHERE deleted_at IS NULL; CREATE INDEX j ON note (body)",
+        "warning",
+        "whole index beside indexes of live rows",
+    ),
     "live children": (
         "CREATE TABLE child (id int PRIMARY KEY, note int REFERENCES note); SELECT soft_delete_note(1); "
         "INSERT INTO child VALUES (1, 1)",
@@ -177,10 +183,48 @@ def test_check_finds(note, case):
     if finding not in (
         "no index on deletion_id",
         "policy for SELECT hides deleted rows",
-        "index mentions deleted_at",
+        "index defeats HOT updates",
+        "whole index beside indexes of live rows",
         "live rows under deleted ones",
     ):
         assert findings(note) == []
+
+
+HOT = {
+    "no other index": ("", True),
+    "an index of something else": ("CREATE INDEX i ON note (length(body))", True),
+    "summarizing": ("CREATE INDEX i ON note USING brin (deleted_at)", None),
+    "predicate": ("CREATE INDEX i ON note (body) WHERE deleted_at IS NULL", False),
+    "key": ("CREATE INDEX i ON note (deleted_at)", False),
+    "included": ("CREATE INDEX i ON note (body) INCLUDE (deletion_id)", False),
+    "expression": ("CREATE INDEX i ON note ((deleted_at IS NULL))", False),
+    "live key": (
+        "ALTER TABLE note ADD UNIQUE (body); SELECT lifecycle.enable_soft_delete('note', index_mode => 'none', "
+        "live_keys => '{*}', live_keys_as => 'column')",
+        False,
+    ),
+    "of deletions": ("CREATE INDEX i ON note (deletion_id) WHERE deletion_id IS NOT NULL", False),
+}
+
+
+@pytest.mark.parametrize("case", HOT)
+def test_what_defeats_hot_updates_is_found(database, case):
+    """With index_mode none nothing of ours is in the way; PostgreSQL counts the updates."""
+    statement, hot = HOT[case]
+    database.execute(TABLE.replace("body text)", "body text) WITH (fillfactor = 50)"))
+    call(database, "enable_soft_delete", target="note", index_mode="none")
+    database.execute(statement or "SELECT 1")
+    if hot is None:
+        hot = database.server.major > 15
+    connection = database.connect(autocommit=False)
+    connection.execute("UPDATE note SET deleted_at = now() WHERE id < 6")
+    counted = "SELECT pg_stat_get_xact_tuples_hot_updated('note'::regclass)"
+    assert rows(connection, counted) == [(5 if hot else 0,)]
+    connection.rollback()
+    found = rows(
+        database, "SELECT severity FROM lifecycle.check_soft_delete() WHERE finding = 'index defeats HOT updates'"
+    )
+    assert found == ([] if hot or case == "of deletions" else [("warning",)])
 
 
 def test_children_that_are_deleted_too_are_no_finding(note):
