@@ -91,14 +91,15 @@ BEGIN
                         AND d.objid = i.indexrelid AND d.refobjid = target AND d.refobjsubid = m.attnum)
                     OR lifecycle._counts_live_rows(i.indexrelid, v_columns.deleted_at))
     )
-    SELECT CASE WHEN e.is_whole OR NOT EXISTS (SELECT FROM entry AS o WHERE o.is_ours) THEN 'warning' ELSE 'info' END,
+    SELECT CASE WHEN e.is_whole OR NOT n.is_numbered THEN 'warning' ELSE 'info' END,
         'index ' || e.indexrelid::regclass, 'index defeats HOT updates',
         CASE WHEN e.is_whole THEN 'It holds every live row under NULL, and marking a row touches every index.'
-            WHEN EXISTS (SELECT FROM entry AS o WHERE o.is_ours) THEN 'Marking a row touches every index of the table, as the index on '
+            WHEN n.is_numbered THEN 'Marking a row touches every index of the table, as the index on '
                 'the number of the deletion alone would have it (index_mode none has neither).'
             ELSE 'Marking a row touches every index of the table; without it none would be.' END,
         CASE WHEN e.is_whole AND e.conname IS NULL THEN 'DROP INDEX ' || e.indexrelid::regclass END
     FROM entry AS e
+    CROSS JOIN (SELECT coalesce(bool_or(o.is_ours), false) AS is_numbered FROM entry AS o) AS n
     WHERE NOT e.is_ours OR e.is_whole
     ORDER BY 2;
 END
