@@ -313,6 +313,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.sync_active_view(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._foreign_key_where(foreign_key oid, child text, parent text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._live_where(target regclass, alias text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_soft_delete_catalog(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_soft_delete_indexes(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_soft_delete_mixture(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._check_soft_delete_children(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.check_soft_delete(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unfiltered_statements(table_name text, deleted_at text);
