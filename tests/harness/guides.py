@@ -8,14 +8,26 @@ from pathlib import Path
 from harness.calls import call
 from harness.databases import Database
 
+REFUSED = r"""\set ON_ERROR_STOP off
+{}
+\set ON_ERROR_STOP on
+\if :ERROR
+\else
+DO 'BEGIN RAISE ''the guide says that this is refused''; END';
+\endif
+"""
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def statements(guide: str, sections: tuple[str, ...] = ()) -> str:
-    """All fenced SQL of docs/<guide>.md in its order, or that below the named headings of the second level."""
+    """All fenced SQL of docs/<guide>.md in its order, or that below the named headings of the second level.
+
+    What the guide shows to be refused, by an ERROR right below it, must be.
+    """
     text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
     parts = [text.split(f"\n## {section}\n")[1].split("\n## ")[0] for section in sections] or [text]
-    return "\n".join(re.findall(r"^```sql\n(.*?)^```", "\n".join(parts), re.MULTILINE | re.DOTALL))
+    blocks = re.findall(r"^```sql\n(.*?)^```\n(\n    ERROR:  )?", "\n".join(parts) + "\n", re.MULTILINE | re.DOTALL)
+    return "\n".join(REFUSED.format(block) if is_refused else block for block, is_refused in blocks)
 
 
 def run(database: Database, session: str) -> str:

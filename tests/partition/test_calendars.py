@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import itertools
+import zoneinfo
+
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from harness.calls import call, refused, statuses
 
@@ -58,3 +64,98 @@ def test_the_clock_makes_no_more_than_the_present(table):
     assert [step.status for step in made if step.action == "create partition"] == ["done"] * 2
     found = table.execute("SELECT finding FROM lifecycle.validate_partitions('public.c') WHERE severity <> 'ok'")
     assert set(found) == {("has a gap between its partitions",)}
+
+
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia", "Asia/Gaza"]
+SPANS = ["1 hour", "6 hours", "1 day", "1 week", "10 days", "1 month", "3 months", "1 year"]
+MONTH_ENDS = [
+    datetime.datetime(year, month, day, 23, 59, 59)
+    for year, month, day in [
+        (1900, 2, 28),
+        (2000, 2, 29),
+        (2023, 2, 28),
+        (2024, 2, 29),
+        (2100, 2, 28),
+        (2023, 12, 31),
+        (2024, 4, 30),
+        (1, 1, 31),
+        (1, 2, 28),
+        (4, 2, 29),
+        (9996, 2, 29),
+        (9999, 2, 28),
+    ]
+]
+
+
+def turned():
+    """Moments around each change of a clock in ten years of some zones: hours and seconds before and after it."""
+    made = []
+    for zone, year in itertools.product(ZONES, (1999, 2011, 2018, 2026)):
+        rules, hour = zoneinfo.ZoneInfo(zone), datetime.timedelta(hours=1)
+        begin = datetime.datetime(year, 1, 1, tzinfo=datetime.UTC)
+        offsets = [(begin + n * hour, (begin + n * hour).astimezone(rules).utcoffset()) for n in range(8760)]
+        for (_, before), (moment, after) in itertools.pairwise(offsets):
+            if before != after:
+                made += [(zone, moment + datetime.timedelta(seconds=s)) for s in (-86400, -3600, -1, 0, 1, 3600, 86400)]
+    return made
+
+
+PERIODS = (
+    "SELECT trim((p.lower_end).literal, ''''), trim((p.upper_end).literal, '''')"
+    " FROM lifecycle._periods(%s::regtype, %s, %s, NULL, %s::numeric, 3) AS p"
+)
+
+
+def hold_every_row(database, kind, zone, every, moment):
+    """Makes the period of a moment beside the next three, and asks PostgreSQL where their first and last rows are."""
+    place = (moment - datetime.datetime(1970, 1, 1)).total_seconds()
+    database.execute(f"DROP TABLE IF EXISTS public.k; CREATE TABLE public.k (at {kind}) PARTITION BY RANGE (at)")
+    periods = database.execute(PERIODS, [kind, every, zone, place])
+    (lower, upper), *others = periods
+    done = call(database, "create_partition", parent="public.k", lower_bound=lower, upper_bound=upper)
+    assert statuses(done) == ["done"] * 2
+    for number, (begin, end) in enumerate([("-infinity", lower), *others, (periods[-1][1], "infinity")]):
+        database.execute(
+            f"CREATE TABLE public.k_{number}_plain PARTITION OF public.k FOR VALUES FROM ('{begin}') TO"
+            f" ({'MAXVALUE' if end == 'infinity' else repr(end)})"
+        )
+    smallest = "1" if kind == "date" else "interval '1 microsecond'"
+    for begin, end in periods:
+        database.execute(f"INSERT INTO public.k VALUES (%s::{kind}), (%s::{kind} - {smallest})", [begin, end])
+    database.execute("INSERT INTO public.k VALUES ('-infinity'), ('infinity')")
+    counted = "SELECT count(*) FROM public.k GROUP BY tableoid ORDER BY min(at)"
+    assert database.execute(counted) == [(1,), *[(2,)] * 4, (1,)], (kind, zone, every, moment)
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+def test_partitions_hold_every_row_at_the_ends_of_months_and_years(database, kind):
+    """Leap years, the years 1 and 9999, and infinity on both sides, in zones on both sides of UTC."""
+    database.execute("SET timezone = 'UTC'")
+
+    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(
+        moment=st.sampled_from(MONTH_ENDS) | st.datetimes(datetime.datetime(1, 1, 2), datetime.datetime(9999, 12, 30)),
+        zone=st.sampled_from(["UTC", *ZONES]),
+        every=st.sampled_from(SPANS),
+        late=st.sampled_from([0, 1]),
+    )
+    @example(moment=datetime.datetime(1, 1, 1), zone="Pacific/Apia", every="1 day", late=0)
+    @example(moment=datetime.datetime(9999, 12, 31, 23, 59, 59), zone="America/New_York", every="1 month", late=0)
+    def check(moment, zone, every, late):
+        if kind == "date" and "hour" in every:
+            every = "1 day"
+        hold_every_row(database, kind, zone, every, moment + datetime.timedelta(seconds=late) * (moment.year < 9999))
+
+    check()
+
+
+def test_partitions_hold_every_row_when_the_clock_is_turned(database):
+    database.execute("SET timezone = 'UTC'")
+
+    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(zoned=st.sampled_from(turned()), every=st.sampled_from(SPANS))
+    def check(zoned, every):
+        zone, moment = zoned
+        hold_every_row(database, "timestamptz", zone, every, moment.replace(tzinfo=None))
+
+    check()
