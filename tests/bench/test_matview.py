@@ -31,13 +31,23 @@ def test_refresh_of_many_views(database: Database) -> None:
         )
     database.execute("SET max_parallel_workers_per_gather = 0")  # two cores: workers would come or not come
     bare = ";".join(f"REFRESH MATERIALIZED VIEW public.m{number}" for number in range(VIEWS))
+    outside = []
+
+    def ours() -> None:
+        begin = time.perf_counter()
+        spent = database.value(
+            "SELECT sum(refresh_time_ms) FROM lifecycle.refresh_all_materialized_views(concurrent => false)"
+        )
+        outside.append(100 * (1 - float(spent) / 1000 / (time.perf_counter() - begin)))
+
     paired(
         f"refresh of {VIEWS} materialized views / REFRESH statements",
-        lambda: database.execute("SELECT * FROM lifecycle.refresh_all_materialized_views(concurrent => false)"),
+        ours,
         lambda: database.execute(f"BEGIN; {bare}; COMMIT"),
         goal="<= 1.05",
         rounds=15,
     )
+    print(f"  of our time, outside the REFRESH statements: {statistics.median(outside):.1f} %")
 
 
 ROWS = int(os.environ.get("PG_LIFECYCLE_BENCH_ROWS", "3000000"))
