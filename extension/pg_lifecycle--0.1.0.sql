@@ -20982,10 +20982,13 @@ DECLARE
     v_view lifecycle.located_incremental;
     v_missing text;
 BEGIN
-    PERFORM lifecycle._require_table(target, '{r}');
-    PERFORM lifecycle._require_owner(target);
-    SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v;
+    -- Each refresh asks: what is registered needs no further look.
+    SELECT v.* INTO v_view FROM lifecycle._incremental_views(target) AS v WHERE v.target = _require_incremental.target;
     IF NOT FOUND THEN
+        PERFORM lifecycle._require_table(target, '{r}');
+    END IF;
+    PERFORM lifecycle._require_owner(target);
+    IF v_view.target IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not an incremental view', target),
             HINT = 'lifecycle.create_incremental_view makes one; lifecycle.mv_refresh_status lists those that stand.';
     END IF;
