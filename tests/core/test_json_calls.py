@@ -203,6 +203,11 @@ CALLS: dict[str, list[dict[str, object]]] = {
     "refresh_load": [{}, {"period": "1 hour"}],
     "rebuild_incremental_view": [{"target": "public.v"}],
     "refresh_incremental_view": [{"target": "public.v", "max_rows": 10}],
+    "preview_refresh_materialized_views": [{}, {"schemas": ["public"], "concurrent": False, "only_due": True}],
+    "refresh_materialized_views_step": [
+        {"since": "2026-01-01"},
+        {"since": "2026-01-01", "max_seconds": 1, "schemas": ["public"], "only_changed": True, "only_due": True},
+    ],
     "refresh_materialized_view": [{"target": "public.m"}, {"target": "public.v", "cascade": "both"}],
     "replace_materialized_view": [{"target": "public.m", "query": "SELECT 1 AS one, 2 AS two", "dry_run": True}],
     "restore": [
