@@ -289,18 +289,21 @@ RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
     v_phase constant text := (v_conversion.conversion).phase;
-    v_waits boolean;
+    v_waiting bigint;
 BEGIN
     IF v_phase <> 'swapped' THEN
         PERFORM lifecycle._require_same_source(v_conversion);
     END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', (v_conversion.conversion).queue) INTO v_waits;
     IF (v_conversion.conversion).last_error IS NOT NULL THEN
         UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
         WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     END IF;
-    IF v_waits AND lifecycle._can_replay(v_conversion) OR v_phase IN ('ready', 'swapped') THEN
-        PERFORM lifecycle._replay_once(v_conversion, batch_size);
+    IF lifecycle._can_replay(v_conversion) THEN
+        EXECUTE format('SELECT count(*) FROM %s', (v_conversion.conversion).queue) INTO v_waiting;
+    END IF;
+    IF v_waiting > 0 OR v_phase IN ('ready', 'swapped') THEN
+        -- Of a long queue much at once: to find the oldest entries takes a look at all, and hot rows are in it often.
+        PERFORM lifecycle._replay_once(v_conversion, least(greatest(batch_size, v_waiting / 2), 1000000)::integer);
         v_conversion := lifecycle._conversion(target);
     END IF;
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN

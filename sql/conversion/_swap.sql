@@ -127,6 +127,8 @@ BEGIN
     PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._require_rebindable(v_conversion.source);
+    -- What was written while that was made: the less is left for the lock.
+    PERFORM lifecycle._replay_once(v_conversion, 100000);
     PERFORM lifecycle._swap_lock(ARRAY[v_conversion.source, v_conversion.partitioned]
         || lifecycle._key_neighbours(v_conversion.source) || lifecycle._bound_tables(v_conversion.source),
         lifecycle._bound_views(v_conversion.source));

@@ -7,15 +7,20 @@ CREATE PROCEDURE lifecycle.swap_tables(
 DECLARE
     v_failure pg_catalog.jsonb;
     v_replay pg_catalog.jsonb;
+    v_entries pg_catalog.int8;
     v_attempt pg_catalog.int4 := 0;
     v_began pg_catalog.timestamptz;
 BEGIN
     LOOP
         v_attempt := v_attempt OPERATOR(pg_catalog.+) 1;
         -- What has come together is replayed before the lock, and committed.
-        SELECT t.failure INTO v_replay FROM lifecycle._try_convert(target, 10000) AS t;
-        COMMIT;
-        PERFORM lifecycle._raise_again(v_replay);
+        FOR v_round IN 1..10 LOOP
+            SELECT t.failure, (t.state).queue_entries INTO v_replay, v_entries
+            FROM lifecycle._try_convert(target, 10000) AS t;
+            COMMIT;
+            PERFORM lifecycle._raise_again(v_replay);
+            EXIT WHEN v_entries OPERATOR(pg_catalog.<) 500;
+        END LOOP;
         v_began := pg_catalog.clock_timestamp();
         SELECT t.failure INTO v_failure FROM lifecycle._try_swap(target, search_path) AS t;
         COMMIT;
