@@ -19061,18 +19061,21 @@ RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog
 DECLARE
     v_conversion lifecycle.located_conversion := lifecycle._fence_conversion(target);
     v_phase constant text := (v_conversion.conversion).phase;
-    v_waits boolean;
+    v_waiting bigint;
 BEGIN
     IF v_phase <> 'swapped' THEN
         PERFORM lifecycle._require_same_source(v_conversion);
     END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', (v_conversion.conversion).queue) INTO v_waits;
     IF (v_conversion.conversion).last_error IS NOT NULL THEN
         UPDATE lifecycle.conversion AS c SET last_error = NULL, last_sqlstate = NULL, last_error_at = NULL
         WHERE c.conversion_id = (v_conversion.conversion).conversion_id;
     END IF;
-    IF v_waits AND lifecycle._can_replay(v_conversion) OR v_phase IN ('ready', 'swapped') THEN
-        PERFORM lifecycle._replay_once(v_conversion, batch_size);
+    IF lifecycle._can_replay(v_conversion) THEN
+        EXECUTE format('SELECT count(*) FROM %s', (v_conversion.conversion).queue) INTO v_waiting;
+    END IF;
+    IF v_waiting > 0 OR v_phase IN ('ready', 'swapped') THEN
+        -- Of a long queue much at once: to find the oldest entries takes a look at all, and hot rows are in it often.
+        PERFORM lifecycle._replay_once(v_conversion, least(greatest(batch_size, v_waiting / 2), 1000000)::integer);
         v_conversion := lifecycle._conversion(target);
     END IF;
     CASE WHEN is_braked OR (v_conversion.conversion).phase <> v_phase OR v_phase = 'ready' THEN
@@ -19712,6 +19715,8 @@ BEGIN
     PERFORM lifecycle._run_steps(v_capture, _swap.search_path);
     v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._require_rebindable(v_conversion.source);
+    -- What was written while that was made: the less is left for the lock.
+    PERFORM lifecycle._replay_once(v_conversion, 100000);
     PERFORM lifecycle._swap_lock(ARRAY[v_conversion.source, v_conversion.partitioned]
         || lifecycle._key_neighbours(v_conversion.source) || lifecycle._bound_tables(v_conversion.source),
         lifecycle._bound_views(v_conversion.source));
@@ -19813,15 +19818,20 @@ CREATE PROCEDURE lifecycle.swap_tables(
 DECLARE
     v_failure pg_catalog.jsonb;
     v_replay pg_catalog.jsonb;
+    v_entries pg_catalog.int8;
     v_attempt pg_catalog.int4 := 0;
     v_began pg_catalog.timestamptz;
 BEGIN
     LOOP
         v_attempt := v_attempt OPERATOR(pg_catalog.+) 1;
         -- What has come together is replayed before the lock, and committed.
-        SELECT t.failure INTO v_replay FROM lifecycle._try_convert(target, 10000) AS t;
-        COMMIT;
-        PERFORM lifecycle._raise_again(v_replay);
+        FOR v_round IN 1..10 LOOP
+            SELECT t.failure, (t.state).queue_entries INTO v_replay, v_entries
+            FROM lifecycle._try_convert(target, 10000) AS t;
+            COMMIT;
+            PERFORM lifecycle._raise_again(v_replay);
+            EXIT WHEN v_entries OPERATOR(pg_catalog.<) 500;
+        END LOOP;
         v_began := pg_catalog.clock_timestamp();
         SELECT t.failure INTO v_failure FROM lifecycle._try_swap(target, search_path) AS t;
         COMMIT;
