@@ -14,8 +14,7 @@ BEGIN
             MESSAGE = 'attach_existing takes all rows: it cannot have a predicate';
     END IF;
     PERFORM lifecycle._require_attachable(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
-    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode',
-        copied => false);
+    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run, ARRAY(
         SELECT CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END::regclass FROM pg_constraint AS k
         WHERE k.contype = 'f' AND at_once AND target IN (k.conrelid, k.confrelid)));

@@ -39,11 +39,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_db_role_setting AS s CROSS JOIN LATERAL unnest(s.setconfig) AS x (setting)
     WHERE x.setting ~ '^session_replication_role=(?!origin)'
         AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
-    UNION ALL
-    SELECT 'warning', 'capture ' || c.queue_name, format('consumer %I reads the changes of the table', c.consumer),
-        'Its triggers stay with the old table. Drop it before, and start it anew after the swap.',
-        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
-    FROM lifecycle._captures(target) AS c
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_activity(regclass) IS
-'The findings of pre_migration_check about sessions, prepared transactions, event triggers and other readers.';
+'The findings of pre_migration_check about sessions, prepared transactions and event triggers.';

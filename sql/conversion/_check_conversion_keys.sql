@@ -35,7 +35,7 @@ RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog
             || format('The same (%s) may then stand in several partitions, and ON CONFLICT (%1$s) is refused.',
                 x.columns) END,
         CASE WHEN x.missing <> '{}' AND key_mode = 'refuse' THEN
-            'key_mode => ''extend'' adds the keys, ''leaf'' keeps it within each partition' END
+            'key_mode => ''extend'' adds the keys' END
     FROM (
         SELECT coalesce('table constraint ' || quote_ident(k.conname) || ' on ' || target,
                 'index ' || i.indexrelid::regclass) AS object,
@@ -56,7 +56,8 @@ RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog
             WHEN key_mode = 'leaf' THEN 'will exclude only within each partition'
             ELSE 'cannot be a constraint of the partitioned table' END,
         CASE WHEN NOT x.stands THEN 'Exclusion across partitions takes PostgreSQL 17 and all keys, compared by =.' END,
-        CASE WHEN NOT x.stands AND key_mode <> 'leaf' THEN 'key_mode => ''leaf'' keeps it within each partition' END
+        CASE WHEN NOT x.stands AND key_mode <> 'leaf' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', target,
+            k.conname) END
     FROM pg_constraint AS k
     CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::integer >= 170000
         AND lifecycle._missing_keys(target, ARRAY(

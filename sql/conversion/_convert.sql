@@ -182,7 +182,7 @@ BEGIN
             END IF;
             EXIT;
         EXCEPTION
-            WHEN unique_violation THEN
+            WHEN unique_violation OR exclusion_violation THEN
                 IF v_attempt = 10 THEN
                     RAISE;
                 END IF;
@@ -230,6 +230,8 @@ CREATE FUNCTION lifecycle._missing_index(
         SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
     ) AS r
     WHERE i.indrelid = conversion.source
+        -- An exclusion constraint of the root adopts none.
+        AND NOT (i.indisexclusion AND r.is_leaf)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid

@@ -74,7 +74,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM pg_constraint AS k
         JOIN pg_index AS x ON x.indrelid = partitioned
         JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(k.conindid)
-        WHERE k.conrelid = source AND k.contype IN ('p', 'u')
+        WHERE k.conrelid = source AND k.contype IN ('p', 'u', 'x')
             AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
     )
 $fn$;

@@ -12,34 +12,36 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
--- What PostgreSQL could do and the copy cannot yet; pre_migration_check reports it as an error.
-CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
-RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
+-- What this way of converting leaves to the caller, each with the statement to run first.
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text)
+RETURNS TABLE (object text, finding text, detail text, remedy text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'table ' || target, 'key_mode leaf cannot be had',
+        'A key on each partition is none of the partitioned table: later partitions would not get it, ON CONFLICT and '
+        'foreign keys cannot use it, and what is written meanwhile could not be brought over by it.',
+        'key_mode => ''extend'''
     WHERE key_mode = 'leaf'
     UNION ALL
-    SELECT 'table ' || target, format('it cannot be copied in ranges of (%s): a type outside pg_catalog',
-        lifecycle._column_list(k.key_columns))
-    FROM lifecycle._row_key(target) AS k
-    WHERE NOT lifecycle._is_range_key(target, k.key_columns)
-    UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
+    SELECT format('table constraint %I on %s', k.conname, target), 'is a foreign key that was never validated',
+        'Each partition could have it, but before PostgreSQL 18 the partitioned table cannot, nor new partitions.',
+        format('ALTER TABLE %s VALIDATE CONSTRAINT %I', target, k.conname)
     FROM pg_constraint AS k
     WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid = target
     UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
-    FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
-    UNION ALL
-    SELECT format('publication %I', p.pubname), 'it chooses rows or columns: publish_via_partition_root is needed'
+    SELECT format('publication %I', p.pubname), 'chooses rows or columns of the table',
+        'Of a partitioned table that takes publish_via_partition_root.',
+        format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', p.pubname)
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
     WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
-    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
-        'after the conversion', c.consumer)
+    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table', c.consumer),
+        'Its triggers and its queue belong to the old table. Drop it, and start it again after the swap.',
+        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
     FROM lifecycle._captures(target) AS c
     UNION ALL
-    SELECT format('migration %s', m.migration_id), format('%s stands on the table: roll it back, and make it again '
-        'after the conversion', m.feature)
+    SELECT format('migration %s', m.migration_id), format('%s stands on the table', m.feature),
+        'It would stay with the old table. Roll it back, and make it again after the swap.',
+        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
     FROM lifecycle.migration AS m
     WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
         AND m.state <> 'rolled_back'
@@ -47,12 +49,11 @@ RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = p
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;
-COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
-'What start_conversion refuses although PostgreSQL could do it.';
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text) IS
+'What start_conversion refuses although PostgreSQL could do it, and what to run first.';
 
--- What is about copying does not concern a table that is attached as it stands; all else does.
 CREATE FUNCTION lifecycle._require_convertible(
-    target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean DEFAULT true
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_reasons text;
@@ -60,7 +61,7 @@ BEGIN
     SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
     INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error' AND (copied OR f.finding <> 'cannot be converted by copying yet');
+    WHERE f.severity = 'error';
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -70,8 +71,8 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text, boolean) IS
-'Raises 0A000 with every reason why a table cannot be converted this way.';
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+'Raises 0A000 with every reason why a table cannot be converted.';
 
 -- Until the swap the new indexes have names that nobody else has.
 CREATE FUNCTION lifecycle._new_index_name(index_oid oid) RETURNS name
@@ -91,6 +92,10 @@ CREATE FUNCTION lifecycle._index_statement(
             format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, lifecycle._key_body(k.oid, m.missing)),
             NULL, stage, note => CASE WHEN m.missing <> '{}'
                 THEN 'unique only together with ' || lifecycle._column_list(m.missing) END)
+        WHEN k.contype = 'x' THEN lifecycle._step('add constraint',
+            format('table constraint %I on %s', index_name, relation),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, pg_get_constraintdef(k.oid)),
+            NULL, stage)
         WHEN m.missing <> '{}' THEN lifecycle._step('create index',
             format('index %s.%I', c.relnamespace::regnamespace, index_name),
             format('CREATE UNIQUE INDEX %I ON %s USING %s', index_name, relation,
@@ -101,8 +106,9 @@ CREATE FUNCTION lifecycle._index_statement(
     END
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
-    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+    LEFT JOIN pg_constraint AS k
+        ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique AND NOT i.indisexclusion THEN lifecycle._missing_keys(i.indrelid,
         i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
     WHERE i.indexrelid = index_oid
 $fn$;

@@ -46,8 +46,7 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
-        SELECT 'error', u.object, 'cannot be converted by copying yet', u.reason, NULL
-        FROM lifecycle._unsupported_conversion(target, key_mode, v_levels) AS u
+        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
@@ -57,8 +56,8 @@ COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb, text, text) I
 start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
-(within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
+what becomes of unique constraints without the partition keys: refuse, or extend (unique together with the keys); leaf
+(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
 composite (widened, where the referring table has the columns) or drop.
 Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).

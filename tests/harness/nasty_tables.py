@@ -107,6 +107,16 @@ TABLES: dict[str, Nasty] = {
     "exclusion": Nasty(
         after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_x EXCLUDE USING gist (tstzrange(at, at) WITH &&)", refused=True
     ),
+    "exclusion_kept": Nasty(
+        after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_x EXCLUDE USING btree (id WITH =, at WITH =) WITH (fillfactor=60) "
+        "WHERE (id > 5); COMMENT ON CONSTRAINT {t}_x ON f.{t} IS 'no two'; COMMENT ON INDEX f.{t}_x IS 'its index'",
+        major=17,
+    ),
+    "enum_key": Nasty(
+        columns="id f.mood, n int, at timestamptz NOT NULL, v text, CONSTRAINT {t}_pkey PRIMARY KEY (id, n)",
+        rows="SELECT 'good', * FROM (" + ROWS + ") AS x",
+        insert="(id, n, at) VALUES ('bad', 1, '2024-02-02')",
+    ),
     "deferrable": Nasty(
         columns="id bigint NOT NULL, at timestamptz NOT NULL, v text, CONSTRAINT {t}_pkey PRIMARY KEY (id, at), "
         "CONSTRAINT {t}_v UNIQUE (v, at) DEFERRABLE INITIALLY DEFERRED"
