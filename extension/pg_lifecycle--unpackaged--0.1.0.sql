@@ -687,8 +687,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._level_parts(source regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_part(parent oid, type regtype, method text, value text, place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_leaves(source regclass, parent text, parent_oid oid, prefix text, levels jsonb[], census jsonb, options jsonb, plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._row_key(source regclass, OUT key_columns name[], OUT index_oid oid);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_convertible(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_index_name(index_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._index_statement(index_oid oid, relation text, index_name name, levels jsonb[], stage integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_row_step(source regclass, partitioned text, old_name name, levels jsonb[], options jsonb, key_columns name[], root_key name[]);
