@@ -49,23 +49,26 @@ CREATE FUNCTION lifecycle._swap_lock(tables regclass[], views regclass[]) RETURN
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
-    v_statement text;
+    v_relation record;
 BEGIN
     PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
-    FOR v_statement IN
-        -- LOCK TABLE of a view would lock all that it reads.
-        SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
-            v.relation, pg_get_userbyid(c.relowner))
+    FOR v_relation IN
+        SELECT c.oid::regclass AS name, pg_get_userbyid(c.relowner) AS owner,
+            c.relkind = 'm' AS is_materialized
         FROM unnest(views) WITH ORDINALITY AS v (relation, place) JOIN pg_class AS c ON c.oid = v.relation
         ORDER BY v.place
     LOOP
-        EXECUTE v_statement;
+        -- LOCK TABLE of a view would lock all that it reads.
+        IF v_relation.is_materialized THEN
+            EXECUTE format('ALTER MATERIALIZED VIEW %s OWNER TO %I', v_relation.name, v_relation.owner);
+        ELSE
+            EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation.name, v_relation.owner);
+        END IF;
     END LOOP;
-    FOR v_statement IN
-        SELECT format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', t.relation)
-        FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    FOR v_relation IN
+        SELECT t.relation AS name FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
     LOOP
-        EXECUTE v_statement;
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation.name);
     END LOOP;
     PERFORM set_config('lock_timeout', v_timeout, true);
 END

@@ -57,8 +57,8 @@ start_conversion refuses by the same rows. Reads the table to count partitions, 
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
 what becomes of unique constraints without the partition keys: refuse, or extend (unique together with the keys); leaf
-(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
-composite (widened, where the referring table has the columns) or drop.
+(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that
+refer to such a constraint: refuse, composite (widened, where the referring table has the columns) or drop.
 Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
 Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.

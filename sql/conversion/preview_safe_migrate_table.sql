@@ -56,7 +56,7 @@ CREATE FUNCTION lifecycle.preview_safe_migrate_table(
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_findings lifecycle.finding[];
-    v_steps lifecycle.step_result[] := '{}';
+    v_steps lifecycle.step_result[] := ARRAY[]::lifecycle.step_result[];
     v_open boolean;
 BEGIN
     IF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
