@@ -16932,7 +16932,7 @@ RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog
             || format('The same (%s) may then stand in several partitions, and ON CONFLICT (%1$s) is refused.',
                 x.columns) END,
         CASE WHEN x.missing <> '{}' AND key_mode = 'refuse' THEN
-            'key_mode => ''extend'' adds the keys, ''leaf'' keeps it within each partition' END
+            'key_mode => ''extend'' adds the keys' END
     FROM (
         SELECT coalesce('table constraint ' || quote_ident(k.conname) || ' on ' || target,
                 'index ' || i.indexrelid::regclass) AS object,
@@ -16953,7 +16953,8 @@ RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog
             WHEN key_mode = 'leaf' THEN 'will exclude only within each partition'
             ELSE 'cannot be a constraint of the partitioned table' END,
         CASE WHEN NOT x.stands THEN 'Exclusion across partitions takes PostgreSQL 17 and all keys, compared by =.' END,
-        CASE WHEN NOT x.stands AND key_mode <> 'leaf' THEN 'key_mode => ''leaf'' keeps it within each partition' END
+        CASE WHEN NOT x.stands AND key_mode <> 'leaf' THEN format('ALTER TABLE %s DROP CONSTRAINT %I', target,
+            k.conname) END
     FROM pg_constraint AS k
     CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::integer >= 170000
         AND lifecycle._missing_keys(target, ARRAY(
@@ -17286,14 +17287,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_db_role_setting AS s CROSS JOIN LATERAL unnest(s.setconfig) AS x (setting)
     WHERE x.setting ~ '^session_replication_role=(?!origin)'
         AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
-    UNION ALL
-    SELECT 'warning', 'capture ' || c.queue_name, format('consumer %I reads the changes of the table', c.consumer),
-        'Its triggers stay with the old table. Drop it before, and start it anew after the swap.',
-        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
-    FROM lifecycle._captures(target) AS c
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_activity(regclass) IS
-'The findings of pre_migration_check about sessions, prepared transactions, event triggers and other readers.';
+'The findings of pre_migration_check about sessions, prepared transactions and event triggers.';
 
 -- source: sql/conversion/pre_migration_check.sql
 CREATE FUNCTION lifecycle._require_conversion_modes(key_mode text, foreign_key_mode text) RETURNS void
@@ -17344,8 +17340,7 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
-        SELECT 'error', u.object, 'cannot be converted by copying yet', u.reason, NULL
-        FROM lifecycle._unsupported_conversion(target, key_mode, v_levels) AS u
+        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
@@ -17355,9 +17350,9 @@ COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb, text, text) I
 start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
-(within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
-composite (widened, where the referring table has the columns) or drop.
+what becomes of unique constraints without the partition keys: refuse, or extend (unique together with the keys); leaf
+(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that
+refer to such a constraint: refuse, composite (widened, where the referring table has the columns) or drop.
 Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
 Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.
@@ -17784,8 +17779,7 @@ BEGIN
             MESSAGE = 'attach_existing takes all rows: it cannot have a predicate';
     END IF;
     PERFORM lifecycle._require_attachable(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
-    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode',
-        copied => false);
+    PERFORM lifecycle._require_convertible(target, levels, options ->> 'key_mode', options ->> 'foreign_key_mode');
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run, ARRAY(
         SELECT CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END::regclass FROM pg_constraint AS k
         WHERE k.contype = 'f' AND at_once AND target IN (k.conrelid, k.confrelid)));
@@ -18147,34 +18141,36 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
--- What PostgreSQL could do and the copy cannot yet; pre_migration_check reports it as an error.
-CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text, levels jsonb[])
-RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT 'table ' || target, 'key_mode leaf: new partitions would not get the keys; use extend'
+-- What this way of converting leaves to the caller, each with the statement to run first.
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text)
+RETURNS TABLE (object text, finding text, detail text, remedy text) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT 'table ' || target, 'key_mode leaf cannot be had',
+        'A key on each partition is none of the partitioned table: later partitions would not get it, ON CONFLICT and '
+        'foreign keys cannot use it, and what is written meanwhile could not be brought over by it.',
+        'key_mode => ''extend'''
     WHERE key_mode = 'leaf'
     UNION ALL
-    SELECT 'table ' || target, format('it cannot be copied in ranges of (%s): a type outside pg_catalog',
-        lifecycle._column_list(k.key_columns))
-    FROM lifecycle._row_key(target) AS k
-    WHERE NOT lifecycle._is_range_key(target, k.key_columns)
-    UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, target), 'a foreign key that was never validated: validate it'
+    SELECT format('table constraint %I on %s', k.conname, target), 'is a foreign key that was never validated',
+        'Each partition could have it, but before PostgreSQL 18 the partitioned table cannot, nor new partitions.',
+        format('ALTER TABLE %s VALIDATE CONSTRAINT %I', target, k.conname)
     FROM pg_constraint AS k
     WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid = target
     UNION ALL
-    SELECT format('table constraint %I on %s', k.conname, target), 'an exclusion constraint'
-    FROM pg_constraint AS k WHERE k.contype = 'x' AND k.conrelid = target
-    UNION ALL
-    SELECT format('publication %I', p.pubname), 'it chooses rows or columns: publish_via_partition_root is needed'
+    SELECT format('publication %I', p.pubname), 'chooses rows or columns of the table',
+        'Of a partitioned table that takes publish_via_partition_root.',
+        format('ALTER PUBLICATION %I SET (publish_via_partition_root = true)', p.pubname)
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
     WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
-    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table: roll that back, and start it again '
-        'after the conversion', c.consumer)
+    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table', c.consumer),
+        'Its triggers and its queue belong to the old table. Drop it, and start it again after the swap.',
+        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
     FROM lifecycle._captures(target) AS c
     UNION ALL
-    SELECT format('migration %s', m.migration_id), format('%s stands on the table: roll it back, and make it again '
-        'after the conversion', m.feature)
+    SELECT format('migration %s', m.migration_id), format('%s stands on the table', m.feature),
+        'It would stay with the old table. Roll it back, and make it again after the swap.',
+        format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
     FROM lifecycle.migration AS m
     WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
         AND m.state <> 'rolled_back'
@@ -18182,12 +18178,11 @@ RETURNS TABLE (object text, reason text) LANGUAGE sql STABLE SET search_path = p
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;
-COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text, jsonb[]) IS
-'What start_conversion refuses although PostgreSQL could do it.';
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text) IS
+'What start_conversion refuses although PostgreSQL could do it, and what to run first.';
 
--- What is about copying does not concern a table that is attached as it stands; all else does.
 CREATE FUNCTION lifecycle._require_convertible(
-    target regclass, levels jsonb[], key_mode text, foreign_key_mode text, copied boolean DEFAULT true
+    target regclass, levels jsonb[], key_mode text, foreign_key_mode text
 ) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_reasons text;
@@ -18195,7 +18190,7 @@ BEGIN
     SELECT string_agg(format('%s: %s%s', f.object, f.finding, ' (' || coalesce(f.remedy, f.detail) || ')'), E'\n')
     INTO v_reasons
     FROM lifecycle.pre_migration_check(target, to_jsonb(levels), key_mode, foreign_key_mode) AS f
-    WHERE f.severity = 'error' AND (copied OR f.finding <> 'cannot be converted by copying yet');
+    WHERE f.severity = 'error';
     IF v_reasons IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'feature_not_supported',
@@ -18205,8 +18200,8 @@ BEGIN
     END IF;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text, boolean) IS
-'Raises 0A000 with every reason why a table cannot be converted this way.';
+COMMENT ON FUNCTION lifecycle._require_convertible(regclass, jsonb[], text, text) IS
+'Raises 0A000 with every reason why a table cannot be converted.';
 
 -- Until the swap the new indexes have names that nobody else has.
 CREATE FUNCTION lifecycle._new_index_name(index_oid oid) RETURNS name
@@ -18226,6 +18221,10 @@ CREATE FUNCTION lifecycle._index_statement(
             format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, lifecycle._key_body(k.oid, m.missing)),
             NULL, stage, note => CASE WHEN m.missing <> '{}'
                 THEN 'unique only together with ' || lifecycle._column_list(m.missing) END)
+        WHEN k.contype = 'x' THEN lifecycle._step('add constraint',
+            format('table constraint %I on %s', index_name, relation),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', relation, index_name, pg_get_constraintdef(k.oid)),
+            NULL, stage)
         WHEN m.missing <> '{}' THEN lifecycle._step('create index',
             format('index %s.%I', c.relnamespace::regnamespace, index_name),
             format('CREATE UNIQUE INDEX %I ON %s USING %s', index_name, relation,
@@ -18236,8 +18235,9 @@ CREATE FUNCTION lifecycle._index_statement(
     END
     FROM pg_index AS i
     JOIN pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u')
-    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN lifecycle._missing_keys(i.indrelid,
+    LEFT JOIN pg_constraint AS k
+        ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+    CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique AND NOT i.indisexclusion THEN lifecycle._missing_keys(i.indrelid,
         i.indkey[:i.indnkeyatts - 1]::smallint[], levels) ELSE '{}' END AS missing) AS m
     WHERE i.indexrelid = index_oid
 $fn$;
@@ -18744,7 +18744,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM pg_constraint AS k
         JOIN pg_index AS x ON x.indrelid = partitioned
         JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._new_index_name(k.conindid)
-        WHERE k.conrelid = source AND k.contype IN ('p', 'u')
+        WHERE k.conrelid = source AND k.contype IN ('p', 'u', 'x')
             AND obj_description(k.oid, 'pg_constraint') IS NOT NULL
     )
 $fn$;
@@ -18954,7 +18954,7 @@ BEGIN
             END IF;
             EXIT;
         EXCEPTION
-            WHEN unique_violation THEN
+            WHEN unique_violation OR exclusion_violation THEN
                 IF v_attempt = 10 THEN
                     RAISE;
                 END IF;
@@ -19002,6 +19002,8 @@ CREATE FUNCTION lifecycle._missing_index(
         SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
     ) AS r
     WHERE i.indrelid = conversion.source
+        -- An exclusion constraint of the root adopts none.
+        AND NOT (i.indisexclusion AND r.is_leaf)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
@@ -19637,23 +19639,26 @@ CREATE FUNCTION lifecycle._swap_lock(tables regclass[], views regclass[]) RETURN
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
-    v_statement text;
+    v_relation record;
 BEGIN
     PERFORM set_config('lock_timeout', lifecycle._lock_wait(), true);
-    FOR v_statement IN
-        -- LOCK TABLE of a view would lock all that it reads.
-        SELECT format('ALTER %s %s OWNER TO %I', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
-            v.relation, pg_get_userbyid(c.relowner))
+    FOR v_relation IN
+        SELECT c.oid::regclass AS name, pg_get_userbyid(c.relowner) AS owner,
+            c.relkind = 'm' AS is_materialized
         FROM unnest(views) WITH ORDINALITY AS v (relation, place) JOIN pg_class AS c ON c.oid = v.relation
         ORDER BY v.place
     LOOP
-        EXECUTE v_statement;
+        -- LOCK TABLE of a view would lock all that it reads.
+        IF v_relation.is_materialized THEN
+            EXECUTE format('ALTER MATERIALIZED VIEW %s OWNER TO %I', v_relation.name, v_relation.owner);
+        ELSE
+            EXECUTE format('ALTER VIEW %s OWNER TO %I', v_relation.name, v_relation.owner);
+        END IF;
     END LOOP;
-    FOR v_statement IN
-        SELECT format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', t.relation)
-        FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
+    FOR v_relation IN
+        SELECT t.relation AS name FROM unnest(tables) WITH ORDINALITY AS t (relation, place) ORDER BY t.place
     LOOP
-        EXECUTE v_statement;
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', v_relation.name);
     END LOOP;
     PERFORM set_config('lock_timeout', v_timeout, true);
 END
@@ -20091,7 +20096,7 @@ CREATE FUNCTION lifecycle.preview_safe_migrate_table(
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_findings lifecycle.finding[];
-    v_steps lifecycle.step_result[] := '{}';
+    v_steps lifecycle.step_result[] := ARRAY[]::lifecycle.step_result[];
     v_open boolean;
 BEGIN
     IF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
