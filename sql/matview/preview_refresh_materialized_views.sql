@@ -5,7 +5,7 @@ CREATE FUNCTION lifecycle.preview_refresh_materialized_views(
     only_due boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, view_schema name, view_name name, kind text, action text, mode text, estimated_ms numeric, note text
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_item lifecycle.refresh_item;
     v_mode record;

@@ -176,7 +176,7 @@ BEGIN
     IF key_count <= 1000 THEN
         RETURN NULL;
     END IF;
-    v_share := lifecycle.setting('incremental_share');
+    v_share := lifecycle.setting('incremental_share')::integer;
     IF v_share >= 100 THEN
         RETURN NULL;
     ELSIF view.key_ms * key_count > view.rebuild_ms * 1.5 THEN
