@@ -21961,7 +21961,7 @@ CREATE FUNCTION lifecycle.preview_refresh_materialized_views(
     only_due boolean DEFAULT false
 ) RETURNS TABLE (
     place integer, view_schema name, view_name name, kind text, action text, mode text, estimated_ms numeric, note text
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_item lifecycle.refresh_item;
     v_mode record;
@@ -23740,7 +23740,7 @@ BEGIN
     IF key_count <= 1000 THEN
         RETURN NULL;
     END IF;
-    v_share := lifecycle.setting('incremental_share');
+    v_share := lifecycle.setting('incremental_share')::integer;
     IF v_share >= 100 THEN
         RETURN NULL;
     ELSIF view.key_ms * key_count > view.rebuild_ms * 1.5 THEN
