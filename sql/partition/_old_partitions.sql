@@ -57,24 +57,26 @@ COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 -- reads the bounds of all that are left. What is left over is told (no partitions, and how many came before).
 CREATE FUNCTION lifecycle._old_sets(
     months integer, target regclass, max_partitions integer, is_detaching boolean
-) RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+) RETURNS TABLE (parent oid, partitions regclass[], marks xid[], made bigint) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
     WITH size AS MATERIALIZED (
         SELECT i.inhparent AS parent, 2 + 0.003 * count(*) AS milliseconds FROM pg_inherits AS i GROUP BY i.inhparent
     ), old AS (
-        SELECT o.parent, o.partition, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
+        SELECT o.parent, o.partition, i.xmin AS mark, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
         FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
         JOIN size AS s ON s.parent = o.parent
+        JOIN pg_inherits AS i ON i.inhrelid = o.partition
         WINDOW w AS (ORDER BY o.parent, o.upper_place)
     ), chosen AS (
         SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
             AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
         FROM old AS o
     )
-    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), NULL
+    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), array_agg(c.mark ORDER BY c.place), NULL
     FROM chosen AS c WHERE c.is_now GROUP BY c.parent
     UNION ALL
-    SELECT c.parent, '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
+    SELECT c.parent, '{}', '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
 $fn$;
 COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass, integer, boolean) IS
-'The old partitions of each table, as many as one call retires, and the tables of which more are left.';
+'The old partitions of each table, with the transactions that attached them, as many as one call retires, and the tables
+of which more are left.';

@@ -136,21 +136,23 @@ COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], te
 
 -- A table below may have a policy of its own; a span that is asked for now goes before it.
 CREATE FUNCTION lifecycle._own_policy(
-    relation regclass, INOUT levels jsonb[], INOUT options jsonb
+    relation regclass, levels_above jsonb[], options_above jsonb, OUT levels jsonb[], OUT options jsonb
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_policy constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
         WHERE p.relation = _own_policy.relation::oid);
 BEGIN
-    IF v_policy.policy_id IS NOT NULL AND NOT options ? 'own_span' THEN
+    levels := levels_above;
+    options := options_above;
+    IF v_policy.policy_id IS NOT NULL AND NOT options_above ? 'own_span' THEN
         levels := ARRAY(SELECT jsonb_array_elements(v_policy.levels));
-        options := (options - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
+        options := (options_above - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
             'time_zone', v_policy.time_zone, 'name_format', v_policy.name_format));
     END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._own_policy(regclass, jsonb[], jsonb) IS
-'The levels below a table and what is said of them: by its own policy, or as given.';
+'The levels below a table and what is said of them: by its own policy, or as above.';
 
 CREATE FUNCTION lifecycle._plan_list_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
@@ -161,6 +163,7 @@ DECLARE
     v_type constant regtype := lifecycle._level_type(model, levels[1]);
     v_literals text;
     v_standing regclass;
+    v_own record;
     v_identity text;
 BEGIN
     -- As the type prints them: one spelling for a value, and an error for what is none.
@@ -174,10 +177,10 @@ BEGIN
             FROM unnest(v_values) AS v (value));
     END IF;
     IF v_standing IS NOT NULL THEN
+        v_own := lifecycle._own_policy(v_standing, levels[2:], options);
         RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
             note => format('holds %s already', v_literals))
-            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, o.levels, path[2:], o.options)
-        FROM lifecycle._own_policy(v_standing, levels[2:], options) AS o;
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, v_own.levels, path[2:], v_own.options);
     END IF;
     v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),

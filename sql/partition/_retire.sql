@@ -55,15 +55,26 @@ COMMENT ON FUNCTION lifecycle._lock_retired(regclass, regclass[], text, boolean)
 'Takes the locks of a DETACH or DROP of some partitions, of all or of those that are free.';
 
 CREATE FUNCTION lifecycle._retire(
-    parent regclass, partitions regclass[], action text, is_locking boolean, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], action text, is_locking boolean, dry_run boolean
 ) RETURNS lifecycle.retired_set LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_retired lifecycle.retired_set := ROW(partitions, ARRAY[]::lifecycle.step_result[]);
+    v_changed regclass;
     v_key record;
 BEGIN
     IF is_locking THEN
         v_retired := lifecycle._lock_retired(parent, partitions, action, dry_run);
     END IF;
+    -- Who held the lock before may have given it other bounds. Attaching writes its row in pg_inherits anew.
+    FOR v_changed IN
+        SELECT p.partition FROM unnest(partitions, marks) AS p (partition, mark)
+        WHERE p.partition = ANY (v_retired.partitions) AND NOT EXISTS (SELECT FROM pg_inherits AS i
+            WHERE i.inhrelid = p.partition AND i.inhparent = parent AND i.xmin = p.mark)
+    LOOP
+        v_retired.partitions := array_remove(v_retired.partitions, v_changed);
+        v_retired.failures := v_retired.failures || lifecycle._failed_step(v_changed, '55000',
+            'it was detached or attached while its lock was waited for', NULL, _retire.action);
+    END LOOP;
     FOR v_key IN
         SELECT DISTINCT ON (r.partition) r.* FROM lifecycle._referenced(parent, v_retired.partitions) AS r
         ORDER BY r.partition, r.key_name
@@ -76,5 +87,5 @@ BEGIN
     RETURN v_retired;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._retire(regclass, regclass[], text, boolean, boolean) IS
+COMMENT ON FUNCTION lifecycle._retire(regclass, regclass[], xid[], text, boolean, boolean) IS
 'Locks partitions that are to go, and tells those that cannot.';

@@ -35,22 +35,22 @@ COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, regclass[], name, name
 
 -- Whoever reads one of them keeps that one, not the others.
 CREATE FUNCTION lifecycle._archive_set(
-    parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], into_schema name, into_tablespace name, dry_run boolean
 ) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_retired lifecycle.retired_set;
     v_plan lifecycle.plan_step[];
     v_further lifecycle.plan_step[];
 BEGIN
-    v_retired := lifecycle._retire(parent, partitions, 'detach partition', EXISTS (SELECT FROM unnest(partitions) AS p
-        WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
+    v_retired := lifecycle._retire(parent, partitions, marks, 'detach partition', EXISTS (SELECT
+        FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
     v_plan := coalesce(lifecycle._detach_steps(parent, v_retired.partitions, into_schema, true), '{}');
     v_further := lifecycle._tablespace_steps(parent, v_retired.partitions, into_schema, into_tablespace);
     RETURN lifecycle._set_plan(parent, v_plan || v_further, v_retired.failures,
         singles => CASE WHEN v_further = '{}' THEN v_plan ELSE '{}' END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], name, name, boolean) IS
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], xid[], name, name, boolean) IS
 'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.archive_old_partitions(
@@ -78,7 +78,7 @@ BEGIN
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
-            ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
+            ELSE lifecycle._archive_set(o.parent, o.partitions, o.marks, into_schema, into_tablespace, dry_run) END
         FROM lifecycle._old_sets(months, target, max_partitions, true) AS o
         ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path,
         'partition_archive');

@@ -40,6 +40,10 @@ BEGIN
             v_retired := ROW(ARRAY[]::regclass[], ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message,
                 v_detail, v_action)]);
     END;
+    -- Who held a lock before may have attached it again.
+    v_retired.partitions := ARRAY(SELECT t.relation FROM unnest(v_retired.partitions) WITH ORDINALITY
+            AS t (relation, place)
+        JOIN pg_class AS c ON c.oid = t.relation AND NOT c.relispartition ORDER BY t.place);
     RETURN lifecycle._drop_set(parent, v_retired.partitions, v_retired.failures, v_action, before_drop, dry_run);
 END
 $fn$;

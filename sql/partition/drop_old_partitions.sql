@@ -1,9 +1,9 @@
 CREATE FUNCTION lifecycle._drop_old_set(
-    parent regclass, partitions regclass[], before_drop regprocedure, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], before_drop regprocedure, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_action constant text := 'drop old partition';
-    v_retired lifecycle.retired_set := lifecycle._retire(parent, partitions, v_action, true, dry_run);
+    v_retired lifecycle.retired_set := lifecycle._retire(parent, partitions, marks, v_action, true, dry_run);
     v_table regclass;
 BEGIN
     IF before_drop IS NULL THEN
@@ -16,7 +16,7 @@ BEGIN
     END LOOP;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._drop_old_set(regclass, regclass[], regprocedure, boolean) IS
+COMMENT ON FUNCTION lifecycle._drop_old_set(regclass, regclass[], xid[], regprocedure, boolean) IS
 'Locks a table and plans that some of its partitions are dropped; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.drop_old_partitions(
@@ -38,7 +38,7 @@ BEGIN
             SELECT lifecycle._set_plan(o.parent, lifecycle._left_over('drop old partition', o.parent, o.made)) AS s
             WHERE o.partitions = '{}'
             UNION ALL
-            SELECT d FROM lifecycle._drop_old_set(o.parent, o.partitions, before_drop, dry_run) AS d
+            SELECT d FROM lifecycle._drop_old_set(o.parent, o.partitions, o.marks, before_drop, dry_run) AS d
             WHERE o.partitions <> '{}'
         ) AS p
         ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, drop_old_partitions.search_path,

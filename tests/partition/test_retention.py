@@ -257,6 +257,58 @@ def test_who_reads_one_keeps_that_one(metrics, session, routine):
     assert names(metrics) == ["m_1", "m_6"]
 
 
+@pytest.mark.parametrize("routine", ["archive_old_partitions", "drop_old_partitions"])
+def test_one_that_got_other_bounds_meanwhile_stays(metrics, session, observer, routine):
+    """Chosen as old, then attached anew by who held the lock: its rows are new now."""
+    old(metrics, 14, 5, 1)
+    other, ours = session(metrics, autocommit=False), session(metrics)
+    other.run(
+        "ALTER TABLE public.m DETACH PARTITION public.m_5; DELETE FROM public.m_5;"
+        "ALTER TABLE public.m ATTACH PARTITION public.m_5 FOR VALUES FROM ('2990-01-01') TO ('2991-01-01');"
+        "INSERT INTO public.m VALUES ('2990-05-05', 5)"
+    )
+    ours.start(f"SELECT object, status, left(note, 5) FROM lifecycle.{routine}(dry_run => false)")
+    assert observer.settle(ours, [other]) == "blocked"
+    other.run("COMMIT")
+    done = ours.result()
+    assert ("table public.m_5", "failed", "55000") in done
+    assert names(metrics) == ["m_1", "m_5"]
+    assert metrics.value("SELECT count(*) FROM public.m WHERE at > '2990-01-01'") == 1
+
+
+def test_one_that_came_back_meanwhile_is_not_dropped(metrics, session, observer):
+    old(metrics, 5, 1)
+    archive(metrics)
+    other, ours = session(metrics, autocommit=False), session(metrics)
+    other.run("DELETE FROM public.m_5")
+    other.run("ALTER TABLE public.m ATTACH PARTITION public.m_5 FOR VALUES FROM ('2990-01-01') TO ('2991-01-01')")
+    ours.start("SELECT object, status FROM lifecycle.drop_archived_partitions(older_than => '0', dry_run => false)")
+    assert observer.settle(ours, [other]) == "blocked"
+    other.run("COMMIT")
+    assert ours.result() == []
+    assert names(metrics) == ["m_1", "m_5"]
+
+
+def test_hostile_names(database):
+    """Quotes, commas and percent signs in the names of schemas, tables and partitions."""
+    schema, parent, part = '"s\'; %s"', '"p, ""q"" %I"', '"l\', x; --{}"'
+    cold = "co'ld \"%s"
+    database.execute(f'CREATE SCHEMA {schema}; CREATE SCHEMA "co\'ld ""%s"')
+    database.execute(f'CREATE TABLE {schema}.{parent} ("d\'" date) PARTITION BY RANGE ("d\'")')
+    for year in range(2000, 2006):
+        database.execute(
+            f"CREATE TABLE {schema}.{part.format(year)} PARTITION OF {schema}.{parent}"
+            f" FOR VALUES FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+        )
+    asked = "SELECT count(*) FROM lifecycle.manage_partitions(%s, '1 year', retention => '1 year')"
+    database.execute(asked, [f"{schema}.{parent}"])
+    done = call(database, "archive_old_partitions", max_partitions=2, into_schema=cold, dry_run=False)
+    assert statuses(done) == ["done", "done", "skipped"]
+    assert statuses(call(database, "drop_archived_partitions", older_than="0", dry_run=False)) == ["done"]
+    assert statuses(call(database, "drop_old_partitions", dry_run=False)) == ["done"]
+    assert database.value("SELECT count(*) FROM pg_class WHERE relname LIKE 'l%%--20%%'") == 0
+
+
 def test_a_call_leaves_the_rest_to_the_next(metrics):
     old(metrics, 14, 6, 5, 1)
     metrics.execute(
