@@ -451,7 +451,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._place_now(parent oid, model
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_ranges(key_type regtype, period lifecycle.range_ends, partitions lifecycle.range_partition[], place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_period(parent regclass, key lifecycle.range_key, ends lifecycle.range_bound[], time_zone text, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_range_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._own_policy(relation regclass, INOUT levels jsonb[], INOUT options jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._own_policy(relation regclass, levels_above jsonb[], options_above jsonb, OUT levels jsonb[], OUT options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_list_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb, list_values text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
@@ -535,11 +535,11 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_policy(target regcl
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_positive(argument text, number integer, hint text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_each(relations regclass[], action text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_retired(parent regclass, partitions regclass[], action text, dry_run boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._retire(parent regclass, partitions regclass[], action text, is_locking boolean, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._retire(parent regclass, partitions regclass[], marks xid[], action text, is_locking boolean, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_hook(before_drop regprocedure);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_set(parent regclass, tables regclass[], failures lifecycle.step_result[], action text, before_drop regprocedure, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._tablespace_steps(parent regclass, partitions regclass[], into_schema name, into_tablespace name);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._archive_set(parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._archive_set(parent regclass, partitions regclass[], marks xid[], into_schema name, into_tablespace name, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.archive_old_partitions(months integer, target regclass, into_schema name, into_tablespace name, max_partitions integer, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_empty(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_partition_step(parent regclass, partition regclass);
@@ -548,7 +548,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.cleanup_empty_partitions(day
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._archived_partitions(target regclass, older_than interval);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_archived_set(parent regclass, tables regclass[], before_drop regprocedure, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drop_archived_partitions(target regclass, older_than interval, before_drop regprocedure, dry_run boolean, expected_plan text, search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_old_set(parent regclass, partitions regclass[], before_drop regprocedure, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_old_set(parent regclass, partitions regclass[], marks xid[], before_drop regprocedure, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drop_old_partitions(months integer, target regclass, before_drop regprocedure, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._stale_relations(target regclass, all_of_them boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.analyze_all_partitions(target regclass, all_of_them boolean);
