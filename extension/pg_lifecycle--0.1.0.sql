@@ -11450,21 +11450,23 @@ COMMENT ON FUNCTION lifecycle._plan_range_level(regclass, text, oid, jsonb[], te
 
 -- A table below may have a policy of its own; a span that is asked for now goes before it.
 CREATE FUNCTION lifecycle._own_policy(
-    relation regclass, INOUT levels jsonb[], INOUT options jsonb
+    relation regclass, levels_above jsonb[], options_above jsonb, OUT levels jsonb[], OUT options jsonb
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_policy constant lifecycle.partition_policy := (SELECT p.policy FROM lifecycle._policies() AS p
         WHERE p.relation = _own_policy.relation::oid);
 BEGIN
-    IF v_policy.policy_id IS NOT NULL AND NOT options ? 'own_span' THEN
+    levels := levels_above;
+    options := options_above;
+    IF v_policy.policy_id IS NOT NULL AND NOT options_above ? 'own_span' THEN
         levels := ARRAY(SELECT jsonb_array_elements(v_policy.levels));
-        options := (options - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
+        options := (options_above - 'name_format') || jsonb_strip_nulls(jsonb_build_object('premake', v_policy.premake,
             'time_zone', v_policy.time_zone, 'name_format', v_policy.name_format));
     END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._own_policy(regclass, jsonb[], jsonb) IS
-'The levels below a table and what is said of them: by its own policy, or as given.';
+'The levels below a table and what is said of them: by its own policy, or as above.';
 
 CREATE FUNCTION lifecycle._plan_list_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb,
@@ -11475,6 +11477,7 @@ DECLARE
     v_type constant regtype := lifecycle._level_type(model, levels[1]);
     v_literals text;
     v_standing regclass;
+    v_own record;
     v_identity text;
 BEGIN
     -- As the type prints them: one spelling for a value, and an error for what is none.
@@ -11488,10 +11491,10 @@ BEGIN
             FROM unnest(v_values) AS v (value));
     END IF;
     IF v_standing IS NOT NULL THEN
+        v_own := lifecycle._own_policy(v_standing, levels[2:], options);
         RETURN lifecycle._step('create partition', 'table ' || v_standing, NULL,
             note => format('holds %s already', v_literals))
-            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, o.levels, path[2:], o.options)
-        FROM lifecycle._own_policy(v_standing, levels[2:], options) AS o;
+            || lifecycle._plan_level(v_standing, v_standing::text, v_standing, v_own.levels, path[2:], v_own.options);
     END IF;
     v_identity := lifecycle._free_identity(parent, coalesce((options ->> 'partition_name')::name,
             lifecycle._name(ARRAY[(parse_ident(parent))[2], lifecycle._value_label(v_values)])),
@@ -12416,27 +12419,29 @@ COMMENT ON FUNCTION lifecycle._old_partitions(integer, regclass) IS
 -- reads the bounds of all that are left. What is left over is told (no partitions, and how many came before).
 CREATE FUNCTION lifecycle._old_sets(
     months integer, target regclass, max_partitions integer, is_detaching boolean
-) RETURNS TABLE (parent oid, partitions regclass[], made bigint) LANGUAGE sql STABLE
+) RETURNS TABLE (parent oid, partitions regclass[], marks xid[], made bigint) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
     WITH size AS MATERIALIZED (
         SELECT i.inhparent AS parent, 2 + 0.003 * count(*) AS milliseconds FROM pg_inherits AS i GROUP BY i.inhparent
     ), old AS (
-        SELECT o.parent, o.partition, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
+        SELECT o.parent, o.partition, i.xmin AS mark, row_number() OVER w AS place, sum(s.milliseconds) OVER w AS spent
         FROM lifecycle._old_partitions(_old_sets.months, _old_sets.target) AS o
         JOIN size AS s ON s.parent = o.parent
+        JOIN pg_inherits AS i ON i.inhrelid = o.partition
         WINDOW w AS (ORDER BY o.parent, o.upper_place)
     ), chosen AS (
         SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
             AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
         FROM old AS o
     )
-    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), NULL
+    SELECT c.parent, array_agg(c.partition::regclass ORDER BY c.place), array_agg(c.mark ORDER BY c.place), NULL
     FROM chosen AS c WHERE c.is_now GROUP BY c.parent
     UNION ALL
-    SELECT c.parent, '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
+    SELECT c.parent, '{}', '{}', min(c.place) - 1 FROM chosen AS c WHERE NOT c.is_now GROUP BY c.parent
 $fn$;
 COMMENT ON FUNCTION lifecycle._old_sets(integer, regclass, integer, boolean) IS
-'The old partitions of each table, as many as one call retires, and the tables of which more are left.';
+'The old partitions of each table, with the transactions that attached them, as many as one call retires, and the tables
+of which more are left.';
 
 -- source: sql/partition/manage_partitions.sql
 -- What an adopted set does already: the span of its newest partition, in the zone where its bounds begin a day.
@@ -13753,15 +13758,26 @@ COMMENT ON FUNCTION lifecycle._lock_retired(regclass, regclass[], text, boolean)
 'Takes the locks of a DETACH or DROP of some partitions, of all or of those that are free.';
 
 CREATE FUNCTION lifecycle._retire(
-    parent regclass, partitions regclass[], action text, is_locking boolean, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], action text, is_locking boolean, dry_run boolean
 ) RETURNS lifecycle.retired_set LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_retired lifecycle.retired_set := ROW(partitions, ARRAY[]::lifecycle.step_result[]);
+    v_changed regclass;
     v_key record;
 BEGIN
     IF is_locking THEN
         v_retired := lifecycle._lock_retired(parent, partitions, action, dry_run);
     END IF;
+    -- Who held the lock before may have given it other bounds. Attaching writes its row in pg_inherits anew.
+    FOR v_changed IN
+        SELECT p.partition FROM unnest(partitions, marks) AS p (partition, mark)
+        WHERE p.partition = ANY (v_retired.partitions) AND NOT EXISTS (SELECT FROM pg_inherits AS i
+            WHERE i.inhrelid = p.partition AND i.inhparent = parent AND i.xmin = p.mark)
+    LOOP
+        v_retired.partitions := array_remove(v_retired.partitions, v_changed);
+        v_retired.failures := v_retired.failures || lifecycle._failed_step(v_changed, '55000',
+            'it was detached or attached while its lock was waited for', NULL, _retire.action);
+    END LOOP;
     FOR v_key IN
         SELECT DISTINCT ON (r.partition) r.* FROM lifecycle._referenced(parent, v_retired.partitions) AS r
         ORDER BY r.partition, r.key_name
@@ -13774,7 +13790,7 @@ BEGIN
     RETURN v_retired;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._retire(regclass, regclass[], text, boolean, boolean) IS
+COMMENT ON FUNCTION lifecycle._retire(regclass, regclass[], xid[], text, boolean, boolean) IS
 'Locks partitions that are to go, and tells those that cannot.';
 
 -- source: sql/partition/_drop_steps.sql
@@ -13866,22 +13882,22 @@ COMMENT ON FUNCTION lifecycle._tablespace_steps(regclass, regclass[], name, name
 
 -- Whoever reads one of them keeps that one, not the others.
 CREATE FUNCTION lifecycle._archive_set(
-    parent regclass, partitions regclass[], into_schema name, into_tablespace name, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], into_schema name, into_tablespace name, dry_run boolean
 ) RETURNS lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_retired lifecycle.retired_set;
     v_plan lifecycle.plan_step[];
     v_further lifecycle.plan_step[];
 BEGIN
-    v_retired := lifecycle._retire(parent, partitions, 'detach partition', EXISTS (SELECT FROM unnest(partitions) AS p
-        WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
+    v_retired := lifecycle._retire(parent, partitions, marks, 'detach partition', EXISTS (SELECT
+        FROM unnest(partitions) AS p WHERE lifecycle._detach_form(parent, p, NULL) <> ' CONCURRENTLY'), dry_run);
     v_plan := coalesce(lifecycle._detach_steps(parent, v_retired.partitions, into_schema, true), '{}');
     v_further := lifecycle._tablespace_steps(parent, v_retired.partitions, into_schema, into_tablespace);
     RETURN lifecycle._set_plan(parent, v_plan || v_further, v_retired.failures,
         singles => CASE WHEN v_further = '{}' THEN v_plan ELSE '{}' END);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], name, name, boolean) IS
+COMMENT ON FUNCTION lifecycle._archive_set(regclass, regclass[], xid[], name, name, boolean) IS
 'Locks a table and plans the detachment of some of its partitions; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.archive_old_partitions(
@@ -13909,7 +13925,7 @@ BEGIN
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT CASE WHEN o.partitions = '{}'
             THEN lifecycle._set_plan(o.parent, lifecycle._left_over('detach partition', o.parent, o.made))
-            ELSE lifecycle._archive_set(o.parent, o.partitions, into_schema, into_tablespace, dry_run) END
+            ELSE lifecycle._archive_set(o.parent, o.partitions, o.marks, into_schema, into_tablespace, dry_run) END
         FROM lifecycle._old_sets(months, target, max_partitions, true) AS o
         ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, archive_old_partitions.search_path,
         'partition_archive');
@@ -14074,6 +14090,10 @@ BEGIN
             v_retired := ROW(ARRAY[]::regclass[], ARRAY[lifecycle._failed_step(tables[1], v_sqlstate, v_message,
                 v_detail, v_action)]);
     END;
+    -- Who held a lock before may have attached it again.
+    v_retired.partitions := ARRAY(SELECT t.relation FROM unnest(v_retired.partitions) WITH ORDINALITY
+            AS t (relation, place)
+        JOIN pg_class AS c ON c.oid = t.relation AND NOT c.relispartition ORDER BY t.place);
     RETURN lifecycle._drop_set(parent, v_retired.partitions, v_retired.failures, v_action, before_drop, dry_run);
 END
 $fn$;
@@ -14124,11 +14144,11 @@ Example: SELECT object, note FROM lifecycle.drop_archived_partitions(older_than 
 
 -- source: sql/partition/drop_old_partitions.sql
 CREATE FUNCTION lifecycle._drop_old_set(
-    parent regclass, partitions regclass[], before_drop regprocedure, dry_run boolean
+    parent regclass, partitions regclass[], marks xid[], before_drop regprocedure, dry_run boolean
 ) RETURNS SETOF lifecycle.set_plan LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_action constant text := 'drop old partition';
-    v_retired lifecycle.retired_set := lifecycle._retire(parent, partitions, v_action, true, dry_run);
+    v_retired lifecycle.retired_set := lifecycle._retire(parent, partitions, marks, v_action, true, dry_run);
     v_table regclass;
 BEGIN
     IF before_drop IS NULL THEN
@@ -14141,7 +14161,7 @@ BEGIN
     END LOOP;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._drop_old_set(regclass, regclass[], regprocedure, boolean) IS
+COMMENT ON FUNCTION lifecycle._drop_old_set(regclass, regclass[], xid[], regprocedure, boolean) IS
 'Locks a table and plans that some of its partitions are dropped; what cannot go is a failure, the others go.';
 
 CREATE FUNCTION lifecycle.drop_old_partitions(
@@ -14163,7 +14183,7 @@ BEGIN
             SELECT lifecycle._set_plan(o.parent, lifecycle._left_over('drop old partition', o.parent, o.made)) AS s
             WHERE o.partitions = '{}'
             UNION ALL
-            SELECT d FROM lifecycle._drop_old_set(o.parent, o.partitions, before_drop, dry_run) AS d
+            SELECT d FROM lifecycle._drop_old_set(o.parent, o.partitions, o.marks, before_drop, dry_run) AS d
             WHERE o.partitions <> '{}'
         ) AS p
         ORDER BY o.parent, o.partitions = '{}'), dry_run, expected_plan, drop_old_partitions.search_path,
