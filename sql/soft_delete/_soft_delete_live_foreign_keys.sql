@@ -164,8 +164,8 @@ BEGIN
             ('zz_live_update', 'UPDATE', format('(%s)', concat_ws(' OR ', v_moved,
                 'OLD.' || quote_ident(child_deleted_at) || ' IS NOT NULL')))) AS t (prefix, event, condition)
     );
-    v_steps[2].note := concat_ws('; ', v_steps[2].note, 'no rewrite; SHARE ROW EXCLUSIVE for a moment; rows that stand '
-        'are not checked (check_soft_delete does)');
+    v_steps[2].note := concat_ws('; ', v_steps[2].note, 'rows that stand are not checked '
+        '(check_soft_delete does)');
     RETURN v_steps;
 END
 $fn$;

@@ -60,7 +60,8 @@ BEGIN
                 SELECT string_agg(format('; GRANT %s ON %s TO %s', g.privileges, view_identity, g.grantee),
                     '' ORDER BY g.grantee)
                 FROM lifecycle._table_grants(target) AS g), ''),
-            format('DROP VIEW %s', view_identity));
+            format('DROP VIEW %s', view_identity),
+            note => 'no rewrite; ACCESS SHARE on the table for a moment');
     ELSIF NOT lifecycle._is_active_view(v_view, target, deleted_at) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'duplicate_table',

@@ -87,6 +87,29 @@ def ident(connection, *names):
     return sql.Identifier(*names).as_string(connection)
 
 
+def every_way_to_delete(connection, name, table, view, key, mark):  # noqa: PLR0917
+    """Rows 1 and 2 live before and after; the table has interception, live keys and a live foreign key to itself."""
+
+    def answer(call, field):
+        return rows(connection, f"SELECT lifecycle.{call} ->> '{field}'", [name])[0][0]
+
+    connection.execute(f"INSERT INTO {table} VALUES (3, 'y', 1); DELETE FROM {table} WHERE {key} = 1")
+    assert rows(connection, f"SELECT {key} FROM {view}") == [(2,)], "intercepted, and followed to 3"
+    assert answer("restore(%s::regclass, '1')", "status") == "restored"
+    where = "soft_delete_where(%s::regclass, 'note = params ->> $$n$$', '{\"n\": \"y\"}')"
+    assert answer(where, "count") == "1"
+    assert answer("restore_many(%s::regclass, ARRAY[3])", "count") == "1"
+    assert answer("soft_delete_many(%s::regclass, ARRAY[3])", "count") == "1"
+    assert answer("preview_purge_deleted(%s::regclass, '0')", "deleted") == "1"
+    assert answer("restore(%s::regclass, '3')", "status") == "restored"
+    connection.execute(f"UPDATE {table} SET {mark} = '2001-01-01' WHERE {key} = 3")
+    assert answer("purge_deleted_step(%s::regclass)", "purged") == "1"
+    connection.execute(f"INSERT INTO {table} VALUES (4)")
+    rows(connection, "SELECT * FROM lifecycle.erase(%s::regclass, '4', dry_run => false)", [name])
+    found = rows(connection, "SELECT * FROM lifecycle.check_soft_delete(%s::regclass)", [name])
+    assert [f for f in found if f[0] == "error"] == []
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schema=NAME.filter(lambda n: not n.startswith("pg_")), table=NAME, column=NAME, other=NAME, view=NAME)
 @example(schema="x" * 63, table="y" * 63, column="z" * 63, other="z" * 62 + "a", view="v" * 63)
@@ -109,7 +132,12 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
     listed = rows(connection, "SELECT format('%%I.%%I', %s::text, %s::text)", [schema, "l " + table[:15]])[0][0]
     try:
         connection.execute(f"CREATE SCHEMA {ident(connection, schema)}")
-        connection.execute(f"CREATE TABLE {q} ({c} bigint PRIMARY KEY, note text)")
+        unique, upward = "u" + view[:15], "f" + other[:15]
+        connection.execute(
+            f"CREATE TABLE {q} ({c} bigint PRIMARY KEY, note text, upward bigint, "
+            f"CONSTRAINT {ident(connection, unique)} UNIQUE (note), "
+            f"CONSTRAINT {ident(connection, upward)} FOREIGN KEY (upward) REFERENCES {q} ON DELETE CASCADE)"
+        )
         connection.execute(f"CREATE TABLE {part} ({c} date NOT NULL) PARTITION BY RANGE ({c})")
         connection.execute(
             f"CREATE TABLE {ident(connection, schema, 'l ' + table[:15])} ({c} text) PARTITION BY LIST ({c})"
@@ -123,7 +151,12 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
             ),
             ("create_rollback_function(%s, %s)", ["m" + table, schema]),
             ("expose(%s, ARRAY['setting', 'rollback_migration'])", [schema]),
-            ("enable_soft_delete(%s::regclass, %s, %s)", [name, other, view]),
+            (
+                "enable_soft_delete(%s::regclass, %s, %s, %s, %s, %s, live_keys => ARRAY[%s], live_keys_as => "
+                "'column', live_foreign_keys => ARRAY[%s], intercept => true, index_mode => 'live')",
+                [name, other, view, "s" + view[:15], "r" + view[:15], other, unique, upward],
+            ),
+            ("sync_active_view(%s::regclass)", [name]),
             ("start_capture(%s::regclass, %s)", [name, column]),
             ("start_capture(%s::regclass, %s, ARRAY[%s]::name[], 'row')", [name, other, column]),
             (
@@ -177,6 +210,10 @@ def test_changes_of_hostile_names(  # noqa: PLR0917
         rows(connection, "SELECT lifecycle.restore(%s::regclass, '1')", [name])
         rows(connection, f"DELETE FROM {ident(connection, schema, view)} WHERE {c} = 2")
         rows(connection, "SELECT lifecycle.restore(%s::regclass, '2')", [name])
+        every_way_to_delete(connection, name, q, ident(connection, schema, view), c, ident(connection, other))
+        for rpc, status in (("s", "deleted"), ("r", "restored")):
+            function = ident(connection, schema, rpc + view[:15])
+            assert rows(connection, f"SELECT {function}(2) ->> 'status'") == [(status,)]
         found = rows(connection, "SELECT * FROM lifecycle.verify_migrations() WHERE severity <> 'ok'")
         assert found == []
         rows(

@@ -189,14 +189,20 @@ class Life(RuleBasedStateMachine):
 
     @rule(table=TABLES)
     def purge(self, table):
-        self.connection.execute(f"SELECT lifecycle.purge_deleted_step('{table}', '0')")
-        left = {key for (key,) in rows(self.connection, f"SELECT id FROM {table}")}
-        for name in [n for n in self.model.rows if n[0] == table and n[1] not in left]:
+        answer = {}
+        while answer != {"purged": 0, "records": 0}:
+            statement = f"SELECT lifecycle.purge_deleted_step('{table}', '0', 2)"
+            answer = rows(self.connection, statement)[0][0]
+        left = {(t, key) for t in KEYS for (key,) in rows(self.connection, f"SELECT id FROM {t}")}
+        for name in [n for n in self.model.rows if n not in left]:
             assert self.model.rows[name]["number"], "only what was deleted"
             assert not any(self.model.rows[child]["number"] is None for child, _, _ in self.model.children(*name)), (
                 "nothing live refers to it"
             )
         self.adopt_purge()
+        holds = " AND ".join(f"NOT EXISTS (SELECT FROM {t} WHERE deletion_id = d.deletion_id)" for t in KEYS)
+        orphans = f"SELECT count(*) FROM lifecycle.deletion AS d WHERE d.table_name = '{table}' AND {holds}"
+        assert rows(self.connection, orphans) == [(0,)], "records go with their last row"
 
     def adopt_purge(self):
         """A purge takes along what is deleted by a foreign key; only deleted rows, as was looked at above."""
