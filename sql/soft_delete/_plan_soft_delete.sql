@@ -96,7 +96,8 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
                 ELSE '' END
         END,
         format('DROP TRIGGER %I ON %s', trigger_name, relation),
-        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already' ELSE 'no rewrite; SHARE ROW EXCLUSIVE for a moment' END
+        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already'
+            ELSE 'no rewrite; SHARE ROW EXCLUSIVE for a moment' END
     )
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
