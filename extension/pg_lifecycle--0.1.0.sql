@@ -6377,7 +6377,8 @@ BEGIN
                 SELECT string_agg(format('; GRANT %s ON %s TO %s', g.privileges, view_identity, g.grantee),
                     '' ORDER BY g.grantee)
                 FROM lifecycle._table_grants(target) AS g), ''),
-            format('DROP VIEW %s', view_identity));
+            format('DROP VIEW %s', view_identity),
+            note => 'no rewrite; ACCESS SHARE on the table for a moment');
     ELSIF NOT lifecycle._is_active_view(v_view, target, deleted_at) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'duplicate_table',
@@ -6982,7 +6983,7 @@ BEGIN
     INTO v_plan
     FROM lifecycle._intercept_triggers(target) AS t;
     v_plan[2].note := concat_ws('; ', v_plan[2].note,
-        'no rewrite; SHARE ROW EXCLUSIVE for a moment; a DELETE reports 0 rows and costs some 100 microseconds a row',
+        'a DELETE reports 0 rows and costs some 100 microseconds a row',
         'rows go for good, by ON DELETE CASCADE, when a row is really deleted in ' || v_parents);
     RETURN v_plan;
 END
@@ -7176,8 +7177,8 @@ BEGIN
             ('zz_live_update', 'UPDATE', format('(%s)', concat_ws(' OR ', v_moved,
                 'OLD.' || quote_ident(child_deleted_at) || ' IS NOT NULL')))) AS t (prefix, event, condition)
     );
-    v_steps[2].note := concat_ws('; ', v_steps[2].note, 'no rewrite; SHARE ROW EXCLUSIVE for a moment; rows that stand '
-        'are not checked (check_soft_delete does)');
+    v_steps[2].note := concat_ws('; ', v_steps[2].note, 'rows that stand are not checked '
+        '(check_soft_delete does)');
     RETURN v_steps;
 END
 $fn$;
@@ -7258,7 +7259,8 @@ BEGIN
             'add column', format('column %s.deletion_id', target),
             CASE WHEN v_id_type IS NULL THEN format('ALTER TABLE %s ADD COLUMN deletion_id bigint', target) END,
             format('ALTER TABLE %s DROP COLUMN deletion_id', target),
-            note => CASE WHEN v_id_type IS NOT NULL THEN 'is there already' END
+            note => CASE WHEN v_id_type IS NOT NULL THEN 'is there already'
+                ELSE 'no rewrite; ACCESS EXCLUSIVE for a moment; the two columns take 16 bytes of each deleted row' END
         )
     ];
 END
@@ -7290,7 +7292,8 @@ BEGIN
         top_level => v_large,
         note => CASE WHEN v_large
             THEN 'CONCURRENTLY; everything works without it, restores and counts are slow until it stands'
-            ELSE 'empty where nothing is deleted yet; ACCESS EXCLUSIVE while the table is read' END
+            ELSE format('empty where nothing is deleted yet; ACCESS EXCLUSIVE while the table is read: %s', (
+                SELECT pg_size_pretty(sum(pg_relation_size(p.member))) FROM lifecycle._tree(target) AS p)) END
     );
 END
 $fn$;
@@ -7312,7 +7315,8 @@ CREATE FUNCTION lifecycle._soft_delete_trigger_step(
                 ELSE '' END
         END,
         format('DROP TRIGGER %I ON %s', trigger_name, relation),
-        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already' END
+        note => CASE WHEN t.oid IS NOT NULL THEN 'stands already'
+            ELSE 'no rewrite; SHARE ROW EXCLUSIVE for a moment' END
     )
     FROM (VALUES (to_regclass(relation))) AS r (oid)
     LEFT JOIN pg_trigger AS t ON t.tgrelid = r.oid AND t.tgname = trigger_name
@@ -7345,7 +7349,8 @@ BEGIN
                 v_identity)
         END,
         format('DROP FUNCTION %s', v_identity),
-        note => CASE WHEN v_present IS NOT NULL THEN 'a function of that name and arguments stands already' END
+        note => CASE WHEN v_present IS NOT NULL THEN 'a function of that name and arguments stands already'
+            ELSE 'no rewrite, no lock' END
     );
 END
 $fn$;
