@@ -18825,16 +18825,21 @@ COMMENT ON FUNCTION lifecycle._make_leaves(lifecycle.located_conversion, text) I
 CREATE FUNCTION lifecycle._drop_indexes(partitioned regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_statement text;
+    v_relation regclass;
+    v_index regclass;
+    v_name name;
 BEGIN
-    FOR v_statement IN
-        SELECT coalesce(format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname),
-            format('DROP INDEX %s', i.indexrelid::regclass))
+    FOR v_relation, v_index, v_name IN
+        SELECT i.indrelid::regclass, i.indexrelid::regclass, k.conname
         FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
         WHERE i.indrelid = ANY (partitioned::oid || lifecycle._partitions(partitioned))
             AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = i.indexrelid)
     LOOP
-        EXECUTE v_statement;
+        IF v_name IS NULL THEN
+            EXECUTE format('DROP INDEX %s', v_index);
+        ELSE
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', v_relation, v_name);
+        END IF;
     END LOOP;
 END
 $fn$;
@@ -18877,18 +18882,22 @@ broken.';
 CREATE FUNCTION lifecycle._copy_with_leaves(
     conversion lifecycle.located_conversion, first_block bigint, last_block bigint
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_copied bigint;
 BEGIN
     LOOP
         BEGIN
-            RETURN lifecycle._copy_blocks(conversion.source, conversion.partitioned, first_block, last_block,
+            v_copied := lifecycle._copy_blocks(conversion.source, conversion.partitioned, first_block, last_block,
                 (conversion.conversion).options ->> 'search_path',
                 coalesce((conversion.conversion).options ->> 'predicate', 'true'));
+            EXIT;
         EXCEPTION WHEN check_violation THEN
             IF NOT lifecycle._make_leaves(conversion, lifecycle._block_condition(first_block, last_block)) THEN
                 RAISE;
             END IF;
         END;
     END LOOP;
+    RETURN v_copied;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._copy_with_leaves(lifecycle.located_conversion, bigint, bigint) IS
