@@ -1,4 +1,4 @@
-"""Keys of types that pg_catalog does not know: rows are found by the operators of the type, not by those of the path."""
+"""Keys of types outside pg_catalog: rows are found by the operators of the type, not by those of the path."""
 
 from __future__ import annotations
 
