@@ -9860,10 +9860,11 @@ CREATE PROCEDURE lifecycle.purge_deleted(
     search_path text DEFAULT pg_catalog.current_setting('search_path')
 ) LANGUAGE plpgsql AS $fn$
 DECLARE
-    v_step jsonb := lifecycle.preview_purge_deleted(target, older_than);
+    v_step jsonb;
     v_purged bigint := 0;
 BEGIN
     IF dry_run THEN
+        v_step := lifecycle.preview_purge_deleted(target, older_than);
         RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them; rows of '
             'other tables that go first: %', v_step OPERATOR(pg_catalog.->>) 'purgeable', target,
             v_step OPERATOR(pg_catalog.->>) 'held', v_step OPERATOR(pg_catalog.->>) 'others';
@@ -9873,7 +9874,8 @@ BEGIN
         v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
         v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
         COMMIT;
-        EXIT WHEN v_step OPERATOR(pg_catalog.=) '{"purged": 0, "records": 0}'::pg_catalog.jsonb;
+        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8 OPERATOR(pg_catalog.=) 0
+            AND (v_step OPERATOR(pg_catalog.->>) 'records')::pg_catalog.int8 OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
     v_step := lifecycle.preview_purge_deleted(target, older_than);
     RAISE NOTICE '% rows of % and what hung on them were deleted for good, % are left to another call (locked by '
