@@ -15,9 +15,8 @@ from harness.calls import call, refused, statuses
 
 pytestmark = pytest.mark.long
 
-# The setting lock_timeout is what it is by default, 500 ms. A writer that waits for ten times as long fails the test, as
-# each would that queues behind somebody who waits for the reader; the factor is for machines that do much else: with
-# nine processes at work on two cores the locks are held eight times as long as on an idle machine.
+# The setting lock_timeout is what it is by default, 500 ms. A writer that waits for ten times as long fails the test,
+# as each would that queues behind somebody who waits for the reader; the factor is for machines that do much else.
 PATIENCE = "SET lifecycle.lock_attempts = 3; SET lifecycle.lock_retry_delay = 20"
 SCENE = (
     "CREATE TABLE public.m (id bigint, day date NOT NULL, note text NOT NULL, PRIMARY KEY (id, day),"
