@@ -78,7 +78,10 @@ TABLES: dict[str, Nasty] = {
         rows="SELECT x.*, 1 FROM (" + ROWS + ") AS x",
         after='CREATE INDEX "{long2}" ON f.{t} ("{long}"); CREATE INDEX "a ""b"" %s" ON f.{t} ("select"); '
         'CREATE TRIGGER "no, ""on""" AFTER INSERT ON f.{t} FOR EACH STATEMENT EXECUTE FUNCTION f.noop(); '
-        'ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY; CREATE POLICY "po on ly" ON f.{t} USING ("select" <> \'$fn$\')',
+        'ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY; CREATE POLICY "po on ly" ON f.{t} USING ("select" <> \'$fn$\'); '
+        'CREATE MATERIALIZED VIEW f."m v ""x"" RENAME; %s" AS SELECT "the id", "{long}" FROM f.{t}; '
+        'CREATE UNIQUE INDEX "{long}" ON f."m v ""x"" RENAME; %s" ("the id"); '
+        'CREATE FUNCTION f."f (" (f.{t}) RETURNS bigint LANGUAGE sql AS \'SELECT ($1)."the id"\'',
         insert='("the id", "at", "select") VALUES (1001, \'2024-02-02\', \'new\')',
     ),
     "indexes": Nasty(
