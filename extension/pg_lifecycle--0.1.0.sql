@@ -9538,10 +9538,12 @@ COMMENT ON FUNCTION lifecycle._purge_concerns(oid, lifecycle.purge_part) IS
 'Whether a foreign key to a table, or to a partition, can refer to these rows.';
 
 CREATE FUNCTION lifecycle._purge_pick(
-    target regclass, condition text, batch_size integer, locked boolean, passed lifecycle.purge_part[]
+    target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[]
 ) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_number constant name := (lifecycle._soft_delete_columns(target)).deletion_id;
+    v_condition constant text := lifecycle._purge_condition(target,
+        (lifecycle._soft_delete_columns(target)).deleted_at, cutoff);
     v_picked lifecycle.purge_part[];
 BEGIN
     -- Rows that were marked before the table was enabled have no number, and no index leads to them.
@@ -9550,11 +9552,12 @@ BEGIN
             'SELECT t.relation, array_agg(t.place) AS places FROM ('
             'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s%s) AS t '
             'GROUP BY t.relation) AS r',
-            target::oid, target, v_number, CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, condition,
+            target::oid, target, v_number, CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, v_condition,
             CASE WHEN cardinality(passed) > 0 THEN ' AND NOT EXISTS (SELECT FROM unnest($1) AS p CROSS JOIN LATERAL '
                 'unnest(p.places) AS x (place) WHERE p.relation = t.tableoid AND x.place = t.ctid)' ELSE '' END,
             CASE WHEN v_round = 1 AND batch_size IS NOT NULL THEN format(' ORDER BY t.%I', v_number) ELSE '' END,
-            ' LIMIT ' || batch_size, CASE WHEN locked THEN ' FOR UPDATE OF t SKIP LOCKED' ELSE '' END)
+            CASE WHEN batch_size IS NULL THEN '' ELSE format(' LIMIT %s', batch_size) END,
+            CASE WHEN locked THEN ' FOR UPDATE OF t SKIP LOCKED' ELSE '' END)
         INTO v_picked USING passed;
         EXIT WHEN v_picked IS NOT NULL AND batch_size IS NOT NULL;
         passed := passed || v_picked;
@@ -9562,9 +9565,9 @@ BEGIN
     RETURN CASE WHEN batch_size IS NULL THEN passed ELSE coalesce(v_picked, '{}') END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._purge_pick(regclass, text, integer, boolean, lifecycle.purge_part[]) IS
-'Rows of a table that meet a condition on alias t, and are not among those passed by: a batch, those that somebody has
-locked left out where locked is true; or all of them.';
+COMMENT ON FUNCTION lifecycle._purge_pick(regclass, timestamptz, integer, boolean, lifecycle.purge_part[]) IS
+'Rows of a table that are old enough, and are not among those passed by: a batch, those that somebody has locked left
+out where locked is true; or all of them.';
 
 CREATE FUNCTION lifecycle._purge_children(
     target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
@@ -9575,6 +9578,7 @@ DECLARE
     v_fresh lifecycle.purge_part[];
     v_part lifecycle.purge_part;
     v_found lifecycle.purge_part;
+    v_children lifecycle.purge_part[];
     v_key record;
 BEGIN
     WHILE cardinality(v_next) > 0 LOOP
@@ -9582,14 +9586,16 @@ BEGIN
         FOR v_key IN SELECT k.* FROM lifecycle._purge_keys(target) AS k WHERE k.goes LOOP
             FOREACH v_part IN ARRAY v_next LOOP
                 CONTINUE WHEN NOT lifecycle._purge_concerns(v_key.parent, v_part);
-                FOR v_found IN EXECUTE format('SELECT r.relation, %s, array_agg(r.place) FROM (SELECT c.tableoid AS '
+                EXECUTE format('SELECT coalesce(array_agg(ROW(g.relation, %s, g.places)::lifecycle.purge_part), '
+                    '''{}'') FROM (SELECT r.relation, array_agg(r.place) AS places FROM (SELECT c.tableoid AS '
                     'relation, c.ctid AS place FROM %s AS c JOIN (SELECT t.* FROM %s) AS p ON %s WHERE %s%s) AS r '
-                    'GROUP BY r.relation', v_key.child_root, lifecycle._purge_table(v_key.child),
+                    'GROUP BY r.relation) AS g', v_key.child_root, lifecycle._purge_table(v_key.child),
                     lifecycle._purge_source(v_part), lifecycle._foreign_key_where(v_key.foreign_key, 'c', 'p'),
                     CASE WHEN v_key.is_marked THEN format('c.%I < %L',
                         (lifecycle._soft_delete_columns(v_key.child)).deleted_at, cutoff) ELSE 'true' END,
                     CASE WHEN locked THEN ' FOR UPDATE OF c SKIP LOCKED' ELSE '' END)
-                LOOP
+                INTO v_children;
+                FOREACH v_found IN ARRAY v_children LOOP
                     v_found.places := ARRAY(
                         SELECT f FROM unnest(v_found.places) AS f
                         EXCEPT
@@ -9727,10 +9733,9 @@ CREATE FUNCTION lifecycle.purge_deleted_step(
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_cutoff constant timestamptz := now() - older_than;
-    v_condition text;
     v_picked lifecycle.purge_part[];
-    v_set lifecycle.purge_part[] := '{}';
-    v_passed lifecycle.purge_part[] := '{}';
+    v_set lifecycle.purge_part[];
+    v_passed lifecycle.purge_part[] := ARRAY[]::lifecycle.purge_part[];
     v_purged bigint := 0;
     v_records bigint := 0;
 BEGIN
@@ -9738,10 +9743,9 @@ BEGIN
     IF batch_size IS NULL OR batch_size < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
     END IF;
-    v_condition := lifecycle._purge_condition(target, (lifecycle._soft_delete_columns(target)).deleted_at, v_cutoff);
     PERFORM lifecycle._require_purgeable(target);
     LOOP
-        v_picked := lifecycle._purge_pick(target, v_condition, batch_size, true, v_passed);
+        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed);
         v_set := lifecycle._purge_set(target, v_cutoff, v_picked, true);
         EXIT WHEN cardinality(v_set) > 0 OR cardinality(v_picked) = 0;
         v_passed := v_passed || v_picked;
@@ -9793,7 +9797,7 @@ BEGIN
         INTO v_purgeable, v_others
         FROM (
             SELECT p.root, sum(cardinality(p.places)) AS rows
-            FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_condition, NULL, false,
+            FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_cutoff, NULL, false,
                 '{}'), false)) AS p
             GROUP BY p.root
         ) AS s;

@@ -368,7 +368,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_purgeable(target re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_source(part lifecycle.purge_part);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_table(relation regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_concerns(parent oid, part lifecycle.purge_part);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_pick(target regclass, condition text, batch_size integer, locked boolean, passed lifecycle.purge_part[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_pick(target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_children(target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_closed(target regclass, picked lifecycle.purge_part[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_set(target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean);

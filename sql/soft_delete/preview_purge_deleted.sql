@@ -24,7 +24,7 @@ BEGIN
         INTO v_purgeable, v_others
         FROM (
             SELECT p.root, sum(cardinality(p.places)) AS rows
-            FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_condition, NULL, false,
+            FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_cutoff, NULL, false,
                 '{}'), false)) AS p
             GROUP BY p.root
         ) AS s;

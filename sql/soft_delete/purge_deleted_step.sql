@@ -6,10 +6,9 @@ CREATE FUNCTION lifecycle.purge_deleted_step(
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_cutoff constant timestamptz := now() - older_than;
-    v_condition text;
     v_picked lifecycle.purge_part[];
-    v_set lifecycle.purge_part[] := '{}';
-    v_passed lifecycle.purge_part[] := '{}';
+    v_set lifecycle.purge_part[];
+    v_passed lifecycle.purge_part[] := ARRAY[]::lifecycle.purge_part[];
     v_purged bigint := 0;
     v_records bigint := 0;
 BEGIN
@@ -17,10 +16,9 @@ BEGIN
     IF batch_size IS NULL OR batch_size < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
     END IF;
-    v_condition := lifecycle._purge_condition(target, (lifecycle._soft_delete_columns(target)).deleted_at, v_cutoff);
     PERFORM lifecycle._require_purgeable(target);
     LOOP
-        v_picked := lifecycle._purge_pick(target, v_condition, batch_size, true, v_passed);
+        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed);
         v_set := lifecycle._purge_set(target, v_cutoff, v_picked, true);
         EXIT WHEN cardinality(v_set) > 0 OR cardinality(v_picked) = 0;
         v_passed := v_passed || v_picked;
