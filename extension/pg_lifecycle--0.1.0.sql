@@ -9538,7 +9538,8 @@ COMMENT ON FUNCTION lifecycle._purge_concerns(oid, lifecycle.purge_part) IS
 'Whether a foreign key to a table, or to a partition, can refer to these rows.';
 
 CREATE FUNCTION lifecycle._purge_pick(
-    target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[]
+    target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[],
+    numbered_only boolean
 ) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_number constant name := (lifecycle._soft_delete_columns(target)).deletion_id;
@@ -9546,16 +9547,16 @@ DECLARE
         (lifecycle._soft_delete_columns(target)).deleted_at, cutoff);
     v_picked lifecycle.purge_part[];
 BEGIN
-    -- Rows that were marked before the table was enabled have no number, and no index leads to them.
-    FOR v_round IN 1..2 LOOP
+    -- Rows that were marked before the table was enabled have no number, and no index leads to them. In whatever order
+    -- the planner likes: a sort would read all that is left for each batch.
+    FOR v_round IN 1..CASE WHEN numbered_only THEN 1 ELSE 2 END LOOP
         EXECUTE format('SELECT array_agg(ROW(r.relation, %s, r.places)::lifecycle.purge_part) FROM ('
             'SELECT t.relation, array_agg(t.place) AS places FROM ('
-            'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s%s) AS t '
+            'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s) AS t '
             'GROUP BY t.relation) AS r',
             target::oid, target, v_number, CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, v_condition,
             CASE WHEN cardinality(passed) > 0 THEN ' AND NOT EXISTS (SELECT FROM unnest($1) AS p CROSS JOIN LATERAL '
                 'unnest(p.places) AS x (place) WHERE p.relation = t.tableoid AND x.place = t.ctid)' ELSE '' END,
-            CASE WHEN v_round = 1 AND batch_size IS NOT NULL THEN format(' ORDER BY t.%I', v_number) ELSE '' END,
             CASE WHEN batch_size IS NULL THEN '' ELSE format(' LIMIT %s', batch_size) END,
             CASE WHEN locked THEN ' FOR UPDATE OF t SKIP LOCKED' ELSE '' END)
         INTO v_picked USING passed;
@@ -9565,9 +9566,12 @@ BEGIN
     RETURN CASE WHEN batch_size IS NULL THEN passed ELSE coalesce(v_picked, '{}') END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._purge_pick(regclass, timestamptz, integer, boolean, lifecycle.purge_part[]) IS
+COMMENT ON FUNCTION lifecycle._purge_pick(
+    regclass, timestamptz, integer, boolean, lifecycle.purge_part[], boolean
+) IS
 'Rows of a table that are old enough, and are not among those passed by: a batch, those that somebody has locked left
-out where locked is true; or all of them.';
+out where locked is true; or all of them (batch_size NULL). numbered_only: those without a deletion_id left out, too,
+for which the whole table is read.';
 
 CREATE FUNCTION lifecycle._purge_children(
     target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
@@ -9656,15 +9660,21 @@ COMMENT ON FUNCTION lifecycle._purge_closed(regclass, lifecycle.purge_part[]) IS
 
 CREATE FUNCTION lifecycle._purge_set(
     target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
-) RETURNS lifecycle.purge_part[] LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle._purge_keys(target)) THEN
+        RETURN picked;
+    END IF;
     -- What cannot be marked goes by its foreign key, not by us. One part a table, in which nobody stands twice.
-    SELECT coalesce(array_agg(ROW(x.relation, x.root, x.places)::lifecycle.purge_part), '{}') FROM (
-        SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
-        FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
-        CROSS JOIN LATERAL unnest(s.places) AS p (place)
-        WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
-        GROUP BY s.relation, s.root
-    ) AS x
+    RETURN (
+        SELECT coalesce(array_agg(ROW(x.relation, x.root, x.places)::lifecycle.purge_part), '{}') FROM (
+            SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
+            FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
+            CROSS JOIN LATERAL unnest(s.places) AS p (place)
+            WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
+            GROUP BY s.relation, s.root
+        ) AS x);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._purge_set(regclass, timestamptz, lifecycle.purge_part[], boolean) IS
 'Of the rows picked, those that may go, and what goes before them.';
@@ -9725,11 +9735,8 @@ COMMENT ON FUNCTION lifecycle._forget_deletions(regclass, timestamptz, integer) 
 'Takes away records of deletions of a table, older than a moment, of which no row is left; returns their number.';
 
 -- source: sql/soft_delete/purge_deleted_step.sql
-CREATE FUNCTION lifecycle.purge_deleted_step(
-    target regclass,
-    older_than interval DEFAULT interval '30 days',
-    batch_size integer DEFAULT 5000,
-    search_path text DEFAULT current_setting('search_path')
+CREATE FUNCTION lifecycle._purge_step(
+    target regclass, older_than interval, batch_size integer, search_path text, numbered_only boolean
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_cutoff constant timestamptz := now() - older_than;
@@ -9745,19 +9752,30 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_purgeable(target);
     LOOP
-        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed);
+        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed, numbered_only);
         v_set := lifecycle._purge_set(target, v_cutoff, v_picked, true);
         EXIT WHEN cardinality(v_set) > 0 OR cardinality(v_picked) = 0;
         v_passed := v_passed || v_picked;
     END LOOP;
     IF cardinality(v_set) > 0 THEN
-        v_purged := lifecycle._purge_rows(v_set, purge_deleted_step.search_path);
+        v_purged := lifecycle._purge_rows(v_set, _purge_step.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     ELSE
         v_records := lifecycle._forget_deletions(target, v_cutoff, batch_size);
     END IF;
     RETURN jsonb_build_object('purged', v_purged, 'records', v_records);
 END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_step(regclass, interval, integer, text, boolean) IS
+'One batch of a purge, of rows that have a deletion_id, or of whatever is marked.';
+
+CREATE FUNCTION lifecycle.purge_deleted_step(
+    target regclass,
+    older_than interval DEFAULT interval '30 days',
+    batch_size integer DEFAULT 5000,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._purge_step(target, older_than, batch_size, purge_deleted_step.search_path, false)
 $fn$;
 COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, text) IS
 'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it answers
@@ -9798,7 +9816,7 @@ BEGIN
         FROM (
             SELECT p.root, sum(cardinality(p.places)) AS rows
             FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_cutoff, NULL, false,
-                '{}'), false)) AS p
+                '{}', false), false)) AS p
             GROUP BY p.root
         ) AS s;
     END IF;
@@ -9866,6 +9884,7 @@ CREATE PROCEDURE lifecycle.purge_deleted(
 DECLARE
     v_step jsonb;
     v_purged bigint := 0;
+    v_numbered_only boolean := true;
 BEGIN
     IF dry_run THEN
         v_step := lifecycle.preview_purge_deleted(target, older_than);
@@ -9874,14 +9893,19 @@ BEGIN
             v_step OPERATOR(pg_catalog.->>) 'held', v_step OPERATOR(pg_catalog.->>) 'others';
         RETURN;
     END IF;
+    -- One look at the whole table tells what is left: only when there is something, rows without a deletion_id are
+    -- looked for, batch by batch, and those that were locked once more.
     LOOP
-        v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
+        v_step := lifecycle._purge_step(target, older_than, batch_size, search_path, v_numbered_only);
         v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
         COMMIT;
-        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8 OPERATOR(pg_catalog.=) 0
-            AND (v_step OPERATOR(pg_catalog.->>) 'records')::pg_catalog.int8 OPERATOR(pg_catalog.<) batch_size;
+        CONTINUE WHEN (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8 OPERATOR(pg_catalog.>) 0
+            OR (v_step OPERATOR(pg_catalog.->>) 'records')::pg_catalog.int8 OPERATOR(pg_catalog.>=) batch_size;
+        v_step := lifecycle.preview_purge_deleted(target, older_than);
+        EXIT WHEN NOT v_numbered_only
+            OR (v_step OPERATOR(pg_catalog.->>) 'purgeable')::pg_catalog.int8 OPERATOR(pg_catalog.=) 0;
+        v_numbered_only := false;
     END LOOP;
-    v_step := lifecycle.preview_purge_deleted(target, older_than);
     RAISE NOTICE '% rows of % and what hung on them were deleted for good, % are left to another call (locked by '
         'others), % are held by rows that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
         v_step OPERATOR(pg_catalog.->>) 'held';

@@ -368,12 +368,13 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_purgeable(target re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_source(part lifecycle.purge_part);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_table(relation regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_concerns(parent oid, part lifecycle.purge_part);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_pick(target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_pick(target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[], numbered_only boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_children(target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_closed(target regclass, picked lifecycle.purge_part[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_set(target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_rows(purged lifecycle.purge_part[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._forget_deletions(target regclass, cutoff timestamptz, batch_size integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_step(target regclass, older_than interval, batch_size integer, search_path text, numbered_only boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.purge_deleted_step(target regclass, older_than interval, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_purge_deleted(target regclass, older_than interval);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz);

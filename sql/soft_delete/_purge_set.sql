@@ -80,7 +80,8 @@ COMMENT ON FUNCTION lifecycle._purge_concerns(oid, lifecycle.purge_part) IS
 'Whether a foreign key to a table, or to a partition, can refer to these rows.';
 
 CREATE FUNCTION lifecycle._purge_pick(
-    target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[]
+    target regclass, cutoff timestamptz, batch_size integer, locked boolean, passed lifecycle.purge_part[],
+    numbered_only boolean
 ) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_number constant name := (lifecycle._soft_delete_columns(target)).deletion_id;
@@ -88,16 +89,16 @@ DECLARE
         (lifecycle._soft_delete_columns(target)).deleted_at, cutoff);
     v_picked lifecycle.purge_part[];
 BEGIN
-    -- Rows that were marked before the table was enabled have no number, and no index leads to them.
-    FOR v_round IN 1..2 LOOP
+    -- Rows that were marked before the table was enabled have no number, and no index leads to them. In whatever order
+    -- the planner likes: a sort would read all that is left for each batch.
+    FOR v_round IN 1..CASE WHEN numbered_only THEN 1 ELSE 2 END LOOP
         EXECUTE format('SELECT array_agg(ROW(r.relation, %s, r.places)::lifecycle.purge_part) FROM ('
             'SELECT t.relation, array_agg(t.place) AS places FROM ('
-            'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s%s) AS t '
+            'SELECT t.tableoid AS relation, t.ctid AS place FROM %s AS t WHERE t.%I IS %sNULL AND %s%s%s%s) AS t '
             'GROUP BY t.relation) AS r',
             target::oid, target, v_number, CASE v_round WHEN 1 THEN 'NOT ' ELSE '' END, v_condition,
             CASE WHEN cardinality(passed) > 0 THEN ' AND NOT EXISTS (SELECT FROM unnest($1) AS p CROSS JOIN LATERAL '
                 'unnest(p.places) AS x (place) WHERE p.relation = t.tableoid AND x.place = t.ctid)' ELSE '' END,
-            CASE WHEN v_round = 1 AND batch_size IS NOT NULL THEN format(' ORDER BY t.%I', v_number) ELSE '' END,
             CASE WHEN batch_size IS NULL THEN '' ELSE format(' LIMIT %s', batch_size) END,
             CASE WHEN locked THEN ' FOR UPDATE OF t SKIP LOCKED' ELSE '' END)
         INTO v_picked USING passed;
@@ -107,9 +108,12 @@ BEGIN
     RETURN CASE WHEN batch_size IS NULL THEN passed ELSE coalesce(v_picked, '{}') END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._purge_pick(regclass, timestamptz, integer, boolean, lifecycle.purge_part[]) IS
+COMMENT ON FUNCTION lifecycle._purge_pick(
+    regclass, timestamptz, integer, boolean, lifecycle.purge_part[], boolean
+) IS
 'Rows of a table that are old enough, and are not among those passed by: a batch, those that somebody has locked left
-out where locked is true; or all of them.';
+out where locked is true; or all of them (batch_size NULL). numbered_only: those without a deletion_id left out, too,
+for which the whole table is read.';
 
 CREATE FUNCTION lifecycle._purge_children(
     target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
@@ -198,15 +202,21 @@ COMMENT ON FUNCTION lifecycle._purge_closed(regclass, lifecycle.purge_part[]) IS
 
 CREATE FUNCTION lifecycle._purge_set(
     target regclass, cutoff timestamptz, picked lifecycle.purge_part[], locked boolean
-) RETURNS lifecycle.purge_part[] LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS lifecycle.purge_part[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle._purge_keys(target)) THEN
+        RETURN picked;
+    END IF;
     -- What cannot be marked goes by its foreign key, not by us. One part a table, in which nobody stands twice.
-    SELECT coalesce(array_agg(ROW(x.relation, x.root, x.places)::lifecycle.purge_part), '{}') FROM (
-        SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
-        FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
-        CROSS JOIN LATERAL unnest(s.places) AS p (place)
-        WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
-        GROUP BY s.relation, s.root
-    ) AS x
+    RETURN (
+        SELECT coalesce(array_agg(ROW(x.relation, x.root, x.places)::lifecycle.purge_part), '{}') FROM (
+            SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
+            FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
+            CROSS JOIN LATERAL unnest(s.places) AS p (place)
+            WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
+            GROUP BY s.relation, s.root
+        ) AS x);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._purge_set(regclass, timestamptz, lifecycle.purge_part[], boolean) IS
 'Of the rows picked, those that may go, and what goes before them.';

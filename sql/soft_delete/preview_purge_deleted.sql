@@ -25,7 +25,7 @@ BEGIN
         FROM (
             SELECT p.root, sum(cardinality(p.places)) AS rows
             FROM unnest(lifecycle._purge_set(target, v_cutoff, lifecycle._purge_pick(target, v_cutoff, NULL, false,
-                '{}'), false)) AS p
+                '{}', false), false)) AS p
             GROUP BY p.root
         ) AS s;
     END IF;

@@ -48,6 +48,7 @@ CREATE PROCEDURE lifecycle.purge_deleted(
 DECLARE
     v_step jsonb;
     v_purged bigint := 0;
+    v_numbered_only boolean := true;
 BEGIN
     IF dry_run THEN
         v_step := lifecycle.preview_purge_deleted(target, older_than);
@@ -56,14 +57,19 @@ BEGIN
             v_step OPERATOR(pg_catalog.->>) 'held', v_step OPERATOR(pg_catalog.->>) 'others';
         RETURN;
     END IF;
+    -- One look at the whole table tells what is left: only when there is something, rows without a deletion_id are
+    -- looked for, batch by batch, and those that were locked once more.
     LOOP
-        v_step := lifecycle.purge_deleted_step(target, older_than, batch_size, search_path);
+        v_step := lifecycle._purge_step(target, older_than, batch_size, search_path, v_numbered_only);
         v_purged := v_purged OPERATOR(pg_catalog.+) (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8;
         COMMIT;
-        EXIT WHEN (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8 OPERATOR(pg_catalog.=) 0
-            AND (v_step OPERATOR(pg_catalog.->>) 'records')::pg_catalog.int8 OPERATOR(pg_catalog.<) batch_size;
+        CONTINUE WHEN (v_step OPERATOR(pg_catalog.->>) 'purged')::pg_catalog.int8 OPERATOR(pg_catalog.>) 0
+            OR (v_step OPERATOR(pg_catalog.->>) 'records')::pg_catalog.int8 OPERATOR(pg_catalog.>=) batch_size;
+        v_step := lifecycle.preview_purge_deleted(target, older_than);
+        EXIT WHEN NOT v_numbered_only
+            OR (v_step OPERATOR(pg_catalog.->>) 'purgeable')::pg_catalog.int8 OPERATOR(pg_catalog.=) 0;
+        v_numbered_only := false;
     END LOOP;
-    v_step := lifecycle.preview_purge_deleted(target, older_than);
     RAISE NOTICE '% rows of % and what hung on them were deleted for good, % are left to another call (locked by '
         'others), % are held by rows that refer to them', v_purged, target, v_step OPERATOR(pg_catalog.->>) 'purgeable',
         v_step OPERATOR(pg_catalog.->>) 'held';

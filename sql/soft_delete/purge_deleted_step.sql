@@ -1,8 +1,5 @@
-CREATE FUNCTION lifecycle.purge_deleted_step(
-    target regclass,
-    older_than interval DEFAULT interval '30 days',
-    batch_size integer DEFAULT 5000,
-    search_path text DEFAULT current_setting('search_path')
+CREATE FUNCTION lifecycle._purge_step(
+    target regclass, older_than interval, batch_size integer, search_path text, numbered_only boolean
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_cutoff constant timestamptz := now() - older_than;
@@ -18,19 +15,30 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_purgeable(target);
     LOOP
-        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed);
+        v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed, numbered_only);
         v_set := lifecycle._purge_set(target, v_cutoff, v_picked, true);
         EXIT WHEN cardinality(v_set) > 0 OR cardinality(v_picked) = 0;
         v_passed := v_passed || v_picked;
     END LOOP;
     IF cardinality(v_set) > 0 THEN
-        v_purged := lifecycle._purge_rows(v_set, purge_deleted_step.search_path);
+        v_purged := lifecycle._purge_rows(v_set, _purge_step.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     ELSE
         v_records := lifecycle._forget_deletions(target, v_cutoff, batch_size);
     END IF;
     RETURN jsonb_build_object('purged', v_purged, 'records', v_records);
 END
+$fn$;
+COMMENT ON FUNCTION lifecycle._purge_step(regclass, interval, integer, text, boolean) IS
+'One batch of a purge, of rows that have a deletion_id, or of whatever is marked.';
+
+CREATE FUNCTION lifecycle.purge_deleted_step(
+    target regclass,
+    older_than interval DEFAULT interval '30 days',
+    batch_size integer DEFAULT 5000,
+    search_path text DEFAULT current_setting('search_path')
+) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._purge_step(target, older_than, batch_size, purge_deleted_step.search_path, false)
 $fn$;
 COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, text) IS
 'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it answers
