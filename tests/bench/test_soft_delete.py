@@ -172,22 +172,20 @@ LOOPS = {
     "by place": "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE deletion_id IS NOT NULL AND "
     "deleted_at < now() - interval '90 days' LIMIT 5000 FOR UPDATE SKIP LOCKED))",
 }
-GUARD = (
-    "CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
-    "CREATE TRIGGER nothing BEFORE DELETE ON guarded FOR EACH ROW WHEN (current_setting('public.nothing', true) = 'x') "
-    "EXECUTE FUNCTION nothing()",
-)
+# The rival is a loop on the same table, with the triggers that make it soft-deletable; the other figure says what these
+# cost: PostgreSQL locks each row before it asks a row trigger, also one that does not fire.
+RIVALS = {"the same table": ("same", "<= 1.11 (0.9 of its speed)"), "a table without soft delete": ("raw", "as it is")}
 
 
 @pytest.mark.parametrize("loop", list(LOOPS))
 def test_purge(tables: Database, loop: str) -> None:
     """All rows to the end, with a COMMIT after each batch; they are put back for the next round."""
     connection = tables.connect()
-    run(connection, "CREATE TABLE public.guarded (LIKE public.raw INCLUDING ALL)")
-    run(connection, "INSERT INTO guarded SELECT * FROM raw")
-    for statement in GUARD:
-        run(connection, statement)
-    for relation in ("raw", "guarded"):
+    tables.execute("CREATE TABLE public.same AS SELECT id, owner, body, at FROM raw")
+    tables.execute("ALTER TABLE same ADD PRIMARY KEY (id)")
+    tables.execute("CREATE INDEX ON same (owner)")
+    call(tables, "enable_soft_delete", target="public.same")
+    for relation in ("same", "raw"):
         run(
             connection,
             f"CREATE PROCEDURE public.purge_{relation}() LANGUAGE plpgsql AS $$DECLARE n bigint; BEGIN LOOP "
@@ -195,7 +193,7 @@ def test_purge(tables: Database, loop: str) -> None:
         )
 
     def again() -> None:
-        for relation in ("ours", "raw", "guarded"):
+        for relation in ("ours", "same", "raw"):
             run(connection, f"DELETE FROM {relation} WHERE id % {ROWS // MARKED} = 0")
             run(
                 connection,
@@ -206,18 +204,11 @@ def test_purge(tables: Database, loop: str) -> None:
             run(connection, f"VACUUM ANALYZE {relation}")
         run(connection, "CHECKPOINT")
 
-    for title, goal, statement in (
-        (
-            "purge_deleted",
-            "<= 1.11 (0.9 of its speed)",
-            "CALL lifecycle.purge_deleted('ours', '90 days', dry_run => false)",
-        ),
-        ("the same loop, beside a row trigger that never fires,", "the floor of any guarded table", ""),
-    ):
+    for title, (relation, goal) in RIVALS.items():
         paired(
-            f"{title} {MARKED} of {ROWS} rows / the loop by hand, {loop}",
-            lambda statement=statement: run(connection, statement or "CALL purge_guarded()"),
-            lambda: run(connection, "CALL purge_raw()"),
+            f"purge_deleted, {MARKED} of {ROWS} rows / the loop by hand, {loop}, on {title}",
+            lambda: run(connection, "CALL lifecycle.purge_deleted('ours', '90 days', dry_run => false)"),
+            lambda relation=relation: run(connection, f"CALL purge_{relation}()"),
             goal=goal,
             rounds=5,
             before=again,
