@@ -1588,15 +1588,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_comments(text, name[]) IS
 'Statements that give an object, and its columns or some of them, the comments it has.';
 
+CREATE FUNCTION lifecycle._ddl_firing(relation text, kind text, object_name name, state text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER TABLE %s %s %s %I', relation, CASE state WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS'
+        WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END, kind, object_name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_firing(text, text, name, text) IS
+'The statement that makes a TRIGGER or RULE of a table fire as pg_trigger.tgenabled or pg_rewrite.ev_enabled says.';
+
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT pg_get_triggerdef(t.oid)
-        || CASE t.tgenabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            ELSE ''
-        END
+        || CASE WHEN t.tgenabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(t.tgrelid::regclass::text, 'TRIGGER', t.tgname, t.tgenabled) END
         || lifecycle._ddl_comments(format('trigger %I on %s', t.tgname, t.tgrelid::regclass))
     FROM pg_trigger AS t
     WHERE t.oid = _ddl_trigger.trigger
@@ -1606,12 +1610,8 @@ COMMENT ON FUNCTION lifecycle._ddl_trigger(oid) IS 'Statements that make a trigg
 CREATE FUNCTION lifecycle._ddl_rule(rule oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT rtrim(pg_get_ruledef(r.oid), ';')
-        || CASE r.ev_enabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS RULE %I', r.ev_class::regclass, r.rulename)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA RULE %I', r.ev_class::regclass, r.rulename)
-            ELSE ''
-        END
+        || CASE WHEN r.ev_enabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(r.ev_class::regclass::text, 'RULE', r.rulename, r.ev_enabled) END
         || coalesce(format('; COMMENT ON RULE %I ON %s IS ', r.rulename, r.ev_class::regclass)
             || quote_literal(obj_description(r.oid, 'pg_rewrite')), '')
     FROM pg_rewrite AS r
@@ -5428,6 +5428,12 @@ COMMENT ON FUNCTION lifecycle._key_text(lifecycle.key_column[], jsonb, text) IS
 -- The trigger is the switch: a table is soft-deleted as long as it has it, and its WHEN clause depends on the two
 -- columns. So a restored dump, or a table whose journal is gone, is still known for what it is, and a renamed column
 -- is followed.
+CREATE FUNCTION lifecycle._has_soft_delete(relation oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = relation AND t.tgname = 'zz_soft_delete_row')
+$fn$;
+COMMENT ON FUNCTION lifecycle._has_soft_delete(oid) IS 'Whether the rows of a table can be marked as deleted.';
+
 CREATE FUNCTION lifecycle._soft_delete_columns(
     target regclass, OUT deleted_at name, OUT deleted_at_type text, OUT deletion_id name
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -7689,7 +7695,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_column name;
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+    IF lifecycle._has_soft_delete(target) THEN
         v_column := (lifecycle._soft_delete_columns(target)).deleted_at;
     END IF;
     IF v_column <> column_name THEN
@@ -8027,7 +8033,7 @@ COMMENT ON FUNCTION lifecycle._foreign_key_where(oid, text, text) IS
 CREATE FUNCTION lifecycle._live_where(target regclass, alias text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+    IF lifecycle._has_soft_delete(target) THEN
         RETURN format('%I.%I IS NULL', alias, (lifecycle._soft_delete_columns(target)).deleted_at);
     END IF;
     RETURN 'true';
@@ -9468,8 +9474,7 @@ CREATE FUNCTION lifecycle._purge_keys(
         SELECT k.oid, k.conrelid, coalesce(pg_partition_root(k.conrelid), k.conrelid)::oid AS root, k.confrelid,
             coalesce(pg_partition_root(k.confrelid), k.confrelid)::oid AS referred, k.confdeltype = 'c' AS cascades,
             k.confdeltype IN ('n', 'd') AS clears,
-            EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = k.conrelid AND t.tgname = 'zz_soft_delete_row')
-                AS is_marked
+            lifecycle._has_soft_delete(k.conrelid) AS is_marked
         FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0
     ), member AS (
         SELECT target::oid AS root
@@ -9671,7 +9676,7 @@ BEGIN
             SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
             FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
             CROSS JOIN LATERAL unnest(s.places) AS p (place)
-            WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
+            WHERE lifecycle._has_soft_delete(s.root)
             GROUP BY s.relation, s.root
         ) AS x);
 END
@@ -9843,9 +9848,7 @@ DECLARE
     v_key record;
 BEGIN
     FOR v_key IN
-        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype,
-            EXISTS (SELECT FROM pg_trigger AS g
-                WHERE g.tgrelid = k.conrelid AND g.tgname = 'zz_soft_delete_row') AS managed
+        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype, lifecycle._has_soft_delete(k.conrelid) AS managed
         FROM pg_constraint AS k
         WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
         ORDER BY k.oid
@@ -10758,12 +10761,8 @@ CREATE FUNCTION lifecycle._copy_trigger(trigger oid, partition text) RETURNS tex
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT left(d.definition, d.after_name) || overlay(d.rest PLACING ' ON ' || partition
             FROM strpos(d.rest, d.place) FOR length(d.place))
-        || CASE d.tgenabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', partition, d.tgname)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', partition, d.tgname)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', partition, d.tgname)
-            ELSE ''
-        END
+        || CASE WHEN d.tgenabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(partition, 'TRIGGER', d.tgname, d.tgenabled) END
     FROM (
         SELECT t.tgname, t.tgenabled, g.definition, n.after_name, ' ON ' || t.tgrelid::regclass AS place,
             substr(g.definition, n.after_name + 1) AS rest
@@ -14664,9 +14663,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
     SELECT 'error', 'table ' || m.relation, 'a trigger is in another state than at its parent',
         format('trigger %I: %s, not %s', t.tgname, t.tgenabled, o.tgenabled),
-        format('ALTER TABLE %s%s %s TRIGGER %I', CASE c.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END, m.relation,
-            CASE o.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA'
-                ELSE 'ENABLE' END, t.tgname)
+        lifecycle._ddl_firing(CASE c.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END || m.relation, 'TRIGGER', t.tgname,
+            o.tgenabled)
     FROM member AS m
     JOIN pg_class AS c ON c.oid = m.relation
     JOIN pg_trigger AS t ON t.tgrelid = m.relation AND NOT t.tgisinternal
@@ -19007,7 +19005,6 @@ DECLARE
     v_swapped constant boolean := v_row.phase = 'swapped';
     v_rows integer := max_rows;
     v_done record;
-    v_keys text;
 BEGIN
     FOR v_attempt IN 1..10 LOOP
         BEGIN
@@ -19027,10 +19024,8 @@ BEGIN
                 IF v_swapped OR v_attempt = 10 THEN
                     RAISE;
                 END IF;
-                v_keys := (SELECT string_agg(format('q.%1$I = t.%1$I', k), ' AND ')
-                    FROM unnest(v_row.key_columns) AS k);
                 IF NOT lifecycle._make_leaves(conversion, format('EXISTS (SELECT FROM %s AS q WHERE %s)', v_row.queue,
-                    v_keys))
+                    lifecycle._same_key(v_row.queue::regclass, v_row.key_columns, 'q', 't')))
                 THEN
                     RAISE;
                 END IF;
@@ -19528,9 +19523,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT r.step FROM own AS t CROSS JOIN old AS o
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._step('disable trigger', format('trigger %I on %s', t.tgname, o.name),
-                format('ALTER TABLE %s DISABLE TRIGGER %I', o.name, t.tgname),
-                CASE t.tgenabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sTRIGGER %I', o.name,
-                    CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname) END)),
+                lifecycle._ddl_firing(o.name, 'TRIGGER', t.tgname, 'D'), CASE WHEN t.tgenabled <> 'D'
+                    THEN lifecycle._ddl_firing(o.name, 'TRIGGER', t.tgname, t.tgenabled) END)),
             (2, lifecycle._step('create trigger', format('trigger %I on %s', t.tgname, conversion.source),
                 lifecycle._ddl_trigger(t.oid),
                 format('DROP TRIGGER %I ON %s', t.tgname, conversion.source)))
@@ -19551,9 +19545,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             AS name) AS o
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._step('disable rule', format('rule %I on %s', r.rulename, o.name),
-                format('ALTER TABLE %s DISABLE RULE %I', o.name, r.rulename),
-                CASE r.ev_enabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sRULE %I', o.name,
-                    CASE r.ev_enabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, r.rulename) END)),
+                lifecycle._ddl_firing(o.name, 'RULE', r.rulename, 'D'), CASE WHEN r.ev_enabled <> 'D'
+                    THEN lifecycle._ddl_firing(o.name, 'RULE', r.rulename, r.ev_enabled) END)),
             (2, lifecycle._step('create rule', format('rule %I on %s', r.rulename, conversion.source),
                 lifecycle._ddl_rule(r.oid)))
         ) AS s (place, step)

@@ -69,6 +69,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._grantee(role oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_acl(kind text, identity text, acl aclitem[], owner oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_column_acl(relation regclass, columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_comments(object text, columns name[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_firing(relation text, kind text, object_name name, state text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_trigger(trigger oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_rule(rule oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ddl_view(relation regclass);
@@ -226,6 +227,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_columns(target regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_where(keys lifecycle.key_column[], left_side text, right_side text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_json(target regclass, keys lifecycle.key_column[], key_json jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_text(keys lifecycle.key_column[], key_json jsonb, alias text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._has_soft_delete(relation oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_columns(target regclass, OUT deleted_at name, OUT deleted_at_type text, OUT deletion_id name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_routine(target regclass, suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_key_query();

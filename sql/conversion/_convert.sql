@@ -180,7 +180,6 @@ DECLARE
     v_swapped constant boolean := v_row.phase = 'swapped';
     v_rows integer := max_rows;
     v_done record;
-    v_keys text;
 BEGIN
     FOR v_attempt IN 1..10 LOOP
         BEGIN
@@ -200,10 +199,8 @@ BEGIN
                 IF v_swapped OR v_attempt = 10 THEN
                     RAISE;
                 END IF;
-                v_keys := (SELECT string_agg(format('q.%1$I = t.%1$I', k), ' AND ')
-                    FROM unnest(v_row.key_columns) AS k);
                 IF NOT lifecycle._make_leaves(conversion, format('EXISTS (SELECT FROM %s AS q WHERE %s)', v_row.queue,
-                    v_keys))
+                    lifecycle._same_key(v_row.queue::regclass, v_row.key_columns, 'q', 't')))
                 THEN
                     RAISE;
                 END IF;

@@ -127,9 +127,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT r.step FROM own AS t CROSS JOIN old AS o
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._step('disable trigger', format('trigger %I on %s', t.tgname, o.name),
-                format('ALTER TABLE %s DISABLE TRIGGER %I', o.name, t.tgname),
-                CASE t.tgenabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sTRIGGER %I', o.name,
-                    CASE t.tgenabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, t.tgname) END)),
+                lifecycle._ddl_firing(o.name, 'TRIGGER', t.tgname, 'D'), CASE WHEN t.tgenabled <> 'D'
+                    THEN lifecycle._ddl_firing(o.name, 'TRIGGER', t.tgname, t.tgenabled) END)),
             (2, lifecycle._step('create trigger', format('trigger %I on %s', t.tgname, conversion.source),
                 lifecycle._ddl_trigger(t.oid),
                 format('DROP TRIGGER %I ON %s', t.tgname, conversion.source)))
@@ -150,9 +149,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             AS name) AS o
         CROSS JOIN LATERAL (VALUES
             (1, lifecycle._step('disable rule', format('rule %I on %s', r.rulename, o.name),
-                format('ALTER TABLE %s DISABLE RULE %I', o.name, r.rulename),
-                CASE r.ev_enabled WHEN 'D' THEN NULL ELSE format('ALTER TABLE %s ENABLE %sRULE %I', o.name,
-                    CASE r.ev_enabled WHEN 'A' THEN 'ALWAYS ' WHEN 'R' THEN 'REPLICA ' ELSE '' END, r.rulename) END)),
+                lifecycle._ddl_firing(o.name, 'RULE', r.rulename, 'D'), CASE WHEN r.ev_enabled <> 'D'
+                    THEN lifecycle._ddl_firing(o.name, 'RULE', r.rulename, r.ev_enabled) END)),
             (2, lifecycle._step('create rule', format('rule %I on %s', r.rulename, conversion.source),
                 lifecycle._ddl_rule(r.oid)))
         ) AS s (place, step)

@@ -70,15 +70,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._ddl_comments(text, name[]) IS
 'Statements that give an object, and its columns or some of them, the comments it has.';
 
+CREATE FUNCTION lifecycle._ddl_firing(relation text, kind text, object_name name, state text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('ALTER TABLE %s %s %s %I', relation, CASE state WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS'
+        WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE' END, kind, object_name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._ddl_firing(text, text, name, text) IS
+'The statement that makes a TRIGGER or RULE of a table fire as pg_trigger.tgenabled or pg_rewrite.ev_enabled says.';
+
 CREATE FUNCTION lifecycle._ddl_trigger(trigger oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT pg_get_triggerdef(t.oid)
-        || CASE t.tgenabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', t.tgrelid::regclass, t.tgname)
-            ELSE ''
-        END
+        || CASE WHEN t.tgenabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(t.tgrelid::regclass::text, 'TRIGGER', t.tgname, t.tgenabled) END
         || lifecycle._ddl_comments(format('trigger %I on %s', t.tgname, t.tgrelid::regclass))
     FROM pg_trigger AS t
     WHERE t.oid = _ddl_trigger.trigger
@@ -88,12 +92,8 @@ COMMENT ON FUNCTION lifecycle._ddl_trigger(oid) IS 'Statements that make a trigg
 CREATE FUNCTION lifecycle._ddl_rule(rule oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT rtrim(pg_get_ruledef(r.oid), ';')
-        || CASE r.ev_enabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS RULE %I', r.ev_class::regclass, r.rulename)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA RULE %I', r.ev_class::regclass, r.rulename)
-            ELSE ''
-        END
+        || CASE WHEN r.ev_enabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(r.ev_class::regclass::text, 'RULE', r.rulename, r.ev_enabled) END
         || coalesce(format('; COMMENT ON RULE %I ON %s IS ', r.rulename, r.ev_class::regclass)
             || quote_literal(obj_description(r.oid, 'pg_rewrite')), '')
     FROM pg_rewrite AS r

@@ -3,12 +3,8 @@ CREATE FUNCTION lifecycle._copy_trigger(trigger oid, partition text) RETURNS tex
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT left(d.definition, d.after_name) || overlay(d.rest PLACING ' ON ' || partition
             FROM strpos(d.rest, d.place) FOR length(d.place))
-        || CASE d.tgenabled
-            WHEN 'D' THEN format('; ALTER TABLE %s DISABLE TRIGGER %I', partition, d.tgname)
-            WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', partition, d.tgname)
-            WHEN 'R' THEN format('; ALTER TABLE %s ENABLE REPLICA TRIGGER %I', partition, d.tgname)
-            ELSE ''
-        END
+        || CASE WHEN d.tgenabled = 'O' THEN '' ELSE '; '
+            || lifecycle._ddl_firing(partition, 'TRIGGER', d.tgname, d.tgenabled) END
     FROM (
         SELECT t.tgname, t.tgenabled, g.definition, n.after_name, ' ON ' || t.tgrelid::regclass AS place,
             substr(g.definition, n.after_name + 1) AS rest

@@ -74,9 +74,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
     SELECT 'error', 'table ' || m.relation, 'a trigger is in another state than at its parent',
         format('trigger %I: %s, not %s', t.tgname, t.tgenabled, o.tgenabled),
-        format('ALTER TABLE %s%s %s TRIGGER %I', CASE c.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END, m.relation,
-            CASE o.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA'
-                ELSE 'ENABLE' END, t.tgname)
+        lifecycle._ddl_firing(CASE c.relkind WHEN 'p' THEN 'ONLY ' ELSE '' END || m.relation, 'TRIGGER', t.tgname,
+            o.tgenabled)
     FROM member AS m
     JOIN pg_class AS c ON c.oid = m.relation
     JOIN pg_trigger AS t ON t.tgrelid = m.relation AND NOT t.tgisinternal

@@ -18,7 +18,7 @@ COMMENT ON FUNCTION lifecycle._foreign_key_where(oid, text, text) IS
 CREATE FUNCTION lifecycle._live_where(target regclass, alias text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+    IF lifecycle._has_soft_delete(target) THEN
         RETURN format('%I.%I IS NULL', alias, (lifecycle._soft_delete_columns(target)).deleted_at);
     END IF;
     RETURN 'true';

@@ -10,8 +10,7 @@ CREATE FUNCTION lifecycle._purge_keys(
         SELECT k.oid, k.conrelid, coalesce(pg_partition_root(k.conrelid), k.conrelid)::oid AS root, k.confrelid,
             coalesce(pg_partition_root(k.confrelid), k.confrelid)::oid AS referred, k.confdeltype = 'c' AS cascades,
             k.confdeltype IN ('n', 'd') AS clears,
-            EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = k.conrelid AND t.tgname = 'zz_soft_delete_row')
-                AS is_marked
+            lifecycle._has_soft_delete(k.conrelid) AS is_marked
         FROM pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid = 0
     ), member AS (
         SELECT target::oid AS root
@@ -213,7 +212,7 @@ BEGIN
             SELECT s.relation, s.root, array_agg(DISTINCT p.place) AS places
             FROM unnest(lifecycle._purge_closed(target, lifecycle._purge_children(target, cutoff, picked, locked))) AS s
             CROSS JOIN LATERAL unnest(s.places) AS p (place)
-            WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = s.root AND t.tgname = 'zz_soft_delete_row')
+            WHERE lifecycle._has_soft_delete(s.root)
             GROUP BY s.relation, s.root
         ) AS x);
 END

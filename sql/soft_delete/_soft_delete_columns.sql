@@ -1,6 +1,12 @@
 -- The trigger is the switch: a table is soft-deleted as long as it has it, and its WHEN clause depends on the two
 -- columns. So a restored dump, or a table whose journal is gone, is still known for what it is, and a renamed column
 -- is followed.
+CREATE FUNCTION lifecycle._has_soft_delete(relation oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = relation AND t.tgname = 'zz_soft_delete_row')
+$fn$;
+COMMENT ON FUNCTION lifecycle._has_soft_delete(oid) IS 'Whether the rows of a table can be marked as deleted.';
+
 CREATE FUNCTION lifecycle._soft_delete_columns(
     target regclass, OUT deleted_at name, OUT deleted_at_type text, OUT deletion_id name
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$

@@ -35,7 +35,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_column name;
 BEGIN
-    IF EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row') THEN
+    IF lifecycle._has_soft_delete(target) THEN
         v_column := (lifecycle._soft_delete_columns(target)).deleted_at;
     END IF;
     IF v_column <> column_name THEN

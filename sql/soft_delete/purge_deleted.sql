@@ -7,9 +7,7 @@ DECLARE
     v_key record;
 BEGIN
     FOR v_key IN
-        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype,
-            EXISTS (SELECT FROM pg_trigger AS g
-                WHERE g.tgrelid = k.conrelid AND g.tgname = 'zz_soft_delete_row') AS managed
+        SELECT k.oid, k.conrelid::regclass AS child, k.confdeltype, lifecycle._has_soft_delete(k.conrelid) AS managed
         FROM pg_constraint AS k
         WHERE k.confrelid = target AND k.contype = 'f' AND k.conparentid = 0
         ORDER BY k.oid
