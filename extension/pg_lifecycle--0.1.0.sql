@@ -957,7 +957,8 @@ COMMENT ON FUNCTION lifecycle._pause() IS 'Sleeps lifecycle.lock_retry_delay, gi
 
 -- source: sql/core/_lock.sql
 -- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock
--- in hand.
+-- in hand. Partitioned tables come first: who writes through one holds it, so that behind its lock the partitions are
+-- free, while in the other order it would never be.
 CREATE FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -965,10 +966,11 @@ DECLARE
     v_relation record;
 BEGIN
     FOR v_relation IN
-        SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY r.relation::oid) AS place
+        SELECT r.relation, r.mode, r.required, row_number() OVER w AS place
         FROM unnest(relations, modes, required) AS r (relation, mode, required)
         JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
-        ORDER BY r.relation::oid
+        WINDOW w AS (ORDER BY c.relkind, r.relation::oid)
+        ORDER BY place
     LOOP
         PERFORM set_config(
             'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
@@ -988,7 +990,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_once(regclass[], text[], boolean[]) IS
-'Locks relations in the order of their oids: the first under lock_timeout, the others NOWAIT.';
+'Locks relations, partitioned ones first: the first under lock_timeout, the others NOWAIT.';
 
 -- Lock first, plan afterwards: a plan made before the lock can miss what another session has just committed. A set that
 -- is not free is let go whole and tried again.
@@ -14933,7 +14935,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rewrite_neighbours(regclass) IS
 'The tables at the other end of the foreign keys of a table and of those above it.';
 
--- Everything that the exchange locks, at its final strength, in one go.
+-- To plan, and to make tables that nobody sees yet, it is enough that nobody else changes these. The exchange locks
+-- everything at its final strength, in one go.
 CREATE FUNCTION lifecycle._lock_rewrite(
     parent regclass, sources regclass[], is_exchange boolean, once boolean, dry_run boolean
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -14947,11 +14950,8 @@ BEGIN
     IF is_exchange AND v_default <> 0 AND v_default <> ALL (sources::oid[]) THEN
         v_own := v_own || v_default::regclass;
     END IF;
-    v_modes := array_fill(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
+    v_modes := array_fill(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE UPDATE EXCLUSIVE' END,
             ARRAY[cardinality(v_own)]) || array_fill('SHARE ROW EXCLUSIVE'::text, ARRAY[cardinality(v_others)]);
-    IF NOT is_exchange THEN
-        v_modes[1] := 'SHARE UPDATE EXCLUSIVE';
-    END IF;
     IF once THEN
         PERFORM lifecycle._lock_once(v_own || v_others, v_modes,
             array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]));
@@ -14965,6 +14965,25 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_rewrite(regclass, regclass[], boolean, boolean, boolean) IS
 'Takes the locks of a rewrite: to begin one, or to exchange its partitions. once: one try, for a step that is tried
 again.';
+
+-- Writers of a partition wait while its triggers are made, and behind this lock. Of several partitions the table above
+-- comes first: who writes through it holds it, so that behind its lock they are free.
+CREATE FUNCTION lifecycle._lock_capture(staging text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_relations regclass[];
+    v_patience constant text := lifecycle._share_patience('ACCESS EXCLUSIVE');
+BEGIN
+    SELECT CASE WHEN cardinality(r.sources) > 1 THEN ARRAY[r.parent]::regclass[] ELSE '{}' END || r.sources::regclass[]
+    INTO v_relations
+    FROM lifecycle.partition_rewrite AS r WHERE r.staging = _lock_capture.staging;
+    PERFORM lifecycle._lock_once(v_relations, array_fill('SHARE ROW EXCLUSIVE'::text, ARRAY[cardinality(v_relations)]),
+        array_fill(true, ARRAY[cardinality(v_relations)]));
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_capture(text) IS
+'Locks the partitions of a rewrite against writers, in one try, for their triggers; raises 55P03.';
 
 -- source: sql/partition/_rewrite_slice.sql
 -- One slice of a rewrite in the transaction of the caller: blocks of one source, or the queued keys of all. How far it
@@ -15221,9 +15240,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._staging_name(regclass, regclass, boolean) IS
 'The table under which new partitions stand meanwhile.';
 
--- Stage 1 makes the new partitions beside the old ones, 2 copies, 3 exchanges.
 CREATE FUNCTION lifecycle._new_partition_steps(
-    parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text
+    parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text,
+    exchange integer
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_check constant name := lifecycle._name(ARRAY[(parse_ident(target.identity))[2]], 'bounds');
@@ -15247,20 +15266,40 @@ BEGIN
         END
         || CASE WHEN target.bounds = 'DEFAULT' THEN lifecycle._guard_steps(sibling, target.identity) ELSE '{}' END
         || lifecycle._step('detach from staging', v_object,
-            format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => 3)
+            format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => exchange)
         || ARRAY(
-            SELECT lifecycle._step(s.action, s.object, s.statement, s.inverse, 3, note => s.note)
+            SELECT lifecycle._step(s.action, s.object, s.statement, s.inverse, exchange, note => s.note)
             FROM unnest(v_steps[v_attach:]) WITH ORDINALITY
                 AS s (step, stage, action, object, statement, inverse, top_level, note, place)
             ORDER BY s.place)
         || CASE WHEN target.bounds <> 'DEFAULT' OR default_check IS NOT NULL THEN lifecycle._step('drop bounds',
             'table ' || target.identity,
-            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END;
+            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => exchange) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._new_partition_steps(regclass, regclass, lifecycle.new_partition, text, text) IS
+COMMENT ON FUNCTION lifecycle._new_partition_steps(
+    regclass, regclass, lifecycle.new_partition, text, text, integer
+) IS
 'The steps that make one partition of a rewrite, and those that put it into its place.';
 
+-- The triggers alone stop writers, for a moment: what they need is made before, and who copies comes behind them.
+CREATE FUNCTION lifecycle._rewrite_capture_steps(source regclass, OUT queue text, OUT steps lifecycle.plan_step[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_steps constant lifecycle.plan_step[] := lifecycle._plan_capture(source, 'rewrite', NULL, 'row', true);
+    v_first constant integer := (SELECT min(s.place) FROM unnest(v_steps) WITH ORDINALITY
+        AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action = 'create trigger');
+BEGIN
+    queue := (SELECT substr(s.object, 7) FROM unnest(v_steps) AS s WHERE s.action = 'create queue');
+    steps := lifecycle._passing_steps(v_steps[:v_first - 1], 1) || lifecycle._passing_steps(v_steps[v_first:], 2);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_capture_steps(regclass) IS
+'The steps that capture what is written to a partition while it is copied, and the queue they make.';
+
+-- The new partitions are made beside the old ones; where these are large, changes are captured from then on; the rows
+-- are copied; old and new are exchanged.
 CREATE FUNCTION lifecycle._plan_rewrite(
     kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean,
     default_check text DEFAULT NULL
@@ -15270,7 +15309,8 @@ DECLARE
     v_object constant text := 'passing table ' || v_staging;
     v_source regclass;
     v_target lifecycle.new_partition;
-    v_capture lifecycle.plan_step[];
+    v_copy constant integer := CASE WHEN is_staged THEN 3 ELSE 2 END;
+    v_capture record;
     v_queues text[] := ARRAY[]::text[];
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_exchange lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
@@ -15281,31 +15321,34 @@ BEGIN
     v_plan := v_plan || lifecycle._step('create staging', v_object,
         format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS) PARTITION BY %s',
             v_staging, parent, pg_get_partkeydef(parent)), format('DROP TABLE %s', v_staging));
+    IF is_staged THEN
+        v_plan := v_plan || lifecycle._step('lock for capture', 'passing rows of ' || v_staging,
+            format('SELECT lifecycle._lock_capture(%L)', v_staging), stage => 2);
+    END IF;
     FOREACH v_source IN ARRAY sources LOOP
         IF is_staged THEN
-            v_capture := lifecycle._plan_capture(v_source, 'rewrite', NULL, 'row', true);
-            v_queues := v_queues || (SELECT substr(c.object, 7) FROM unnest(v_capture) AS c
-                WHERE c.action = 'create queue');
-            v_plan := v_plan || lifecycle._passing_steps(v_capture, 1);
+            v_capture := lifecycle._rewrite_capture_steps(v_source);
+            v_queues := v_queues || v_capture.queue;
+            v_plan := v_plan || v_capture.steps;
             v_exchange := v_exchange || lifecycle._step('end capture', 'passing capture of ' || v_source,
                 format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
                     'DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %1$L',
-                    v_queues[cardinality(v_queues)]), stage => 3);
+                    v_queues[cardinality(v_queues)]), stage => v_copy + 1);
         END IF;
         v_exchange := v_exchange || lifecycle._step('detach partition', 'table ' || v_source,
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
-            3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            v_copy + 1, note => 'keeps its rows until lifecycle.drop_archived_partitions')
             || CASE WHEN EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = v_source AND k.contype = 'f')
                 THEN ARRAY[lifecycle._step('empty', 'passing rows of ' || v_source,
-                    format('TRUNCATE ONLY %s', v_source), stage => 3,
+                    format('TRUNCATE ONLY %s', v_source), stage => v_copy + 1,
                     note => 'detached, they would keep the rows that they refer to from being deleted')]
                 ELSE '{}' END
-            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
+            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, v_copy + 1)
                 FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;
     v_exchange := lifecycle._step('lock and catch up', 'passing rows of ' || v_staging,
-        format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => 3) || v_exchange;
+        format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => v_copy + 1) || v_exchange;
     v_plan := v_plan || lifecycle._step('register rewrite', 'passing rewrite of ' || parent,
             format('INSERT INTO lifecycle.partition_rewrite (staging, kind, parent, parent_oid, sources, queues, '
                 'filenodes, blocks_done, blocks_total) VALUES (%L, %L, %L, %L::pg_catalog.regclass, %L, %L, %L, %8$L, '
@@ -15313,17 +15356,19 @@ BEGIN
                 array_fill(NULL::oid, ARRAY[cardinality(sources)]), array_fill(0, ARRAY[cardinality(sources)])),
             format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging))
         || lifecycle._step('copy rows', 'passing rows of ' || v_staging,
-            format('SELECT lifecycle._rewrite_rows(%L)', v_staging), stage => 2,
+            format('SELECT lifecycle._rewrite_rows(%L)', v_staging), stage => v_copy,
             note => pg_size_pretty((SELECT sum(pg_table_size(s)) FROM unnest(sources) AS s)))
         || v_exchange;
     FOREACH v_target IN ARRAY targets LOOP
-        v_plan := v_plan || lifecycle._new_partition_steps(parent, sources[1], v_target, v_staging, default_check);
+        v_plan := v_plan || lifecycle._new_partition_steps(parent, sources[1], v_target, v_staging, default_check,
+            v_copy + 1);
     END LOOP;
     RETURN v_plan
-        || lifecycle._step('drop staging', v_object, format('DROP TABLE %s', v_staging), stage => 3)
+        || lifecycle._step('drop staging', v_object, format('DROP TABLE %s', v_staging),
+            stage => v_copy + 1)
         || lifecycle._step('end rewrite', 'passing rewrite of ' || parent,
             format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging),
-            stage => 3);
+            stage => v_copy + 1);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_rewrite(
@@ -15658,8 +15703,8 @@ COMMENT ON FUNCTION lifecycle.split_partition(
     regclass, jsonb, text, name[], text, boolean, boolean, text, text
 ) IS
 'Replaces a partition by several with the same rows. A small one (setting partition_rewrite_at_once) in one transaction,
-under the lock. A large one beside its readers and writers: the new partitions are made and the changes captured now,
-CALL lifecycle.rewrite_partitions copies and then exchanges old and new in one short transaction. The old partition
+under the lock. A large one beside its readers and writers: the new partitions are made now, CALL
+lifecycle.rewrite_partitions captures, copies, and then exchanges old and new in one short transaction. The old one
 stays, detached, until lifecycle.drop_archived_partitions. The rollback puts all rows back, later ones included.
 
 Arguments: target - a leaf of RANGE on one column, or of LIST; boundaries - where it is cut, ["2026-01-16"], or, of
@@ -15782,7 +15827,7 @@ RETURNS TABLE (
                 / current_setting('block_size')::integer))
          FROM unnest(r.sources, r.blocks_total) AS t (source, total))::bigint,
         r.rows_copied,
-        (SELECT sum(c.entries) FROM lifecycle.capture_status() AS c WHERE c.queue = ANY (r.queues))::bigint
+        (SELECT coalesce(sum(c.entries), 0) FROM lifecycle.capture_status() AS c WHERE c.queue = ANY (r.queues))::bigint
     FROM lifecycle._rewrites(target) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle.preview_rewrite_partitions(regclass) IS
@@ -15796,9 +15841,11 @@ Errors: none.
 Example: SELECT kind, sources, blocks_done, blocks_total FROM lifecycle.preview_rewrite_partitions();';
 
 -- source: sql/partition/rewrite_partitions_step.sql
--- The exchange, or that it has to wait: a lock that is not free, too many rows written meanwhile. Nothing is lost, the
--- next call goes on.
-CREATE FUNCTION lifecycle._try_exchange(migration_id bigint) RETURNS jsonb
+-- The capture or the exchange, or that it has to wait: a lock that is not free, too many rows written meanwhile.
+-- Nothing is lost, the next call goes on.
+CREATE FUNCTION lifecycle._try_rewrite_stage(
+    rewrite lifecycle.partition_rewrite, migration_id bigint, is_last boolean
+) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_message text;
@@ -15806,17 +15853,19 @@ DECLARE
 BEGIN
     PERFORM lifecycle._run_stage(s) FROM (
         SELECT s.* FROM lifecycle.migration_step AS s
-        WHERE s.migration_id = _try_exchange.migration_id AND s.status IN ('pending', 'failed')
-        ORDER BY s.step DESC LIMIT 1
+        WHERE s.migration_id = _try_rewrite_stage.migration_id AND s.status IN ('pending', 'failed')
+        ORDER BY CASE WHEN is_last THEN -s.step ELSE s.step END LIMIT 1
     ) AS s;
-    RETURN jsonb_build_object('status', 'done', 'rows', 0);
+    RETURN jsonb_build_object('status', CASE WHEN is_last THEN 'done' ELSE 'copying' END, 'rows', 0);
 EXCEPTION WHEN lock_not_available OR deadlock_detected OR object_in_use THEN
     GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL;
-    RETURN jsonb_build_object('status', 'waiting', 'rows', 0, 'message', v_message, 'detail', v_detail);
+    RETURN jsonb_build_object('status', 'waiting', 'rows', 0, 'message', v_message, 'detail', concat_ws(E'\n',
+        lifecycle._lock_holders((rewrite.parent::regclass || rewrite.sources::regclass[])::oid[]), v_detail));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._try_exchange(bigint) IS
-'Runs the last stages of a rewrite; returns jsonb with status done, or waiting and why.';
+COMMENT ON FUNCTION lifecycle._try_rewrite_stage(lifecycle.partition_rewrite, bigint, boolean) IS
+'Runs the next stage of a rewrite, or all that are left (is_last); returns jsonb with status copying or done, or waiting
+and why.';
 
 CREATE FUNCTION lifecycle.rewrite_partitions_step(
     target regclass DEFAULT NULL,
@@ -15840,34 +15889,41 @@ BEGIN
     v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
             AND s.status <> 'rolled_back');
-    v_slice := lifecycle._rewrite_slice(v_rewrite.staging, batch_size, rewrite_partitions_step.search_path);
-    IF v_slice ->> 'status' = 'ready' THEN
-        v_slice := lifecycle._try_exchange(v_id);
+    IF EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id
+        AND s.action = 'lock for capture' AND s.status IN ('pending', 'failed'))
+    THEN
+        v_slice := lifecycle._try_rewrite_stage(v_rewrite, v_id, false);
+    ELSE
+        v_slice := lifecycle._rewrite_slice(v_rewrite.staging, batch_size, rewrite_partitions_step.search_path);
+        IF v_slice ->> 'status' = 'ready' THEN
+            v_slice := lifecycle._try_rewrite_stage(v_rewrite, v_id, true);
+        END IF;
     END IF;
     RETURN jsonb_build_object('parent', v_rewrite.parent, 'kind', v_rewrite.kind) || v_slice;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.rewrite_partitions_step(regclass, integer, text) IS
-'One slice of CALL lifecycle.rewrite_partitions in the caller''s transaction, where only a function can be called: about
-batch_size rows, the rows written meanwhile, or the exchange. Commit, and call it until status is nothing.
+'One slice of CALL lifecycle.rewrite_partitions in the caller''s transaction, where only a function can be called: the
+triggers, about batch_size rows, the rows written meanwhile, or the exchange. Commit, and call it until
+status is nothing.
 
 Arguments: target - a partitioned table, or a partition that is replaced; default the oldest rewrite under way;
 batch_size - rows, default 10000; search_path - for functions in constraints and indexes.
-Returns: jsonb: parent, kind, rows, status: copying, replaying (changed rows), waiting (for locks, message says whose),
+Returns: jsonb: parent, kind, rows, status: copying, replaying (changed rows), waiting (for locks, detail says whose),
 done, or nothing.
 Errors: 25000 another isolation level than READ COMMITTED; 42501 not an administrator, or the steps of another role;
 55P03 another session is at it; 22023 batch_size.
 Example: SELECT lifecycle.rewrite_partitions_step(''public.metric'');';
 
 -- source: sql/partition/rewrite_partitions.sql
--- Who waits too long for the exchange hears of it, and nothing is lost.
+-- Who waits too long for locks hears of it, and nothing is lost.
 CREATE FUNCTION lifecycle._require_patience(step jsonb, waited integer) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF waited > lifecycle.setting('lock_attempts')::integer THEN
         RAISE EXCEPTION USING
             ERRCODE = 'lock_not_available',
-            MESSAGE = format('the new partitions of %s stand ready, but could not be exchanged in %s tries',
+            MESSAGE = format('the rewrite of partitions of %s could not get its locks in %s tries',
                 step ->> 'parent', waited),
             DETAIL = concat_ws(E'\n', step ->> 'message', nullif(step ->> 'detail', '')),
             HINT = 'Nothing is lost: end the long transaction and call it again.';
@@ -15875,7 +15931,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_patience(jsonb, integer) IS
-'Raises 55P03 when the exchange has waited lifecycle.lock_attempts times.';
+'Raises 55P03 when a rewrite has waited lifecycle.lock_attempts times.';
 
 CREATE PROCEDURE lifecycle.rewrite_partitions(
     target regclass DEFAULT NULL,
@@ -15905,23 +15961,29 @@ BEGIN
         END IF;
         v_batches := v_batches OPERATOR(pg_catalog.+) 1;
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
-        PERFORM pg_catalog.pg_sleep(pause);
+        -- Between two batches, not between the triggers and the first one.
+        IF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'waiting'
+            OR (v_step OPERATOR(pg_catalog.->>) 'rows') OPERATOR(pg_catalog.<>) '0'
+        THEN
+            PERFORM pg_catalog.pg_sleep(pause);
+        END IF;
     END LOOP;
     RAISE NOTICE '% rows copied in % batches', v_rows, v_batches;
 END
 $fn$;
 COMMENT ON PROCEDURE lifecycle.rewrite_partitions(regclass, integer, double precision, integer, text) IS
-'Carries on the splits, merges and drained default partitions that were too large for one transaction: copies in
-batches, a transaction each, copies what was written meanwhile, and exchanges old and new partitions in one short
-transaction. Stop it, kill it, call it again at any time: how far it is is written down with the rows.
+'Carries on the splits, merges and drained default partitions that were too large for one transaction: captures what is
+written from then on, copies in batches, a transaction each, copies what was written meanwhile, and exchanges old and
+new partitions in one short transaction. Stop it, kill it, call it again at any time: how far it is is written down with
+the rows.
 
 Arguments: target - a partitioned table, or a partition that is replaced; default all of the caller; batch_size - rows
 a transaction, default 10000; pause - seconds between two of them, default 0; max_batches - stop after so many, default
 when all is done; search_path - for functions in constraints and indexes.
 Returns: nothing; progress comes as a NOTICE. Twins: lifecycle.preview_rewrite_partitions shows what is under way,
 lifecycle.rewrite_partitions_step does a slice inside a transaction.
-Errors: 55P03 the locks of the exchange were not free in lifecycle.lock_attempts tries; 42501 not an administrator, or
-the steps of another role; 2D000 inside a transaction block; what the steps raise.
+Errors: 55P03 the locks of the triggers or of the exchange were not free in lifecycle.lock_attempts tries; 42501 not an
+administrator, or the steps of another role; 2D000 inside a transaction block; what the steps raise.
 Example: CALL lifecycle.rewrite_partitions(''public.metric'', pause => 0.1);';
 
 -- source: sql/partition/drain_default_partition_step.sql
@@ -16169,7 +16231,12 @@ BEGIN
         END IF;
         v_batches := v_batches OPERATOR(pg_catalog.+) 1;
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
-        PERFORM pg_catalog.pg_sleep(pause);
+        -- Between two batches, not between the triggers and the first one.
+        IF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'waiting'
+            OR (v_step OPERATOR(pg_catalog.->>) 'rows') OPERATOR(pg_catalog.<>) '0'
+        THEN
+            PERFORM pg_catalog.pg_sleep(pause);
+        END IF;
     END LOOP;
     RAISE NOTICE '%: % batches, then %', target, v_batches, v_step OPERATOR(pg_catalog.->>) 'status';
 END

@@ -577,6 +577,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._add_bounds_check(partition 
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._default_check(parent regclass, key lifecycle.range_key, ranges lifecycle.range_ends[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_neighbours(parent regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_rewrite(parent regclass, sources regclass[], is_exchange boolean, once boolean, dry_run boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_capture(staging text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._copy_slice(rewrite lifecycle.partition_rewrite, place integer, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restart_rewrite(staging text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_source(rewrite lifecycle.partition_rewrite, place integer, is_last boolean, search_path text);
@@ -588,7 +589,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_rewritable(parent r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_staged(sources regclass[], at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._passing_steps(steps lifecycle.plan_step[], stage integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._staging_name(parent regclass, source regclass, is_staged boolean);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_partition_steps(parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_partition_steps(parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text, exchange integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_capture_steps(source regclass, OUT queue text, OUT steps lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_rewrite(kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean, default_check text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refill_partitions(sources text[], conditions text[], from_partitions text[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_refillable(migration_id bigint, sources regclass[], from_partitions regclass[], options jsonb);
@@ -604,7 +606,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merged_range(parent regclas
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merged_list(parent regclass, partitions regclass[], partition_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.merge_partitions(partitions regclass[], partition_name name, at_once boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_rewrite_partitions(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_exchange(migration_id bigint);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_rewrite_stage(rewrite lifecycle.partition_rewrite, migration_id bigint, is_last boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rewrite_partitions_step(target regclass, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_patience(step jsonb, waited integer);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.rewrite_partitions(target regclass, batch_size integer, pause double precision, max_batches integer, search_path text);

@@ -1,5 +1,6 @@
 -- One try: the first lock with patience, the others at once or not at all, so that nothing is waited for with a lock
--- in hand.
+-- in hand. Partitioned tables come first: who writes through one holds it, so that behind its lock the partitions are
+-- free, while in the other order it would never be.
 CREATE FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -7,10 +8,11 @@ DECLARE
     v_relation record;
 BEGIN
     FOR v_relation IN
-        SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY r.relation::oid) AS place
+        SELECT r.relation, r.mode, r.required, row_number() OVER w AS place
         FROM unnest(relations, modes, required) AS r (relation, mode, required)
         JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
-        ORDER BY r.relation::oid
+        WINDOW w AS (ORDER BY c.relkind, r.relation::oid)
+        ORDER BY place
     LOOP
         PERFORM set_config(
             'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
@@ -30,7 +32,7 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._lock_once(regclass[], text[], boolean[]) IS
-'Locks relations in the order of their oids: the first under lock_timeout, the others NOWAIT.';
+'Locks relations, partitioned ones first: the first under lock_timeout, the others NOWAIT.';
 
 -- Lock first, plan afterwards: a plan made before the lock can miss what another session has just committed. A set that
 -- is not free is let go whole and tried again.

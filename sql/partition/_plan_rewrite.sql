@@ -72,9 +72,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._staging_name(regclass, regclass, boolean) IS
 'The table under which new partitions stand meanwhile.';
 
--- Stage 1 makes the new partitions beside the old ones, 2 copies, 3 exchanges.
 CREATE FUNCTION lifecycle._new_partition_steps(
-    parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text
+    parent regclass, sibling regclass, target lifecycle.new_partition, staging text, default_check text,
+    exchange integer
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_check constant name := lifecycle._name(ARRAY[(parse_ident(target.identity))[2]], 'bounds');
@@ -98,20 +98,40 @@ BEGIN
         END
         || CASE WHEN target.bounds = 'DEFAULT' THEN lifecycle._guard_steps(sibling, target.identity) ELSE '{}' END
         || lifecycle._step('detach from staging', v_object,
-            format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => 3)
+            format('ALTER TABLE %s DETACH PARTITION %s', staging, target.identity), stage => exchange)
         || ARRAY(
-            SELECT lifecycle._step(s.action, s.object, s.statement, s.inverse, 3, note => s.note)
+            SELECT lifecycle._step(s.action, s.object, s.statement, s.inverse, exchange, note => s.note)
             FROM unnest(v_steps[v_attach:]) WITH ORDINALITY
                 AS s (step, stage, action, object, statement, inverse, top_level, note, place)
             ORDER BY s.place)
         || CASE WHEN target.bounds <> 'DEFAULT' OR default_check IS NOT NULL THEN lifecycle._step('drop bounds',
             'table ' || target.identity,
-            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => 3) END;
+            format('ALTER TABLE %s DROP CONSTRAINT %I', target.identity, v_check), stage => exchange) END;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._new_partition_steps(regclass, regclass, lifecycle.new_partition, text, text) IS
+COMMENT ON FUNCTION lifecycle._new_partition_steps(
+    regclass, regclass, lifecycle.new_partition, text, text, integer
+) IS
 'The steps that make one partition of a rewrite, and those that put it into its place.';
 
+-- The triggers alone stop writers, for a moment: what they need is made before, and who copies comes behind them.
+CREATE FUNCTION lifecycle._rewrite_capture_steps(source regclass, OUT queue text, OUT steps lifecycle.plan_step[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_steps constant lifecycle.plan_step[] := lifecycle._plan_capture(source, 'rewrite', NULL, 'row', true);
+    v_first constant integer := (SELECT min(s.place) FROM unnest(v_steps) WITH ORDINALITY
+        AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action = 'create trigger');
+BEGIN
+    queue := (SELECT substr(s.object, 7) FROM unnest(v_steps) AS s WHERE s.action = 'create queue');
+    steps := lifecycle._passing_steps(v_steps[:v_first - 1], 1) || lifecycle._passing_steps(v_steps[v_first:], 2);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_capture_steps(regclass) IS
+'The steps that capture what is written to a partition while it is copied, and the queue they make.';
+
+-- The new partitions are made beside the old ones; where these are large, changes are captured from then on; the rows
+-- are copied; old and new are exchanged.
 CREATE FUNCTION lifecycle._plan_rewrite(
     kind text, parent regclass, sources regclass[], targets lifecycle.new_partition[], is_staged boolean,
     default_check text DEFAULT NULL
@@ -121,7 +141,8 @@ DECLARE
     v_object constant text := 'passing table ' || v_staging;
     v_source regclass;
     v_target lifecycle.new_partition;
-    v_capture lifecycle.plan_step[];
+    v_copy constant integer := CASE WHEN is_staged THEN 3 ELSE 2 END;
+    v_capture record;
     v_queues text[] := ARRAY[]::text[];
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_exchange lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
@@ -132,31 +153,34 @@ BEGIN
     v_plan := v_plan || lifecycle._step('create staging', v_object,
         format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING STATISTICS) PARTITION BY %s',
             v_staging, parent, pg_get_partkeydef(parent)), format('DROP TABLE %s', v_staging));
+    IF is_staged THEN
+        v_plan := v_plan || lifecycle._step('lock for capture', 'passing rows of ' || v_staging,
+            format('SELECT lifecycle._lock_capture(%L)', v_staging), stage => 2);
+    END IF;
     FOREACH v_source IN ARRAY sources LOOP
         IF is_staged THEN
-            v_capture := lifecycle._plan_capture(v_source, 'rewrite', NULL, 'row', true);
-            v_queues := v_queues || (SELECT substr(c.object, 7) FROM unnest(v_capture) AS c
-                WHERE c.action = 'create queue');
-            v_plan := v_plan || lifecycle._passing_steps(v_capture, 1);
+            v_capture := lifecycle._rewrite_capture_steps(v_source);
+            v_queues := v_queues || v_capture.queue;
+            v_plan := v_plan || v_capture.steps;
             v_exchange := v_exchange || lifecycle._step('end capture', 'passing capture of ' || v_source,
                 format('DROP FUNCTION %1$s() CASCADE; DROP TABLE %1$s; '
                     'DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %1$L',
-                    v_queues[cardinality(v_queues)]), stage => 3);
+                    v_queues[cardinality(v_queues)]), stage => v_copy + 1);
         END IF;
         v_exchange := v_exchange || lifecycle._step('detach partition', 'table ' || v_source,
             format('ALTER TABLE %s DETACH PARTITION %s', parent, v_source),
             format('ALTER TABLE %s ATTACH PARTITION %s %s', parent, v_source, lifecycle._partition_bounds(v_source)),
-            3, note => 'keeps its rows until lifecycle.drop_archived_partitions')
+            v_copy + 1, note => 'keeps its rows until lifecycle.drop_archived_partitions')
             || CASE WHEN EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = v_source AND k.contype = 'f')
                 THEN ARRAY[lifecycle._step('empty', 'passing rows of ' || v_source,
-                    format('TRUNCATE ONLY %s', v_source), stage => 3,
+                    format('TRUNCATE ONLY %s', v_source), stage => v_copy + 1,
                     note => 'detached, they would keep the rows that they refer to from being deleted')]
                 ELSE '{}' END
-            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, 3)
+            || ARRAY(SELECT lifecycle._step(r.action, r.object, r.statement, r.inverse, v_copy + 1)
                 FROM unnest(lifecycle._release_partition_steps(parent, v_source)) AS r);
     END LOOP;
     v_exchange := lifecycle._step('lock and catch up', 'passing rows of ' || v_staging,
-        format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => 3) || v_exchange;
+        format('SELECT lifecycle._finish_copy(%L)', v_staging), stage => v_copy + 1) || v_exchange;
     v_plan := v_plan || lifecycle._step('register rewrite', 'passing rewrite of ' || parent,
             format('INSERT INTO lifecycle.partition_rewrite (staging, kind, parent, parent_oid, sources, queues, '
                 'filenodes, blocks_done, blocks_total) VALUES (%L, %L, %L, %L::pg_catalog.regclass, %L, %L, %L, %8$L, '
@@ -164,17 +188,19 @@ BEGIN
                 array_fill(NULL::oid, ARRAY[cardinality(sources)]), array_fill(0, ARRAY[cardinality(sources)])),
             format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging))
         || lifecycle._step('copy rows', 'passing rows of ' || v_staging,
-            format('SELECT lifecycle._rewrite_rows(%L)', v_staging), stage => 2,
+            format('SELECT lifecycle._rewrite_rows(%L)', v_staging), stage => v_copy,
             note => pg_size_pretty((SELECT sum(pg_table_size(s)) FROM unnest(sources) AS s)))
         || v_exchange;
     FOREACH v_target IN ARRAY targets LOOP
-        v_plan := v_plan || lifecycle._new_partition_steps(parent, sources[1], v_target, v_staging, default_check);
+        v_plan := v_plan || lifecycle._new_partition_steps(parent, sources[1], v_target, v_staging, default_check,
+            v_copy + 1);
     END LOOP;
     RETURN v_plan
-        || lifecycle._step('drop staging', v_object, format('DROP TABLE %s', v_staging), stage => 3)
+        || lifecycle._step('drop staging', v_object, format('DROP TABLE %s', v_staging),
+            stage => v_copy + 1)
         || lifecycle._step('end rewrite', 'passing rewrite of ' || parent,
             format('DELETE FROM lifecycle.partition_rewrite WHERE staging OPERATOR(pg_catalog.=) %L', v_staging),
-            stage => 3);
+            stage => v_copy + 1);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_rewrite(

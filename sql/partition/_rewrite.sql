@@ -60,7 +60,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rewrite_neighbours(regclass) IS
 'The tables at the other end of the foreign keys of a table and of those above it.';
 
--- Everything that the exchange locks, at its final strength, in one go.
+-- To plan, and to make tables that nobody sees yet, it is enough that nobody else changes these. The exchange locks
+-- everything at its final strength, in one go.
 CREATE FUNCTION lifecycle._lock_rewrite(
     parent regclass, sources regclass[], is_exchange boolean, once boolean, dry_run boolean
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -74,11 +75,8 @@ BEGIN
     IF is_exchange AND v_default <> 0 AND v_default <> ALL (sources::oid[]) THEN
         v_own := v_own || v_default::regclass;
     END IF;
-    v_modes := array_fill(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
+    v_modes := array_fill(CASE WHEN is_exchange THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE UPDATE EXCLUSIVE' END,
             ARRAY[cardinality(v_own)]) || array_fill('SHARE ROW EXCLUSIVE'::text, ARRAY[cardinality(v_others)]);
-    IF NOT is_exchange THEN
-        v_modes[1] := 'SHARE UPDATE EXCLUSIVE';
-    END IF;
     IF once THEN
         PERFORM lifecycle._lock_once(v_own || v_others, v_modes,
             array_fill(true, ARRAY[cardinality(v_own)]) || array_fill(false, ARRAY[cardinality(v_others)]));
@@ -92,3 +90,22 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._lock_rewrite(regclass, regclass[], boolean, boolean, boolean) IS
 'Takes the locks of a rewrite: to begin one, or to exchange its partitions. once: one try, for a step that is tried
 again.';
+
+-- Writers of a partition wait while its triggers are made, and behind this lock. Of several partitions the table above
+-- comes first: who writes through it holds it, so that behind its lock they are free.
+CREATE FUNCTION lifecycle._lock_capture(staging text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_relations regclass[];
+    v_patience constant text := lifecycle._share_patience('ACCESS EXCLUSIVE');
+BEGIN
+    SELECT CASE WHEN cardinality(r.sources) > 1 THEN ARRAY[r.parent]::regclass[] ELSE '{}' END || r.sources::regclass[]
+    INTO v_relations
+    FROM lifecycle.partition_rewrite AS r WHERE r.staging = _lock_capture.staging;
+    PERFORM lifecycle._lock_once(v_relations, array_fill('SHARE ROW EXCLUSIVE'::text, ARRAY[cardinality(v_relations)]),
+        array_fill(true, ARRAY[cardinality(v_relations)]));
+    PERFORM set_config('lifecycle.lock_timeout', v_patience, true);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lock_capture(text) IS
+'Locks the partitions of a rewrite against writers, in one try, for their triggers; raises 55P03.';

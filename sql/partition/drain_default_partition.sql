@@ -23,7 +23,12 @@ BEGIN
         END IF;
         v_batches := v_batches OPERATOR(pg_catalog.+) 1;
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
-        PERFORM pg_catalog.pg_sleep(pause);
+        -- Between two batches, not between the triggers and the first one.
+        IF (v_step OPERATOR(pg_catalog.->>) 'status') OPERATOR(pg_catalog.=) 'waiting'
+            OR (v_step OPERATOR(pg_catalog.->>) 'rows') OPERATOR(pg_catalog.<>) '0'
+        THEN
+            PERFORM pg_catalog.pg_sleep(pause);
+        END IF;
     END LOOP;
     RAISE NOTICE '%: % batches, then %', target, v_batches, v_step OPERATOR(pg_catalog.->>) 'status';
 END

@@ -11,7 +11,7 @@ RETURNS TABLE (
                 / current_setting('block_size')::integer))
          FROM unnest(r.sources, r.blocks_total) AS t (source, total))::bigint,
         r.rows_copied,
-        (SELECT sum(c.entries) FROM lifecycle.capture_status() AS c WHERE c.queue = ANY (r.queues))::bigint
+        (SELECT coalesce(sum(c.entries), 0) FROM lifecycle.capture_status() AS c WHERE c.queue = ANY (r.queues))::bigint
     FROM lifecycle._rewrites(target) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle.preview_rewrite_partitions(regclass) IS

@@ -224,8 +224,8 @@ COMMENT ON FUNCTION lifecycle.split_partition(
     regclass, jsonb, text, name[], text, boolean, boolean, text, text
 ) IS
 'Replaces a partition by several with the same rows. A small one (setting partition_rewrite_at_once) in one transaction,
-under the lock. A large one beside its readers and writers: the new partitions are made and the changes captured now,
-CALL lifecycle.rewrite_partitions copies and then exchanges old and new in one short transaction. The old partition
+under the lock. A large one beside its readers and writers: the new partitions are made now, CALL
+lifecycle.rewrite_partitions captures, copies, and then exchanges old and new in one short transaction. The old one
 stays, detached, until lifecycle.drop_archived_partitions. The rollback puts all rows back, later ones included.
 
 Arguments: target - a leaf of RANGE on one column, or of LIST; boundaries - where it is cut, ["2026-01-16"], or, of

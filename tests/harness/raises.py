@@ -39,7 +39,6 @@ EXCUSED = {
     # Open: a test would have to make a fault in our own code, or hold a lock through all tries.
     "_raise_findings": "a copy that is not like its source",
     "_require_refillable": "an old partition that was attached again by hand",
-    "_require_patience": "a lock that stays through all tries of an exchange",
 }
 # Every other statement can be reached here; elsewhere a version or an extension may be missing: the rest is only told.
 COMPLETE_ON = "docker:18"

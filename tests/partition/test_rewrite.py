@@ -232,13 +232,84 @@ def test_lists(year):
         call(year, "split_partition", target="public.v_a_c", boundaries='["a"]')
 
 
-def test_taken_back_half_way(database):
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_taken_back_half_way(database, steps):
+    """After the tables were made, after the triggers were, and when some rows are copied."""
     database.execute(YEAR + ";" + STAGED)
     before, rows = database.dump(schema_only=True), database.execute(ROWS)
     done = call(database, "split_partition", target="public.m_2025", every="6 months")
-    database.value("SELECT lifecycle.rewrite_partitions_step('public.m', 100)")
+    triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'public.m_2025'::regclass AND tgname LIKE 'capture%'"
+    assert database.value(triggers) == 0
+    for _ in range(steps):
+        assert database.value("SELECT lifecycle.rewrite_partitions_step('public.m', 100)")["status"] == "copying"
+    assert database.value(triggers) == (2 if steps else 0)
     rollback(database, done[0].migration_id)
     assert database.dump(schema_only=True) == before
+    assert database.execute(ROWS) == rows
+
+
+SPLIT = "SELECT lifecycle.split_partition('public.m_2025', every => '6 months')"
+MERGE = "SELECT lifecycle.merge_partitions('{public.m_2025,public.m_2026}')"
+LOCKED = (
+    "SELECT l.relation::regclass::text, l.mode FROM pg_locks AS l WHERE l.pid = pg_backend_pid()"
+    " AND l.relation::regclass::text ~ '^m(_[0-9]{4})?$' AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')"
+    " ORDER BY 1, 2"
+)
+
+
+@pytest.mark.parametrize(("begin", "locked"), [(SPLIT, "m_2025"), (MERGE, "m")])
+def test_new_partitions_are_made_beside_a_writer_and_only_the_triggers_wait_for_him(database, session, begin, locked):
+    database.execute(
+        YEAR + ";" + STAGED + "; SET lifecycle.lock_attempts = 2; SET lifecycle.lock_retry_delay = 10;"
+        " SET lifecycle.lock_timeout = 20;"
+        " CREATE TABLE public.m_2026 PARTITION OF public.m FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+    )
+    step = "SELECT lifecycle.rewrite_partitions_step('public.m', 10000)"
+    writer = session(database, autocommit=False)
+    writer.run("INSERT INTO public.m (day, note) VALUES ('2025-06-06', 'mine')")
+    with database.connect(autocommit=False) as connection:
+        connection.execute(STAGED)
+        connection.execute(begin)
+        assert {mode for _, mode in connection.execute(LOCKED)} == {"ShareUpdateExclusiveLock"}
+        connection.commit()
+    waiting = database.value(step)
+    assert (waiting["status"], waiting["rows"]) == ("waiting", 0)
+    assert "lock for capture" in waiting["message"]
+    assert f"process {writer.pid} holds" in waiting["detail"]
+    assert database.value("SELECT sum(rows_copied) FROM lifecycle.preview_rewrite_partitions()") == 0
+    with refused("55P03", "could not get its locks", f"process {writer.pid} holds"):
+        database.execute("CALL lifecycle.rewrite_partitions('public.m')")
+    writer.run("COMMIT")
+    with database.connect(autocommit=False) as connection:
+        assert connection.execute(step).fetchone()[0]["status"] == "copying"
+        found = connection.execute(LOCKED).fetchall()
+        assert (locked, "ShareRowExclusiveLock") in found
+        assert not {mode for _, mode in found} & {"ExclusiveLock", "AccessExclusiveLock"}
+        connection.commit()
+    assert finish(database)[-2:] == ["done", "nothing"]
+    assert database.value("SELECT count(*) FROM public.m WHERE note = 'mine'") == 1
+
+
+def test_two_tables_of_one_name_are_split_side_by_side(database):
+    """Their queues are made with the new partitions, so that neither takes the other's name."""
+    database.execute(STAGED + "; CREATE SCHEMA other")
+    for schema in ("public", "other"):
+        database.execute(YEAR.replace("public.", schema + "."))
+        call(database, "split_partition", target=f"{schema}.m_2025", every="6 months")
+    for schema in ("public", "other"):
+        assert finish(database, f"{schema}.m")[-2:] == ["done", "nothing"]
+        assert len(leaves(database, f"{schema}.m")) == 3
+
+
+def test_the_rest_by_run_pending(database):
+    database.execute(YEAR + ";" + STAGED)
+    rows = database.execute(ROWS)
+    done = call(database, "split_partition", target="public.m_2025", every="6 months")
+    assert sorted({s.stage for s in done}) == [1, 2, 3, 4]
+    assert {s.status for s in done if s.stage == 1} == {"done"}
+    assert {s.status for s in done if s.stage > 1} == {"pending"}
+    database.execute("CALL lifecycle.run_pending()")
+    assert len(leaves(database)) == 3
     assert database.execute(ROWS) == rows
 
 
