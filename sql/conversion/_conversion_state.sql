@@ -64,6 +64,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHEN 'swapped' THEN CASE WHEN z.entries > 0 THEN 'queue to replay into the old table'
                 WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate'
                 WHEN (lifecycle._pending_view(conversion)).beside IS NOT NULL THEN 'materialized views to build' END
+            WHEN 'rolled_back' THEN CASE WHEN lifecycle._has_open_keys(conversion)
+                THEN 'foreign keys to validate: CALL lifecycle.run_pending()' END
         END,
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,

@@ -79,8 +79,11 @@ COMMENT ON FUNCTION lifecycle._swap_lock(regclass[], regclass[]) IS
 CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT DISTINCT c.oid::regclass FROM pg_constraint AS k
+        SELECT DISTINCT m.relation::regclass FROM pg_constraint AS k
         JOIN pg_class AS c ON c.oid = CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END
+        -- A key of a partitioned table comes and goes with those of its leaves.
+        CROSS JOIN LATERAL unnest(c.oid || CASE WHEN k.confrelid = target THEN lifecycle._partitions(c.oid)
+            ELSE '{}' END) AS m (relation)
         WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid) AND c.oid <> target
             -- Others cannot be locked so; there the DDL is the lock.
             AND pg_has_role(current_user, c.relowner, 'USAGE')

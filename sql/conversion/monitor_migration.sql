@@ -13,6 +13,7 @@ Arguments: none.
 Returns: one row a conversion (lifecycle.conversion_state): conversion_id, table_schema, table_name (of the plain
 table), partitioned_name, phase (copy, index, dress, ready, swapped, finished, rolled_back), rows_done and rows_total
 (an estimate), percent, rate (rows a second), eta, queue_entries and queue_lag (age of the oldest entry), remaining
-(what convert_data still has to do; NULL: nothing), rollback_possible, and the last error with its SQLSTATE and time.
+(what convert_data still has to do, or run_pending after the way back; NULL: nothing), rollback_possible, and the last
+error with its SQLSTATE and time.
 Errors: none.
 Example: SELECT table_name, phase, percent, rate, eta, queue_entries, last_error FROM lifecycle.monitor_migration();';

@@ -1,5 +1,6 @@
 -- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
--- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock.
+-- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
+-- the foreign keys validated in later stages: no scan is made under it.
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -14,6 +15,8 @@ DECLARE
         JOIN pg_class AS c ON c.oid = to_regclass(o.name) AND c.relispopulated
         ORDER BY o.place DESC);
     v_relation oid;
+    v_step lifecycle.plan_step;
+    v_undo lifecycle.plan_step[] := '{}';
     v_take_off lifecycle.plan_step[] := '{}';
     v_rebind lifecycle.plan_step[] := '{}';
 BEGIN
@@ -24,19 +27,47 @@ BEGIN
         v_take_off := v_take_off || lifecycle._take_off(v_relation);
         v_rebind := v_rebind || lifecycle._rebind(v_relation);
     END LOOP;
-    RETURN lifecycle._number(v_fill || v_take_off
-        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
-            FROM unnest(v_done) AS s WHERE s.action <> 'build beside' ORDER BY s.step DESC)
+    FOREACH v_step IN ARRAY v_done LOOP
+        v_undo := v_undo || CASE v_step.action
+            WHEN 'build beside' THEN '{}'
+            WHEN 'drop foreign key' THEN lifecycle._undrop_keys(conversion, v_step)
+            ELSE ARRAY[lifecycle._step('undo ' || v_step.action, v_step.object, v_step.inverse, v_step.statement,
+                note => v_step.note)] END;
+    END LOOP;
+    RETURN lifecycle._number(v_fill || lifecycle._drop_new_keys(conversion) || v_take_off || v_undo
         || v_rebind
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
         || lifecycle._step('roll back conversion', format('migration %s', v_migration),
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
-            note => 'drops the partitioned table'));
+            note => 'drops the partitioned table')
+        || lifecycle._validate_old_keys(conversion));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
 'The steps that take back a swap and the conversion.';
+
+-- The migration is rolled back by then; what is left of the way back is journaled with it, and run_pending() runs it.
+CREATE FUNCTION lifecycle._journal_back(migration_id bigint, steps lifecycle.plan_step[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step integer;
+    v_count integer;
+BEGIN
+    SELECT max(s.step) INTO v_step FROM lifecycle.migration_step AS s
+    WHERE s.migration_id = _journal_back.migration_id;
+    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, note)
+    SELECT _journal_back.migration_id, v_step + row_number() OVER (ORDER BY s.step), s.stage, s.action, s.object,
+        s.statement, s.note
+    FROM unnest(steps) AS s WHERE s.stage > 1;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count > 0 THEN
+        RAISE NOTICE 'steps pending: %, CALL lifecycle.run_pending(%)', v_count, migration_id;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._journal_back(bigint, lifecycle.plan_step[]) IS
+'Writes the later stages of the way back into the journal of a migration.';
 
 CREATE FUNCTION lifecycle._replay_most(conversion lifecycle.located_conversion) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -53,6 +84,7 @@ CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_views constant regclass[] := ARRAY(
         SELECT m.relation::regclass FROM lifecycle._bound_materialized(v_conversion.partitioned) AS m (relation));
     v_steps lifecycle.plan_step[];
@@ -68,8 +100,9 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s WHERE s.action <> 'fill' ORDER BY s.step),
-        _swap_back.search_path);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s
+        WHERE s.action <> 'fill' AND s.stage = 1 ORDER BY s.step), _swap_back.search_path);
+    PERFORM lifecycle._journal_back(v_migration, v_steps);
     PERFORM lifecycle._announce();
     RETURN v_steps;
 END
@@ -158,19 +191,21 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT v_migration, s.step, s.stage, s.action, s.object, s.statement,
-        CASE WHEN dry_run THEN 'planned' ELSE 'done' END, lifecycle._plan_hash(v_steps), s.note
+        CASE WHEN dry_run THEN 'planned' WHEN s.stage > 1 THEN 'pending' ELSE 'done' END,
+        lifecycle._plan_hash(v_steps), s.note
     FROM unnest(v_steps) AS s ORDER BY s.step;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
 'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
 what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
-and views again, and drops the partitioned one, in one transaction. A table that was attached (attach_existing) is
-detached, and takes the rows of the other partitions along.
+and views again, and drops the partitioned one, in one transaction. Its foreign keys hold for every write from then on;
+CALL lifecycle.run_pending() validates them, each in a stage of its own, beside readers and writers. A table that was
+attached (attach_existing) is detached, and takes the rows of the other partitions along.
 
 Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
 run; search_path - for event triggers, instead of that of start_conversion.
-Returns: one row a step (lifecycle.step_result).
+Returns: one row a step (lifecycle.step_result); pending: a later stage.
 Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
 says so); 42501 not the owner, or begun by another role; 55P03 lock.
 Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';

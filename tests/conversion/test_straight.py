@@ -193,6 +193,9 @@ def test_foreign_keys_both_ways(database):
     assert found == [("c_t_fkey", "c", True), ("t_site_fkey", "t", True)]
     database.execute("DELETE FROM public.c; UPDATE public.site SET name = 'S' || name")
     call(database, "rollback_conversion", target="public.t", dry_run=False)
+    assert state(database)[:2] == ("rolled_back", "foreign keys to validate: CALL lifecycle.run_pending()")
+    database.execute("CALL lifecycle.run_pending()")
+    assert state(database)[:2] == ("rolled_back", None)
     assert database.dump(schema_only=True) == schema
     assert database.value("SELECT count(*) FROM public.t WHERE site LIKE 'Ss%'") == 500
 

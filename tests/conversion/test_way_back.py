@@ -1,4 +1,7 @@
-"""The way back after the swap: nothing is lost in small batches, and what cannot go back is known at once."""
+"""The way back after the swap: nothing is lost in small batches, and what cannot go back is known at once.
+
+No foreign key is scanned under a lock that stops writers, neither there nor back.
+"""
 
 from __future__ import annotations
 
@@ -94,3 +97,133 @@ def test_a_second_row_with_the_same_old_key_is_told_at_once(swapped):
     assert step(swapped, 100) == (None, True)
     call(swapped, "rollback_conversion", target="t", dry_run=False)
     assert len(contents(swapped)) == 20
+
+
+KEYS = """
+CREATE TABLE public.site (name text PRIMARY KEY);
+INSERT INTO public.site VALUES ('eu'), ('us');
+CREATE TABLE public.part (id int NOT NULL, day int NOT NULL, t_id int, region text) PARTITION BY LIST (day);
+CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES IN (1);
+CREATE TABLE public.part_2 PARTITION OF public.part FOR VALUES IN (2);
+CREATE TABLE public.child (t_id int, region text);
+ALTER TABLE public.t ADD CONSTRAINT t_all UNIQUE (id, region);
+ALTER TABLE public.t ADD CONSTRAINT t_site FOREIGN KEY (region) REFERENCES public.site;
+ALTER TABLE public.part ADD CONSTRAINT part_t FOREIGN KEY (t_id, region) REFERENCES public.t (id, region);
+COMMENT ON CONSTRAINT part_t ON public.part IS 'of a partitioned table';
+ALTER TABLE public.child ADD CONSTRAINT child_t FOREIGN KEY (t_id, region) REFERENCES public.t (id, region);
+INSERT INTO public.part SELECT id, 1 + id % 2, id, region FROM public.t;
+INSERT INTO public.child SELECT id, region FROM public.t;
+"""
+OPEN = "SELECT remaining FROM lifecycle.monitor_migration()"
+LEFT = "foreign keys to validate: CALL lifecycle.run_pending()"
+UNCHECKED = """
+SELECT conrelid::regclass::text FROM pg_constraint
+WHERE contype = 'f' AND conparentid = 0 AND NOT convalidated AND connamespace = 'public'::regnamespace ORDER BY 1
+"""
+
+
+@pytest.fixture
+def bound(database):
+    """A table with foreign keys from it, and to it from a plain and from a partitioned table, just swapped."""
+    database.execute(TABLE + KEYS)
+    schema = database.dump(schema_only=True)
+    database.execute("SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')")
+    database.execute("CALL lifecycle.convert_data('t')")
+    database.execute("CALL lifecycle.swap_tables('t')")
+    return database, schema
+
+
+def column(place, query):
+    return [value for (value,) in rows(place, query)]
+
+
+def test_keys_are_checked_behind_the_swap(bound):
+    """Each leaf gets the key unchecked, a partitioned table adopts them; leaves made meanwhile are no exception."""
+    database, _ = bound
+    assert set(column(database, UNCHECKED)) == {"t_eu", "t_us", "part_1", "part_2", "child"}
+    database.execute("CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3)")
+    database.execute("CREATE TABLE t_ap PARTITION OF t FOR VALUES IN ('ap')")
+    call(database, "sync_capture", target="t")
+    for statement in ("INSERT INTO part VALUES (1, 1, 99, 'eu')", "DELETE FROM t WHERE id = 1"):
+        with refused("23503"):
+            database.execute(statement)
+    database.execute("CALL lifecycle.convert_data('t')")
+    assert column(database, UNCHECKED) == []
+    roots = "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1"
+    assert {"child", "part", "t"} <= set(column(database, roots))
+    assert not {"t_eu", "t_ap", "part_1", "part_3"} & set(column(database, roots))
+    with refused("23503"):
+        database.execute("INSERT INTO part VALUES (1, 3, 99, 'eu')")
+    with refused("23503"):
+        database.execute("INSERT INTO t VALUES (99, 'ap')")
+    database.execute("DROP TABLE part_3")
+    call(database, "rollback_conversion", target="t", dry_run=False)
+    assert set(column(database, UNCHECKED)) == {"t", "part_1", "part_2", "child"}
+    assert column(database, OPEN) == [LEFT]
+    with refused("23503"):
+        database.execute("INSERT INTO part VALUES (1, 1, 99, 'eu')")
+    database.execute("CALL lifecycle.run_pending()")
+    assert column(database, OPEN) == [None]
+    assert column(database, UNCHECKED) == []
+
+
+def test_back_before_they_are_checked(bound):
+    database, schema = bound
+    shown = call(database, "rollback_conversion", target="t")
+    done = call(database, "rollback_conversion", target="t", dry_run=False, expected_plan=shown[0].plan_hash)
+    assert [step.statement for step in done] == [step.statement for step in shown]
+    assert {step.status for step in shown} == {"planned"}
+    assert {step.status for step in done if step.stage > 1} == {"pending"}
+    found = rows(database, "SELECT statement FROM lifecycle.pending_steps()")
+    assert found == [(step.statement,) for step in done if step.stage > 1]
+    assert any("steps pending: 5, CALL lifecycle.run_pending(" in notice for notice in database.notices)
+    database.execute("CALL lifecycle.run_pending()")
+    assert database.dump(schema_only=True) == schema
+
+
+def test_a_scan_stops_no_writer(bound, session, observer):
+    """The scan waits for a session that keeps everybody from the referenced table; who writes the other one goes on."""
+    database, schema = bound
+    call(database, "rollback_conversion", target="t", dry_run=False)
+    gate, checker, writer = (session(database, name=name, autocommit=False) for name in ("gate", "checker", "writer"))
+    gate.run("LOCK TABLE site IN EXCLUSIVE MODE")
+    checker.run("SET lifecycle.lock_attempts = 1000")
+    checker.start("SELECT * FROM lifecycle.run_pending_stage()")
+    assert observer.settle(checker, [gate]) == "blocked"
+    assert observer.settle(writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [checker]) == "done"
+    assert observer.settle(checker, [gate]) == "blocked"
+    # Killed: nothing is validated, nothing is lost.
+    observer.terminate(checker)
+    writer.run("ROLLBACK")
+    assert column(database, OPEN) == [LEFT]
+    # Control: with the key added in one go he would have to wait.
+    adder = session(database, name="adder", autocommit=False)
+    adder.start("ALTER TABLE t ADD CONSTRAINT control FOREIGN KEY (region) REFERENCES site")
+    assert observer.settle(adder, [gate]) == "blocked"
+    assert observer.settle(writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [adder]) == "blocked"
+    observer.terminate(adder)
+    writer.result()
+    writer.run("COMMIT")
+    gate.run("COMMIT")
+    database.execute("CALL lifecycle.run_pending()")
+    assert column(database, OPEN) == [None]
+    assert database.dump(schema_only=True) == schema
+
+
+def test_a_row_that_breaks_a_dropped_key(database):
+    """Where the key was dropped for the new table, the way back tells what came in meanwhile instead of failing."""
+    database.execute(TABLE + "CREATE TABLE c (t_id int CONSTRAINT c_t REFERENCES t)")
+    database.execute(
+        "SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend', "
+        "foreign_key_mode => 'drop')"
+    )
+    database.execute("CALL lifecycle.convert_data('t')")
+    database.execute("CALL lifecycle.swap_tables('t')")
+    database.execute("INSERT INTO c VALUES (99)")
+    call(database, "rollback_conversion", target="t", dry_run=False)
+    with pytest.raises(psycopg.Error, match="c_t"):
+        database.execute("CALL lifecycle.run_pending()")
+    assert column(database, OPEN) == [LEFT]
+    database.execute("DELETE FROM c")
+    database.execute("CALL lifecycle.run_pending()")
+    assert column(database, OPEN) == [None]
