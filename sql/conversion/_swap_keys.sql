@@ -142,20 +142,21 @@ CREATE FUNCTION lifecycle._dropped_keys(conversion lifecycle.located_conversion)
     step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT s.step, n.relation, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
-        split_part(substr(s.inverse, length('ALTER TABLE ' || n.relation) + 1),
-            format('; COMMENT ON CONSTRAINT %s ON %s IS ', n.constraint_name, n.relation), 1)
+        coalesce(left(f.definition, nullif(strpos(f.definition, format('; COMMENT ON CONSTRAINT %s ON %s IS ',
+            n.constraint_name, n.relation)), 0) - 1), f.definition)
     FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
     CROSS JOIN LATERAL (SELECT parse_ident(substr(s.statement, length('ALTER TABLE ') + 1), false) AS parts) AS p
     CROSS JOIN LATERAL (SELECT format('%I.%I', p.parts[1], p.parts[2]) AS relation) AS r
     CROSS JOIN LATERAL (SELECT r.relation, substr(s.statement,
         length('ALTER TABLE ' || r.relation || ' DROP CONSTRAINT ') + 1) AS constraint_name) AS n
+    CROSS JOIN LATERAL (SELECT substr(s.inverse, length('ALTER TABLE ' || n.relation) + 1) AS definition) AS f
     LEFT JOIN pg_class AS c
         ON c.oid = to_regclass(n.relation) AND c.oid <> conversion.partitioned AND c.relkind = 'p'
     WHERE s.action = 'drop foreign key'
 $fn$;
 COMMENT ON FUNCTION lifecycle._dropped_keys(lifecycle.located_conversion) IS
-'The foreign keys that a swap has dropped: table and name as text, whether the table is partitioned and the key was
-valid, and its definition after ALTER TABLE and the name.';
+'The foreign keys that a swap has dropped: table and name as text, the table itself where it is partitioned,
+whether the key was valid, and its definition after ALTER TABLE and the name.';
 
 CREATE FUNCTION lifecycle._drop_new_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
