@@ -16683,6 +16683,9 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_conversion_state', 'use'),
 ('_conversions', 'use'),
 ('_next_key', 'use'),
+('_leaves', 'use'),
+('_dropped_keys', 'use'),
+('_has_open_keys', 'use'),
 ('_key_comment', 'use'),
 ('_pending_view', 'use'),
 ('_view_dependents', 'use'),
@@ -18447,20 +18450,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._widened_key(oid, name[]) IS
 'The definition of a foreign key, with more columns on both sides.';
 
-CREATE FUNCTION lifecycle._drop_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ARRAY(
-        SELECT lifecycle._step('drop foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
-            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname),
-            lifecycle._ddl_constraint(k.oid))
-        FROM pg_constraint AS k
-        WHERE k.contype = 'f' AND k.conparentid = 0 AND conversion.source IN (k.conrelid, k.confrelid)
-        ORDER BY k.oid
-    )
-$fn$;
-COMMENT ON FUNCTION lifecycle._drop_keys(lifecycle.located_conversion) IS
-'The steps that drop the foreign keys of and to the old table, which would bind it to rows that are replayed later.';
-
 CREATE FUNCTION lifecycle._key_comment(constraint_oid oid, relation regclass, constraint_name name) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(format('; COMMENT ON CONSTRAINT %I ON %s IS ', constraint_name, relation)
@@ -18469,10 +18458,40 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._key_comment(oid, regclass, name) IS
 'The statement that gives a constraint of a table the comment of this one.';
 
+CREATE FUNCTION lifecycle._drop_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- Back as short as there: a plain table gets its key NOT VALID, a partitioned one adopts those of its leaves.
+    SELECT ARRAY(
+        SELECT lifecycle._step('drop foreign key', format('table constraint %I on %s', k.conname, r.name),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', r.name, k.conname),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', r.name, k.conname, pg_get_constraintdef(k.oid),
+                CASE WHEN k.convalidated AND c.relkind <> 'p' THEN ' NOT VALID' ELSE '' END)
+            || lifecycle._key_comment(k.oid, r.name, k.conname),
+            note => CASE WHEN NOT k.convalidated THEN 'was never validated' END)
+        FROM pg_constraint AS k
+        JOIN pg_class AS c ON c.oid = k.conrelid
+        CROSS JOIN LATERAL (SELECT k.conrelid::regclass AS name) AS r
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND conversion.source IN (k.conrelid, k.confrelid)
+        ORDER BY k.oid
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_keys(lifecycle.located_conversion) IS
+'The steps that drop the foreign keys of and to the old table, which would bind it to rows that are replayed later.';
+
+CREATE FUNCTION lifecycle._leaves(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT c.oid::regclass FROM pg_class AS c WHERE c.oid = ANY (lifecycle._partitions(relation)) AND c.relkind = 'r'
+    ORDER BY c.oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaves(regclass) IS 'The partitions of a table that hold rows.';
+
 CREATE FUNCTION lifecycle._add_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH foreign_key AS (
-        SELECT k.*, c.relkind, regexp_replace(lifecycle._widened_key(k.oid, m.missing), ' NOT VALID$', '') AS definition
+        SELECT k.oid, k.conname, CASE WHEN k.conrelid = conversion.source THEN conversion.partitioned
+                ELSE k.conrelid::regclass END AS relation,
+            k.convalidated AND k.conrelid <> conversion.source AND c.relkind = 'p' AS is_partitioned,
+            regexp_replace(lifecycle._widened_key(k.oid, m.missing), ' NOT VALID$', '') AS definition
         FROM pg_constraint AS k
         JOIN pg_class AS c ON c.oid = k.conrelid
         -- A key of the table to itself is both.
@@ -18483,58 +18502,174 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             AND (m.missing = '{}' OR (conversion.conversion).options ->> 'foreign_key_mode' = 'composite')
     )
     SELECT ARRAY(
-        SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, t.relid),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.relid, k.conname, k.definition)
-            || lifecycle._key_comment(k.oid, t.relid, k.conname))
+        SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, t.name),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', t.name, k.conname, k.definition)
+            || lifecycle._key_comment(k.oid, t.name, k.conname))
         FROM foreign_key AS k
-        CROSS JOIN pg_partition_tree(conversion.partitioned) AS t
-        WHERE k.conrelid = conversion.source AND t.isleaf AND t.level > 0
-        ORDER BY k.oid, t.relid
-    ) || ARRAY(
-        SELECT lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, k.conrelid::regclass),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', k.conrelid::regclass, k.conname, k.definition,
-                CASE WHEN k.relkind = 'p' THEN '' ELSE ' NOT VALID' END)
-            || lifecycle._key_comment(k.oid, k.conrelid, k.conname),
-            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname))
-        FROM foreign_key AS k
-        WHERE k.conrelid <> conversion.source
-        ORDER BY k.oid
+        CROSS JOIN LATERAL (
+            SELECT l.name FROM lifecycle._leaves(k.relation) AS l (name)
+            WHERE k.is_partitioned OR k.relation = conversion.partitioned
+            UNION ALL
+            SELECT k.relation WHERE NOT k.is_partitioned AND k.relation <> conversion.partitioned
+        ) AS t
+        ORDER BY k.relation <> conversion.partitioned, k.oid, t.name
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._add_keys(lifecycle.located_conversion) IS
 'The steps that give the foreign keys of and to the old table to the new one, not validated yet.';
 
--- What the swap left to be validated says the catalog: keys of leaves without one on the root, keys to the root.
+-- What the swap left to be validated says the catalog: keys of leaves without one on the root, keys to the root. A
+-- leaf that was made since has none yet, and the root would scan it while it adopts the others.
 CREATE FUNCTION lifecycle._next_key(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH dropped AS (
+        SELECT s.object, s.note FROM jsonb_populate_recordset(NULL::lifecycle.plan_step,
+            (conversion.conversion).swap_steps) AS s
+        WHERE s.action = 'drop foreign key'
+    ), foreign_key AS (
+        SELECT k.oid, k.conname, k.conrelid, k.convalidated, r.root
+        FROM pg_constraint AS k
+        CROSS JOIN LATERAL (SELECT pg_partition_root(k.conrelid) AS root) AS r
+        WHERE k.contype = 'f' AND k.conparentid = 0
+            AND (k.confrelid = conversion.partitioned OR r.root = conversion.partitioned)
+            -- What was not validated before stays so.
+            AND NOT EXISTS (SELECT FROM dropped AS d
+                WHERE d.note = 'was never validated'
+                    AND d.object = format('table constraint %I on %s', k.conname, k.conrelid::regclass))
+    ), of_leaf AS (
+        -- A leaf of another table may have one of its own.
+        SELECT * FROM foreign_key AS k
+        WHERE k.conrelid <> k.root AND (k.root = conversion.partitioned OR EXISTS (SELECT FROM dropped AS d
+            WHERE d.object = format('table constraint %I on %s', k.conname, k.root)))
+    )
     SELECT s.step FROM (
-        SELECT 1, k.oid, lifecycle._step('validate foreign key',
+        SELECT 1, k.oid, lifecycle._step('add foreign key', format('table constraint %I on %s', k.conname, l.name),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', l.name, k.conname,
+                regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''))
+            || lifecycle._key_comment(k.oid, l.name, k.conname))
+        FROM of_leaf AS k CROSS JOIN LATERAL lifecycle._leaves(k.root) AS l (name)
+        WHERE NOT EXISTS (SELECT FROM pg_constraint AS o WHERE o.conrelid = l.name AND o.conname = k.conname)
+        UNION ALL
+        SELECT 2, k.oid, lifecycle._step('validate foreign key',
             format('table constraint %I on %s', k.conname, k.conrelid::regclass),
             format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))
-        FROM pg_constraint AS k
-        WHERE k.contype = 'f' AND NOT k.convalidated AND k.conparentid = 0
-            -- What was not validated before stays so.
-            AND NOT EXISTS (SELECT FROM jsonb_populate_recordset(NULL::lifecycle.plan_step,
-                    (conversion.conversion).swap_steps) AS s
-                WHERE s.action = 'drop foreign key' AND s.inverse ~ ' NOT VALID(;|$)'
-                    AND s.object = format('table constraint %I on %s', k.conname, k.conrelid::regclass))
-            AND (k.confrelid = conversion.partitioned OR k.conrelid IN (
-                SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0))
+        FROM foreign_key AS k WHERE NOT k.convalidated
         UNION ALL
-        (SELECT DISTINCT ON (k.conname) 2, k.oid, lifecycle._step('add foreign key',
-            format('table constraint %I on %s', k.conname, conversion.partitioned),
-            format('ALTER TABLE %s ADD CONSTRAINT %I %s', conversion.partitioned, k.conname,
-                pg_get_constraintdef(k.oid)) || lifecycle._key_comment(k.oid, conversion.partitioned, k.conname))
-        FROM pg_constraint AS k
-        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid IN (
-            SELECT t.relid FROM pg_partition_tree(conversion.partitioned) AS t WHERE t.level > 0)
-        ORDER BY k.conname, k.oid)
+        (SELECT DISTINCT ON (k.root, k.conname) 3, k.oid, lifecycle._step('add foreign key',
+            format('table constraint %I on %s', k.conname, k.root),
+            format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.root, k.conname, pg_get_constraintdef(k.oid))
+            || lifecycle._key_comment(k.oid, k.root, k.conname))
+        FROM of_leaf AS k
+        ORDER BY k.root, k.conname, k.oid)
     ) AS s (place, oid, step)
     ORDER BY s.place, s.oid
     LIMIT 1
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_key(lifecycle.located_conversion) IS
 'The step that validates the next foreign key after the swap, or lets the root adopt it; NULL when all stand.';
+
+-- The way back. Keys that the swap dropped, with their tables as they will be called; only the old table changes its
+-- name.
+CREATE FUNCTION lifecycle._dropped_keys(conversion lifecycle.located_conversion) RETURNS TABLE (
+    step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT s.step, n.relation, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
+        coalesce(left(f.definition, nullif(strpos(f.definition, format('; COMMENT ON CONSTRAINT %s ON %s IS ',
+            n.constraint_name, n.relation)), 0) - 1), f.definition)
+    FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+    CROSS JOIN LATERAL (SELECT parse_ident(substr(s.statement, length('ALTER TABLE ') + 1), false) AS parts) AS p
+    CROSS JOIN LATERAL (SELECT format('%I.%I', p.parts[1], p.parts[2]) AS relation) AS r
+    CROSS JOIN LATERAL (SELECT r.relation, substr(s.statement,
+        length('ALTER TABLE ' || r.relation || ' DROP CONSTRAINT ') + 1) AS constraint_name) AS n
+    CROSS JOIN LATERAL (SELECT substr(s.inverse, length('ALTER TABLE ' || n.relation) + 1) AS definition) AS f
+    LEFT JOIN pg_class AS c
+        ON c.oid = to_regclass(n.relation) AND c.oid <> conversion.partitioned AND c.relkind = 'p'
+    WHERE s.action = 'drop foreign key'
+$fn$;
+COMMENT ON FUNCTION lifecycle._dropped_keys(lifecycle.located_conversion) IS
+'The foreign keys that a swap has dropped: table and name as text, the table itself where it is partitioned,
+whether the key was valid, and its definition after ALTER TABLE and the name.';
+
+CREATE FUNCTION lifecycle._drop_new_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('undo add foreign key',
+            format('table constraint %I on %s', k.conname, k.conrelid::regclass),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname))
+        FROM pg_constraint AS k
+        CROSS JOIN LATERAL (SELECT pg_partition_root(k.conrelid) AS root) AS r
+        WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = conversion.partitioned
+            AND r.root IS DISTINCT FROM conversion.partitioned
+            -- What somebody has made since is not taken from him.
+            AND EXISTS (SELECT FROM lifecycle._dropped_keys(conversion) AS d
+                WHERE d.constraint_name = quote_ident(k.conname)
+                    AND d.relation IN (k.conrelid::regclass::text, r.root::text))
+        ORDER BY k.oid
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._drop_new_keys(lifecycle.located_conversion) IS
+'The steps that drop the foreign keys which the swap has turned to the new table.';
+
+CREATE FUNCTION lifecycle._undrop_keys(conversion lifecycle.located_conversion, dropped lifecycle.plan_step)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('undo drop foreign key', (dropped).object, (dropped).inverse, (dropped).statement,
+            note => (dropped).note)
+        WHERE d.partitioned IS NULL OR NOT d.was_valid
+        UNION ALL
+        SELECT lifecycle._step('undo drop foreign key',
+            format('table constraint %s on %s', d.constraint_name, l.name),
+            format('ALTER TABLE %s%s NOT VALID', l.name, d.definition))
+        FROM lifecycle._leaves(d.partitioned) AS l (name) WHERE d.was_valid
+    )
+    FROM lifecycle._dropped_keys(conversion) AS d WHERE d.step = (dropped).step
+$fn$;
+COMMENT ON FUNCTION lifecycle._undrop_keys(lifecycle.located_conversion, lifecycle.plan_step) IS
+'The steps that give a foreign key back which the swap has dropped, not validated.';
+
+-- Every key in a stage of its own, so that no lock outlives its scan.
+CREATE FUNCTION lifecycle._validate_old_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step(s.action, format('table constraint %s on %s', s.constraint_name, s.relation),
+            s.statement, stage => 1 + (row_number() OVER (ORDER BY s.step, s.place, s.relation))::integer)
+        FROM (
+            SELECT d.step, 1 AS place, d.constraint_name, r.name AS relation, 'validate foreign key' AS action,
+                format('ALTER TABLE %s VALIDATE CONSTRAINT %s', r.name, d.constraint_name) AS statement
+            FROM lifecycle._dropped_keys(conversion) AS d
+            CROSS JOIN LATERAL (
+                SELECT d.relation WHERE d.partitioned IS NULL
+                UNION ALL SELECT l.name::text FROM lifecycle._leaves(d.partitioned) AS l (name)
+            ) AS r (name)
+            WHERE d.was_valid
+            UNION ALL
+            SELECT d.step, 2, d.constraint_name, d.relation, 'add foreign key', o.inverse
+            FROM lifecycle._dropped_keys(conversion) AS d
+            JOIN jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS o
+                ON o.step = d.step
+            WHERE d.was_valid AND d.partitioned IS NOT NULL
+        ) AS s
+        ORDER BY s.step, s.place, s.relation
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._validate_old_keys(lifecycle.located_conversion) IS
+'The later stages of the way back: each foreign key of the old table is validated, a partitioned table adopts those of
+its leaves.';
+
+-- Whoever has validated them.
+CREATE FUNCTION lifecycle._has_open_keys(conversion lifecycle.located_conversion) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_constraint AS k
+        JOIN lifecycle._dropped_keys(conversion) AS d ON d.was_valid AND d.constraint_name = quote_ident(k.conname)
+        CROSS JOIN LATERAL (SELECT pg_partition_root(k.conrelid) AS root) AS r
+        WHERE k.contype = 'f' AND k.conparentid = 0
+            AND (k.conrelid::regclass::text = d.relation AND NOT k.convalidated
+                OR r.root <> k.conrelid AND r.root::text = d.relation)
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._has_open_keys(lifecycle.located_conversion) IS
+'Whether a foreign key that came back with a swap back is not validated yet.';
 
 -- source: sql/conversion/_swap_views.sql
 -- Materialized views cannot be bound to another table. Each gets a counterpart, empty, in the transaction that gives
@@ -18738,6 +18873,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             WHEN 'swapped' THEN CASE WHEN z.entries > 0 THEN 'queue to replay into the old table'
                 WHEN (lifecycle._next_key(conversion)).statement IS NOT NULL THEN 'foreign keys to validate'
                 WHEN (lifecycle._pending_view(conversion)).beside IS NOT NULL THEN 'materialized views to build' END
+            WHEN 'rolled_back' THEN CASE WHEN lifecycle._has_open_keys(conversion)
+                THEN 'foreign keys to validate: CALL lifecycle.run_pending()' END
         END,
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,
@@ -18783,7 +18920,8 @@ Arguments: none.
 Returns: one row a conversion (lifecycle.conversion_state): conversion_id, table_schema, table_name (of the plain
 table), partitioned_name, phase (copy, index, dress, ready, swapped, finished, rolled_back), rows_done and rows_total
 (an estimate), percent, rate (rows a second), eta, queue_entries and queue_lag (age of the oldest entry), remaining
-(what convert_data still has to do; NULL: nothing), rollback_possible, and the last error with its SQLSTATE and time.
+(what convert_data still has to do, or run_pending after the way back; NULL: nothing), rollback_possible, and the last
+error with its SQLSTATE and time.
 Errors: none.
 Example: SELECT table_name, phase, percent, rate, eta, queue_entries, last_error FROM lifecycle.monitor_migration();';
 
@@ -19793,8 +19931,11 @@ COMMENT ON FUNCTION lifecycle._swap_lock(regclass[], regclass[]) IS
 CREATE FUNCTION lifecycle._key_neighbours(target regclass) RETURNS regclass[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT DISTINCT c.oid::regclass FROM pg_constraint AS k
+        SELECT DISTINCT m.relation::regclass FROM pg_constraint AS k
         JOIN pg_class AS c ON c.oid = CASE k.conrelid WHEN target THEN k.confrelid ELSE k.conrelid END
+        -- A key of a partitioned table comes and goes with those of its leaves.
+        CROSS JOIN LATERAL unnest(c.oid || CASE WHEN k.confrelid = target THEN lifecycle._partitions(c.oid)
+            ELSE '{}' END) AS m (relation)
         WHERE k.contype = 'f' AND k.conparentid = 0 AND target IN (k.conrelid, k.confrelid) AND c.oid <> target
             -- Others cannot be locked so; there the DDL is the lock.
             AND pg_has_role(current_user, c.relowner, 'USAGE')
@@ -20444,7 +20585,8 @@ Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_r
 
 -- source: sql/conversion/rollback_conversion.sql
 -- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
--- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock.
+-- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
+-- the foreign keys validated in later stages: no scan is made under it.
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -20459,6 +20601,8 @@ DECLARE
         JOIN pg_class AS c ON c.oid = to_regclass(o.name) AND c.relispopulated
         ORDER BY o.place DESC);
     v_relation oid;
+    v_step lifecycle.plan_step;
+    v_undo lifecycle.plan_step[] := '{}';
     v_take_off lifecycle.plan_step[] := '{}';
     v_rebind lifecycle.plan_step[] := '{}';
 BEGIN
@@ -20469,19 +20613,47 @@ BEGIN
         v_take_off := v_take_off || lifecycle._take_off(v_relation);
         v_rebind := v_rebind || lifecycle._rebind(v_relation);
     END LOOP;
-    RETURN lifecycle._number(v_fill || v_take_off
-        || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement, note => s.note)
-            FROM unnest(v_done) AS s WHERE s.action <> 'build beside' ORDER BY s.step DESC)
+    FOREACH v_step IN ARRAY v_done LOOP
+        v_undo := v_undo || CASE v_step.action
+            WHEN 'build beside' THEN '{}'
+            WHEN 'drop foreign key' THEN lifecycle._undrop_keys(conversion, v_step)
+            ELSE ARRAY[lifecycle._step('undo ' || v_step.action, v_step.object, v_step.inverse, v_step.statement,
+                note => v_step.note)] END;
+    END LOOP;
+    RETURN lifecycle._number(v_fill || lifecycle._drop_new_keys(conversion) || v_take_off || v_undo
         || v_rebind
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
         || lifecycle._step('roll back conversion', format('migration %s', v_migration),
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
-            note => 'drops the partitioned table'));
+            note => 'drops the partitioned table')
+        || lifecycle._validate_old_keys(conversion));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_swap_back(lifecycle.located_conversion) IS
 'The steps that take back a swap and the conversion.';
+
+-- The migration is rolled back by then; what is left of the way back is journaled with it, and run_pending() runs it.
+CREATE FUNCTION lifecycle._journal_back(migration_id bigint, steps lifecycle.plan_step[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_step integer;
+    v_count integer;
+BEGIN
+    SELECT max(s.step) INTO v_step FROM lifecycle.migration_step AS s
+    WHERE s.migration_id = _journal_back.migration_id;
+    INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, note)
+    SELECT _journal_back.migration_id, v_step + row_number() OVER (ORDER BY s.step), s.stage, s.action, s.object,
+        s.statement, s.note
+    FROM unnest(steps) AS s WHERE s.stage > 1;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count > 0 THEN
+        RAISE NOTICE 'steps pending: %, CALL lifecycle.run_pending(%)', v_count, migration_id;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._journal_back(bigint, lifecycle.plan_step[]) IS
+'Writes the later stages of the way back into the journal of a migration.';
 
 CREATE FUNCTION lifecycle._replay_most(conversion lifecycle.located_conversion) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -20498,6 +20670,7 @@ CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_conversion constant lifecycle.located_conversion := lifecycle._fence_conversion(target);
+    v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_views constant regclass[] := ARRAY(
         SELECT m.relation::regclass FROM lifecycle._bound_materialized(v_conversion.partitioned) AS m (relation));
     v_steps lifecycle.plan_step[];
@@ -20513,8 +20686,9 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
-    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s WHERE s.action <> 'fill' ORDER BY s.step),
-        _swap_back.search_path);
+    PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s
+        WHERE s.action <> 'fill' AND s.stage = 1 ORDER BY s.step), _swap_back.search_path);
+    PERFORM lifecycle._journal_back(v_migration, v_steps);
     PERFORM lifecycle._announce();
     RETURN v_steps;
 END
@@ -20603,19 +20777,21 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT v_migration, s.step, s.stage, s.action, s.object, s.statement,
-        CASE WHEN dry_run THEN 'planned' ELSE 'done' END, lifecycle._plan_hash(v_steps), s.note
+        CASE WHEN dry_run THEN 'planned' WHEN s.stage > 1 THEN 'pending' ELSE 'done' END,
+        lifecycle._plan_hash(v_steps), s.note
     FROM unnest(v_steps) AS s ORDER BY s.step;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle.rollback_conversion(regclass, boolean, text, text) IS
 'Takes a conversion back without losing a write. Before the swap: drops the new table and the capture. After it: replays
 what was written since into the old table, locks, replays the rest, gives the old table its name, sequences, triggers
-and views again, and drops the partitioned one, in one transaction. A table that was attached (attach_existing) is
-detached, and takes the rows of the other partitions along.
+and views again, and drops the partitioned one, in one transaction. Its foreign keys hold for every write from then on;
+CALL lifecycle.run_pending() validates them, each in a stage of its own, beside readers and writers. A table that was
+attached (attach_existing) is detached, and takes the rows of the other partitions along.
 
 Arguments: target - the table; dry_run - only show the plan (the default); expected_plan - plan_hash of the reviewed dry
 run; search_path - for event triggers, instead of that of start_conversion.
-Returns: one row a step (lifecycle.step_result).
+Returns: one row a step (lifecycle.step_result); pending: a later stage.
 Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
 says so); 42501 not the owner, or begun by another role; 55P03 lock.
 Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';

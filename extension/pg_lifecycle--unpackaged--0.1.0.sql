@@ -699,10 +699,16 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._index_statement(index_oid o
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_row_step(source regclass, partitioned text, old_name name, levels jsonb[], options jsonb, key_columns name[], root_key name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_start_conversion(source regclass, levels jsonb[], new_name name, old_name name, options jsonb, census jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._widened_key(constraint_oid oid, missing name[]);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_keys(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_comment(constraint_oid oid, relation regclass, constraint_name name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_keys(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaves(relation regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._add_keys(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_key(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dropped_keys(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._drop_new_keys(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._undrop_keys(conversion lifecycle.located_conversion, dropped lifecycle.plan_step);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._validate_old_keys(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._has_open_keys(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._build_beside(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._pending_view(conversion lifecycle.located_conversion, OUT relation regclass, OUT beside regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_views(conversion lifecycle.located_conversion);
@@ -773,6 +779,7 @@ ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.safe_migrate_table(target r
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.finish_conversion(target regclass, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._journal_back(migration_id bigint, steps lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replay_most(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion);
