@@ -29,13 +29,14 @@ DECLARE
     v_paths constant jsonb := (SELECT jsonb_object_agg(m.migration_id, m.search_path)
         FROM lifecycle.migration AS m WHERE m.migration_id = ANY (migration_ids));
     v_step lifecycle.plan_step;
+    v_wait text;
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
     FOREACH v_step IN ARRAY plan LOOP
         IF v_step.statement IS NOT NULL THEN
-            PERFORM lifecycle._run_step(v_step,
-                coalesce(_run_inverses.search_path, v_paths ->> ids_of_steps[v_step.step]::text));
+            v_wait := lifecycle._run_step(v_step,
+                coalesce(_run_inverses.search_path, v_paths ->> ids_of_steps[v_step.step]::text), v_wait);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
             PERFORM lifecycle._follow_remade(v_step.object);
         END IF;

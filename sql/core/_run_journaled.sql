@@ -5,6 +5,7 @@ DECLARE
     v_path text;
     v_step lifecycle.migration_step;
     v_made boolean;
+    v_wait text;
 BEGIN
     PERFORM lifecycle._require_read_committed();
     SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = _run_journaled.migration_id;
@@ -17,10 +18,10 @@ BEGIN
         PERFORM lifecycle._require_may_run(_run_journaled.migration_id, v_step.applied_by, v_step.session_by,
             v_step.writer);
         v_made := lifecycle._address(v_step.object) IS NULL;
-        PERFORM lifecycle._run_step(
+        v_wait := lifecycle._run_step(
             ROW(v_step.step, v_step.stage, v_step.action, v_step.object, v_step.statement, v_step.inverse,
                 v_step.top_level, v_step.note)::lifecycle.plan_step,
-            v_path
+            v_path, v_wait
         );
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         PERFORM lifecycle._settle(_run_journaled.migration_id, v_step.step, v_made);

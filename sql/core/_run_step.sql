@@ -1,7 +1,8 @@
 -- The executor's hand: one statement, under the caller's path and a lock_timeout, with an error that says where it
 -- happened. A lock that LOCK TABLE cannot take (materialized views) is waited for here, and retried while no other
--- strong one is held.
-CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text) RETURNS void
+-- strong one is held: once it is, it stays so to the end of the transaction, and the steps that follow need not look
+-- through the lock table again.
+CREATE FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text, wait text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
@@ -17,7 +18,7 @@ DECLARE
 BEGIN
     LOOP
         BEGIN
-            v_wait := lifecycle._lock_wait();
+            v_wait := CASE WHEN wait = '1ms' THEN wait ELSE lifecycle._lock_wait() END;
             PERFORM set_config('lock_timeout', v_wait, true);
             IF v_is_quiet THEN
                 PERFORM set_config('client_min_messages', 'warning', true);
@@ -25,7 +26,7 @@ BEGIN
             PERFORM lifecycle._execute(step.statement, search_path);
             PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
             PERFORM set_config('lock_timeout', v_timeout, true), set_config('client_min_messages', v_messages, true);
-            RETURN;
+            RETURN v_wait;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS v_sqlstate = RETURNED_SQLSTATE, v_message = MESSAGE_TEXT,
                 v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
@@ -41,5 +42,6 @@ BEGIN
         HINT = v_hint;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text) IS
-'Runs one step; an error keeps its SQLSTATE and names step, object and statement.';
+COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text, text) IS
+'Runs one step; an error keeps its SQLSTATE and names step, object and statement. Returns how long its locks were
+waited for: what _lock_wait said, or the wait of the step before.';

@@ -345,14 +345,17 @@ COMMENT ON FUNCTION lifecycle._soft_delete_view_template() IS
 
 -- Two rounds of replacement would let a column that is called {table} be replaced again: one pass, from left to right.
 CREATE FUNCTION lifecycle._fill(template text, names text[], fillings text[]) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT string_agg(
-        CASE WHEN p.place = 1 THEN p.piece
-            ELSE coalesce(fillings[array_position(names, split.name)] || substr(p.piece, length(split.name) + 2),
-                '{' || p.piece)
-        END, '' ORDER BY p.place)
-    FROM unnest(string_to_array(template, '{')) WITH ORDINALITY AS p (piece, place)
-    CROSS JOIN LATERAL (SELECT substring(p.piece FROM '^([a-z_]+)}') AS name) AS split
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT string_agg(
+            CASE WHEN p.place = 1 THEN p.piece
+                ELSE coalesce(fillings[array_position(names, split.name)] || substr(p.piece, length(split.name) + 2),
+                    '{' || p.piece)
+            END, '' ORDER BY p.place)
+        FROM unnest(string_to_array(template, '{')) WITH ORDINALITY AS p (piece, place)
+        CROSS JOIN LATERAL (SELECT substring(p.piece FROM '^([a-z_]+)}') AS name) AS split);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._fill(text, text[], text[]) IS
 'A template with {name} replaced by the filling of that name, in one pass.';
@@ -382,8 +385,9 @@ COMMENT ON FUNCTION lifecycle._guarded_path(text) IS 'A search_path in which tem
 
 -- By the one that stands: a function keeps its name when the table gets another.
 CREATE FUNCTION lifecycle._soft_delete_sibling(target regclass, suffix text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN coalesce(
         (SELECT format('%s.%I', p.pronamespace::regnamespace, CASE WHEN suffix IN ('', '_statement') THEN p.proname
                 ELSE regexp_replace(p.proname, '_row$', suffix) END)
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
@@ -391,7 +395,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
                 WHEN '_statement' THEN 'aa_soft_delete_begin' ELSE 'zz_soft_delete_row' END),
         -- A name that had to be cut has a hash of the whole in it, so that all must come from the same.
         CASE WHEN suffix IN ('', '_statement') THEN lifecycle._soft_delete_routine(target, suffix)
-            ELSE regexp_replace(lifecycle._soft_delete_routine(target, '_row'), '_row("?)$', suffix || '\1') END)
+            ELSE regexp_replace(lifecycle._soft_delete_routine(target, '_row'), '_row("?)$', suffix || '\1') END);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
 'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
