@@ -46,7 +46,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._pause();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_once(relations regclass[], modes text[], required boolean[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_all(target regclass, relations regclass[], modes text[], required boolean[], dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock(relations regclass[], mode text, dry_run boolean, neighbours regclass[], neighbour_mode text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_step(step lifecycle.plan_step, search_path text, wait text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_steps(steps lifecycle.plan_step[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._result_rows(plan lifecycle.plan_step[], plan_hash text, migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._context();
