@@ -32,18 +32,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_trigger AS t
     JOIN pg_proc AS p ON p.oid = t.tgfoid
     CROSS JOIN LATERAL (SELECT
-        t.tgtype & 1 > 0 AS for_row, t.tgtype & 2 > 0 AS before, t.tgtype & 20 > 0 AS writes) AS x
+        t.tgtype & 1 > 0 AS for_row, t.tgtype & 2 > 0 AS before, t.tgtype & 20 > 0 AS writes,
+        -- Ours change no key, and know their table.
+        p.pronamespace = to_regnamespace('lifecycle_data') AS is_ours) AS x
     CROSS JOIN LATERAL (
         SELECT 'error', 'is a row trigger with transition tables', 'A partitioned table cannot have one.'
         WHERE x.for_row AND (t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL)
         UNION ALL
         SELECT 'warning', 'may not change a partition key',
             'A BEFORE ROW trigger that would move the row to another partition is refused by PostgreSQL.'
-        WHERE x.for_row AND x.before AND x.writes
+        WHERE x.for_row AND x.before AND x.writes AND x.is_ours IS NOT TRUE
         UNION ALL
         SELECT 'warning', 'will see the names of partitions', format('%s asks for the table it fires on.',
             t.tgfoid::regprocedure)
-        WHERE x.for_row AND p.prosrc ~* '\mtg_(relid|relname|table_name)\M'
+        WHERE x.for_row AND x.is_ours IS NOT TRUE AND p.prosrc ~* '\mtg_(relid|relname|table_name)\M'
         UNION ALL
         SELECT 'ok', 'is kept', NULL
     ) AS f (severity, finding, detail)

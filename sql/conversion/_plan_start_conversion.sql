@@ -45,7 +45,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     FROM lifecycle.migration AS m
     WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
         AND m.state <> 'rolled_back'
-        AND m.feature <> 'capture'
+        AND m.feature NOT IN ('capture', 'soft_delete')
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;

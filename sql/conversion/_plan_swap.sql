@@ -116,9 +116,10 @@ COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
 CREATE FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH own AS (
-        SELECT t.* FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+        SELECT t.* FROM pg_trigger AS t
         WHERE t.tgrelid = conversion.source AND NOT t.tgisinternal
-            AND f.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
+            AND NOT lifecycle._is_soft_delete_trigger(t.oid)
+            AND NOT EXISTS (SELECT FROM lifecycle.capture AS q WHERE to_regproc(q.queue) = t.tgfoid)
     ), old AS (
         SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS name
         FROM pg_class AS c WHERE c.oid = conversion.source
@@ -192,7 +193,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('DROP TABLE %s', (conversion.conversion).queue)),
         lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
             format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
-                (conversion.conversion).queue))
+                (conversion.conversion).queue)),
+        -- Else verify_migrations would miss them.
+        lifecycle._step('drop capture', 'journal of ' || (conversion.conversion).queue,
+            format('UPDATE lifecycle.migration_step SET status = ''rolled_back'' WHERE status OPERATOR(pg_catalog.=) '
+                '''done'' AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by OPERATOR(pg_catalog.=) '
+                'current_user', ARRAY['table ' || (conversion.conversion).queue,
+                format('function %s()', (conversion.conversion).queue), 'capture ' || (conversion.conversion).queue]))
     ]
 $fn$;
 COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
@@ -215,14 +222,18 @@ BEGIN
     RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
+        || lifecycle._take_off_soft_delete(conversion.source)
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
+        || lifecycle._put_on_soft_delete(conversion.source, conversion.partitioned)
         || lifecycle._swap_rules(conversion)
         || lifecycle._swap_publications(conversion)
         || lifecycle._rebind(conversion.source)
         || lifecycle._build_beside(conversion.source)
+        || lifecycle._carry_soft_delete(conversion.source, conversion.partitioned, ARRAY(
+            SELECT (l ->> 'column')::name FROM jsonb_array_elements(v_row.levels) AS l))
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
                 conversion.source, reverse_queue))

@@ -44,6 +44,10 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_storage(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
+        UNION ALL
+        SELECT c.* FROM lifecycle._check_carry_soft_delete(target, lifecycle._missing_keys(target, (
+            SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i
+            WHERE i.indrelid = target AND i.indisprimary), v_levels), key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
         SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u

@@ -36,6 +36,15 @@ CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
 USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
+-- Only the owner of both tables says that one stands for the other: who may read the records of one may then read
+-- those of the other.
+CREATE POLICY successor_read ON lifecycle.successor FOR SELECT USING (true);
+CREATE POLICY successor_write ON lifecycle.successor FOR INSERT
+WITH CHECK (lifecycle._owns_relation(former_oid) AND lifecycle._owns_relation(present_oid));
+CREATE POLICY successor_change ON lifecycle.successor FOR UPDATE
+USING (lifecycle._owns_relation(present_oid)) WITH CHECK (lifecycle._owns_relation(present_oid));
+CREATE POLICY successor_removal ON lifecycle.successor FOR DELETE USING (lifecycle._owns_relation(present_oid));
+
 -- Where dblink connects to decides where a superuser's statements go: only the owner of the extension says that.
 CREATE POLICY setting_value_read ON lifecycle.setting_value FOR SELECT USING (true);
 CREATE POLICY setting_value_write ON lifecycle.setting_value
@@ -44,6 +53,7 @@ WITH CHECK (name <> 'dblink_connection' AND changed_by = current_user);
 
 -- The origin tells this database's oids from those that a restore brought along.
 ALTER TABLE lifecycle.migration ALTER COLUMN origin SET DEFAULT lifecycle._origin();
+ALTER TABLE lifecycle.successor ALTER COLUMN origin SET DEFAULT lifecycle._origin();
 ALTER TABLE lifecycle.migration ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration_step ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration

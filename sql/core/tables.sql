@@ -71,6 +71,17 @@ COMMENT ON TABLE lifecycle.migration_step IS
 before; fingerprint, and the server major
 that rendered the fingerprint) and, where a step failed, SQLSTATE and message.';
 
+CREATE TABLE lifecycle.successor (
+    former_oid oid NOT NULL,
+    present_oid oid NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT successor_pkey PRIMARY KEY (former_oid, origin)
+);
+CREATE INDEX successor_present_idx ON lifecycle.successor (present_oid);
+COMMENT ON TABLE lifecycle.successor IS
+'Which table has taken the place of another one: a conversion swaps two tables, and what was recorded of the one is then
+about the other.';
+
 CREATE TABLE lifecycle.setting_definition (
     name text NOT NULL,
     default_value text NOT NULL,
@@ -122,7 +133,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'migration_step',
     'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
     || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)'
-);
+),
+('successor', 'INSERT (former_oid, present_oid), UPDATE (present_oid), DELETE');
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
@@ -137,14 +149,19 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),
+('_owns_relation', 'use'),
+('_present_oid', 'use'),
+('_former_oids', 'use'),
 ('_is_superuser', 'use'),
 ('_writer', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.setting_value ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lifecycle.successor ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_step', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.setting_value', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.successor', '');

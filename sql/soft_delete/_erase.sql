@@ -197,11 +197,12 @@ BEGIN
             lifecycle._erase_same(base, subject));
     END IF;
     DELETE FROM lifecycle.deletion_change AS d
-    WHERE d.table_oid = base AND EXISTS (
+    WHERE d.table_oid = ANY (lifecycle._former_oids(base)) AND EXISTS (
             SELECT FROM jsonb_array_elements(subject) AS s (element) WHERE s.element @> d.row_key)
         OR EXISTS (
             SELECT FROM pg_constraint AS k CROSS JOIN LATERAL jsonb_array_elements(subject) AS s (element)
-            WHERE k.conrelid = d.table_oid AND k.conname = d.constraint_name AND k.confrelid = base
+            WHERE k.conrelid = lifecycle._present_oid(d.table_oid) AND k.conname = d.constraint_name
+                AND k.confrelid = base
                 AND NOT EXISTS (
                     SELECT FROM unnest(k.conkey, k.confkey) AS x (child, parent)
                     JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child

@@ -156,7 +156,8 @@ COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 -- DELETE is one, and last what an UPDATE has become. An ordinary UPDATE does not name the columns and pays for neither
 -- statement trigger: a WHEN clause would have to be prepared each time, which costs more than a call.
 CREATE FUNCTION lifecycle._soft_delete_triggers(
-    target regclass, deleted_at name, deletion_id name, OUT name text, OUT definition text, OUT suffix text
+    target regclass, deleted_at name, deletion_id name, is_partitioned boolean,
+    OUT name text, OUT definition text, OUT suffix text
 ) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT t.name, t.event || ' ON %s FOR EACH ' || t.level || coalesce(' WHEN (' || replace(t.condition, '%', '%%')
         || ')', ''), t.suffix
@@ -182,10 +183,10 @@ CREATE FUNCTION lifecycle._soft_delete_triggers(
             'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
             '_row')
     ) AS t (place, name, event, level, condition, suffix)
-    WHERE c.oid = target AND (c.relkind = 'p' OR t.name <> 'zz_soft_delete_alone')
+    WHERE c.oid = target AND (is_partitioned OR t.name <> 'zz_soft_delete_alone')
     ORDER BY t.place
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name, boolean) IS
 'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
 
 CREATE FUNCTION lifecycle._soft_delete_functions(
@@ -269,7 +270,8 @@ BEGIN
         -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
             lifecycle._soft_delete_sibling(target, t.suffix), '', true)
-        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id,
+            (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = target)) AS t
     );
 END
 $fn$;

@@ -261,13 +261,14 @@ BEGIN
     WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0 AND t.tgrelid <> target;
     EXECUTE format(
         'WITH gone AS MATERIALIZED (SELECT d.deletion_id FROM lifecycle.deletion AS d WHERE d.deleted_at < $1 '
-        'AND CASE WHEN d.origin = lifecycle._origin() THEN d.table_oid = $2 ELSE d.table_schema = $3 AND '
+        'AND CASE WHEN d.origin = lifecycle._origin() THEN d.table_oid = ANY ($2) ELSE d.table_schema = $3 AND '
         'd.table_name = $4 END AND NOT EXISTS (SELECT FROM %s AS t WHERE t.%I = d.deletion_id)%s LIMIT $5), '
         'changes AS (DELETE FROM lifecycle.deletion_change AS c USING gone AS g WHERE c.deletion_id = g.deletion_id) '
         'DELETE FROM lifecycle.deletion AS d USING gone AS g WHERE d.deletion_id = g.deletion_id',
         target, (lifecycle._soft_delete_columns(target)).deletion_id, coalesce(v_elsewhere, ''))
-    USING cutoff, target::oid, (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.oid = target), (SELECT c.relname FROM pg_class AS c WHERE c.oid = target), batch_size;
+    USING cutoff, lifecycle._former_oids(target),
+        (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target),
+        (SELECT c.relname FROM pg_class AS c WHERE c.oid = target), batch_size;
     GET DIAGNOSTICS v_records = ROW_COUNT;
     RETURN v_records;
 END

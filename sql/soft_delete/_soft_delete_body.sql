@@ -402,7 +402,8 @@ COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
 'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
 
 CREATE FUNCTION lifecycle._soft_delete_body(
-    template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+    template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text,
+    is_partitioned boolean DEFAULT NULL
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- In a partition the trigger would report the leaf, so a partitioned table names itself.
     SELECT lifecycle._fill(
@@ -419,8 +420,8 @@ CREATE FUNCTION lifecycle._soft_delete_body(
             quote_literal(lifecycle._soft_delete_sibling(target, '_ref')),
             lifecycle._soft_delete_sibling(target, '_own'),
             quote_literal(lifecycle._soft_delete_sibling(target, '_key'))]
-        || CASE c.relkind
-            WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
+        || CASE coalesce(is_partitioned, c.relkind = 'p')
+            WHEN true THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
                 quote_literal(target) || '::regclass::oid', 'true']
             ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID', 'EXISTS (SELECT FROM pg_trigger AS t '
                 'WHERE t.tgrelid = v_table::oid AND t.tgisinternal AND t.tgconstraint <> 0 '
@@ -429,5 +430,7 @@ CREATE FUNCTION lifecycle._soft_delete_body(
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = target
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_body(text, regclass, name, name, lifecycle.key_column[], text) IS
-'A generated body for a table.';
+COMMENT ON FUNCTION lifecycle._soft_delete_body(
+    text, regclass, name, name, lifecycle.key_column[], text, boolean
+) IS
+'A generated body for a table; is_partitioned: other than it is today.';

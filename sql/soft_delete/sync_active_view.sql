@@ -51,6 +51,40 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_live_foreign_keys(regclass) IS
 'The steps that make live foreign keys from and to a table fit its name, owner and columns.';
 
+-- keys and is_partitioned: those of the table that will have its name, where it is about to be swapped.
+CREATE FUNCTION lifecycle._sync_function_steps(
+    target regclass, keys lifecycle.key_column[], path text, is_partitioned boolean DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
+        target, d.deleted_at, d.deletion_id, keys, path, is_partitioned), pg_get_userbyid(c.relowner))
+        ORDER BY x.routine::text)
+    FROM (
+        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
+            f.attributes, f.template
+        FROM lifecycle._soft_delete_functions(true) AS f
+        UNION
+        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
+        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+        UNION
+        SELECT t.tgfoid, '', lifecycle._intercept_template()
+        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
+    ) AS x
+    CROSS JOIN lifecycle._soft_delete_columns(target) AS d
+    JOIN pg_class AS c ON c.oid = target
+    WHERE x.routine IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_function_steps(regclass, lifecycle.key_column[], text, boolean) IS
+'The steps that bring the generated functions of a soft-deleted table and of its active views up to date.';
+
+CREATE FUNCTION lifecycle._soft_delete_path(target regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT m.search_path FROM lifecycle.migration AS m
+    WHERE m.migration_id = ANY (lifecycle._open_migrations('soft_delete', _soft_delete_path.target))
+    ORDER BY m.migration_id LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_path(regclass) IS
+'The path that triggers of a soft-deleted table see, or NULL where the journal does not know.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -65,7 +99,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             note => CASE WHEN s.fits THEN 'is up to date' END
         )
         FROM (
-            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS o
+            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id, true) AS o
             UNION ALL
             SELECT i.name, i.definition FROM lifecycle._intercept_triggers(target) AS i
         ) AS w
@@ -133,23 +167,8 @@ DECLARE
     v_steps lifecycle.plan_step[];
 BEGIN
     SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
-    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
-    ORDER BY m.migration_id LIMIT 1;
-    v_path := coalesce(v_path, path);
-    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
-        target, v_columns.deleted_at, v_columns.deletion_id, v_keys, v_path), v_owner) ORDER BY x.routine::text)
-    INTO v_plan FROM (
-        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
-            f.attributes, f.template
-        FROM lifecycle._soft_delete_functions(true) AS f
-        UNION
-        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
-        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
-        UNION
-        SELECT t.tgfoid, '', lifecycle._intercept_template()
-        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
-    ) AS x
-    WHERE x.routine IS NOT NULL;
+    v_path := coalesce(lifecycle._soft_delete_path(target), path);
+    v_plan := lifecycle._sync_function_steps(target, v_keys, v_path);
     v_plan := v_plan || lifecycle._sync_grant_steps(target);
     v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id)
         || lifecycle._sync_live_foreign_keys(target);
