@@ -32,8 +32,18 @@ OPTIONS = {
     "plain": {},
     "live": {"live_keys": ["*"], "index_mode": "live"},
     "column": {"live_keys": ["item_email"], "live_keys_as": "column"},
-    "bare": {"rpc_name": "", "restore_rpc_name": "", "index_mode": "none", "follow_foreign_keys": False},
-    "named": {"column_name": "gone at", "view_name": "left over", "rpc_argument": "which", "live_foreign_keys": ["*"]},
+    "bare": {
+        "rpc_name": "",
+        "restore_rpc_name": "",
+        "index_mode": "none",
+        "follow_foreign_keys": False,
+    },
+    "named": {
+        "column_name": "gone at",
+        "view_name": "left over",
+        "rpc_argument": "which",
+        "live_foreign_keys": ["*"],
+    },
 }
 
 
@@ -57,7 +67,10 @@ def enabled(database, options):
 def start(database, modes, levels=MONTHS):
     """Up to the swap."""
     given = ", ".join(f"{key} => '{value}'" for key, value in modes.items())
-    rows(database, f"SELECT * FROM lifecycle.start_conversion('s.item', {levels}, {given})")
+    rows(
+        database,
+        f"SELECT * FROM lifecycle.start_conversion('s.item', {levels}, {given})",
+    )
     database.execute("CALL lifecycle.convert_data('s.item', 7)")
 
 
@@ -70,39 +83,67 @@ def converted(database, modes, levels=MONTHS):
 
 def marks(database, column="deleted_at"):
     """Which rows are deleted, by what, in the three tables."""
-    found = database.execute(f'SELECT id, "{column}", deletion_id FROM s.item WHERE "{column}" IS NOT NULL ORDER BY id')
-    return found + database.execute("SELECT part_id, deletion_id FROM s.part WHERE deleted_at IS NOT NULL ORDER BY 1")
+    found = database.execute(
+        f'SELECT id, "{column}", deletion_id FROM s.item WHERE "{column}" IS NOT NULL ORDER BY id'
+    )
+    return found + database.execute(
+        "SELECT part_id, deletion_id FROM s.part WHERE deleted_at IS NOT NULL ORDER BY 1"
+    )
 
 
 def problems(database, table="s.item"):
     """What check_soft_delete finds wrong."""
-    return [f for f in rows(database, f"SELECT * FROM lifecycle.check_soft_delete('{table}')") if f[0] == "error"]
+    return [
+        f
+        for f in rows(database, f"SELECT * FROM lifecycle.check_soft_delete('{table}')")
+        if f[0] == "error"
+    ]
 
 
 def alive(database, options):
     """Marks and restores in every way that there is."""
-    view, column = options.get("view_name", "active_item"), options.get("column_name", "deleted_at")
+    view, column = (
+        options.get("view_name", "active_item"),
+        options.get("column_name", "deleted_at"),
+    )
     with database.connect() as connection:
-        assert connection.execute(f'DELETE FROM s."{view}" WHERE id = 10 RETURNING id').fetchall() == [(10,)]
-        deletion = connection.execute("SELECT deletion_id FROM s.item WHERE id = 10").fetchone()[0]
+        assert connection.execute(
+            f'DELETE FROM s."{view}" WHERE id = 10 RETURNING id'
+        ).fetchall() == [(10,)]
+        deletion = connection.execute(
+            "SELECT deletion_id FROM s.item WHERE id = 10"
+        ).fetchone()[0]
         row = connection.execute(
-            "SELECT table_name, row_count FROM lifecycle.deletion WHERE deletion_id = %s", [deletion]
+            "SELECT table_name, row_count FROM lifecycle.deletion WHERE deletion_id = %s",
+            [deletion],
         ).fetchone()
         assert row == ("item", 1)
         connection.execute("SELECT lifecycle.restore(%s)", [deletion])
         if options.get("rpc_name") is None:
-            assert connection.execute("SELECT s.soft_delete_item(11) ->> 'status'").fetchone() == ("deleted",)
-            assert connection.execute("SELECT s.restore_item(11) ->> 'status'").fetchone() == ("restored",)
-        connection.execute("SELECT lifecycle.soft_delete_where('s.item', 't.id IN (12, 13)')")
+            assert connection.execute(
+                "SELECT s.soft_delete_item(11) ->> 'status'"
+            ).fetchone() == ("deleted",)
+            assert connection.execute(
+                "SELECT s.restore_item(11) ->> 'status'"
+            ).fetchone() == ("restored",)
+        connection.execute(
+            "SELECT lifecycle.soft_delete_where('s.item', 't.id IN (12, 13)')"
+        )
         connection.execute(f'UPDATE s.item SET "{column}" = NULL WHERE id IN (12, 13)')
         # Through a partition, where no statement trigger of the table fires.
-        leaf = connection.execute("SELECT tableoid::regclass::text FROM s.item WHERE id = 14").fetchone()[0]
+        leaf = connection.execute(
+            "SELECT tableoid::regclass::text FROM s.item WHERE id = 14"
+        ).fetchone()[0]
         connection.execute(f'UPDATE {leaf} SET "{column}" = now() WHERE id = 14')
-        number = connection.execute("SELECT deletion_id FROM s.item WHERE id = 14").fetchone()[0]
+        number = connection.execute(
+            "SELECT deletion_id FROM s.item WHERE id = 14"
+        ).fetchone()[0]
         connection.execute("SELECT lifecycle.restore(%s)", [number])
         assert (
-            connection.execute(f'SELECT count(*) FROM s.item WHERE "{column}" IS NULL AND id BETWEEN 10 AND 14')
-            .fetchone()[0] == 5
+            connection.execute(
+                f'SELECT count(*) FROM s.item WHERE "{column}" IS NULL AND id BETWEEN 10 AND 14'
+            ).fetchone()[0]
+            == 5
         )
         connection.rollback()
 
@@ -112,18 +153,28 @@ def alive(database, options):
     [
         ("named", COMPOSITE),
         ("live", DROP),
-        *(pytest.param(name, DROP, marks=pytest.mark.long) for name in ("plain", "column", "bare")),
+        *(
+            pytest.param(name, DROP, marks=pytest.mark.long)
+            for name in ("plain", "column", "bare")
+        ),
     ],
 )
 def test_there_and_back(scene, name, modes):
     options = OPTIONS[name]
     column = options.get("column_name", "deleted_at")
     enabled(scene, options)
-    before, facts, dump = marks(scene, column), table_facts(scene, "s"), scene.dump(schema_only=True)
+    before, facts, dump = (
+        marks(scene, column),
+        table_facts(scene, "s"),
+        scene.dump(schema_only=True),
+    )
     assert before
     alive(scene, options)
     converted(scene, modes)
-    assert scene.value("SELECT relkind FROM pg_class WHERE oid = 's.item'::regclass") == "p"
+    assert (
+        scene.value("SELECT relkind FROM pg_class WHERE oid = 's.item'::regclass")
+        == "p"
+    )
     assert marks(scene, column) == before
     assert problems(scene) == []
     alive(scene, options)
@@ -140,11 +191,27 @@ def test_there_and_back(scene, name, modes):
     assert problems(scene) == []
     alive(scene, options)
     scene.execute(f"SELECT lifecycle.restore({number})")
-    assert scene.value(f'SELECT count(*) FROM s.item WHERE id = 20 AND "{column}" IS NULL') == 1
-    call(scene, "rollback_soft_delete", target="s.part", deleted_rows="restore", dry_run=False)
-    call(scene, "rollback_soft_delete", target="s.item", deleted_rows="restore", dry_run=False)
+    assert (
+        scene.value(f'SELECT count(*) FROM s.item WHERE id = 20 AND "{column}" IS NULL')
+        == 1
+    )
+    call(
+        scene,
+        "rollback_soft_delete",
+        target="s.part",
+        deleted_rows="restore",
+        dry_run=False,
+    )
+    call(
+        scene,
+        "rollback_soft_delete",
+        target="s.item",
+        deleted_rows="restore",
+        dry_run=False,
+    )
     assert not scene.value(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attname = %s)", [column]
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attname = %s)",
+        [column],
     )
 
 
@@ -157,15 +224,34 @@ def test_soft_delete_is_taken_off_the_partitioned_table(scene, name):
     found = rows(scene, "SELECT * FROM lifecycle.verify_migrations()")
     assert [f for f in found if f[0] in ("error", "warning")] == []
     alive(scene, options)
-    call(scene, "rollback_soft_delete", target="s.part", deleted_rows="restore", dry_run=False)
-    call(scene, "rollback_soft_delete", target="s.item", deleted_rows="restore", dry_run=False)
+    call(
+        scene,
+        "rollback_soft_delete",
+        target="s.part",
+        deleted_rows="restore",
+        dry_run=False,
+    )
+    call(
+        scene,
+        "rollback_soft_delete",
+        target="s.item",
+        deleted_rows="restore",
+        dry_run=False,
+    )
     left = scene.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attnum > 0 AND NOT attisdropped"
     )
     assert {row[0] for row in left} == {"id", "at", "email", "code", "site_id"}
-    assert scene.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 's.item'::regclass AND NOT tgisinternal") == []
+    assert (
+        scene.execute(
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = 's.item'::regclass AND NOT tgisinternal"
+        )
+        == []
+    )
     # Keys count all rows again, as far as a partitioned table can have them.
-    keys = scene.execute("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 's.item'::regclass")
+    keys = scene.execute(
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 's.item'::regclass"
+    )
     assert any("(email, at)" in row[0] for row in keys), keys
     assert not any("deleted" in row[0] for row in keys), keys
 
@@ -197,7 +283,9 @@ def test_purge_knows_the_records_of_before(scene):
     enabled(scene, {})
     converted(scene, DROP)
     for table in ("s.part", "s.item"):
-        scene.execute(f"CALL lifecycle.purge_deleted('{table}', '0 days', dry_run => false)")
+        scene.execute(
+            f"CALL lifecycle.purge_deleted('{table}', '0 days', dry_run => false)"
+        )
     assert scene.value("SELECT count(*) FROM s.item WHERE deleted_at IS NOT NULL") == 0
     assert scene.value("SELECT count(*) FROM lifecycle.deletion") == 0
 
@@ -222,7 +310,13 @@ def test_refused(scene):
     with refused("0A000", "intercepts DELETE"):
         start(scene, DROP)
     # What the remedy says.
-    call(scene, "rollback_soft_delete", target="s.item", deleted_rows="keep", dry_run=False)
+    call(
+        scene,
+        "rollback_soft_delete",
+        target="s.item",
+        deleted_rows="keep",
+        dry_run=False,
+    )
     call(scene, "enable_soft_delete", target="s.item")
     converted(scene, DROP)
     assert [row[0] for row in marks_of(scene)] == [3]
@@ -241,5 +335,8 @@ def test_another_role(scene, roles):
         f"SELECT lifecycle.sync_active_view('s.item'); SELECT lifecycle.grant_lifecycle_admin('{owner}')"
     )
     scene.execute(f"SET ROLE {owner}")
-    found = rows(scene, f"SELECT * FROM lifecycle.pre_migration_check('s.item', {MONTHS}, 'extend', 'drop')")
+    found = rows(
+        scene,
+        f"SELECT * FROM lifecycle.pre_migration_check('s.item', {MONTHS}, 'extend', 'drop')",
+    )
     assert ("soft delete was enabled by another role") in [f[2] for f in found]
