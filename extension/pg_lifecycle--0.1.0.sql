@@ -148,6 +148,17 @@ COMMENT ON TABLE lifecycle.migration_step IS
 before; fingerprint, and the server major
 that rendered the fingerprint) and, where a step failed, SQLSTATE and message.';
 
+CREATE TABLE lifecycle.successor (
+    former_oid oid NOT NULL,
+    present_oid oid NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT successor_pkey PRIMARY KEY (former_oid, origin)
+);
+CREATE INDEX successor_present_idx ON lifecycle.successor (present_oid);
+COMMENT ON TABLE lifecycle.successor IS
+'Which table has taken the place of another one: a conversion swaps two tables, and what was recorded of the one is then
+about the other.';
+
 CREATE TABLE lifecycle.setting_definition (
     name text NOT NULL,
     default_value text NOT NULL,
@@ -199,7 +210,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     'migration_step',
     'INSERT (migration_id, step, stage, action, object, statement, inverse, top_level, note), '
     || 'UPDATE (status, sqlstate, message, run_at, address, made, fingerprint, server_major)'
-);
+),
+('successor', 'INSERT (former_oid, present_oid), UPDATE (present_oid), DELETE');
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
 ('lock_timeout', '500', 'ms', 'How long one try of a change waits for its first lock, at most deadlock_timeout / 2.'),
@@ -214,17 +226,22 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_require_setting_value', 'use'),
 ('_may_run', 'use'),
 ('_session_role', 'use'),
+('_owns_relation', 'use'),
+('_present_oid', 'use'),
+('_former_oids', 'use'),
 ('_is_superuser', 'use'),
 ('_writer', 'use');
 
 ALTER TABLE lifecycle.migration ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.migration_step ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lifecycle.setting_value ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lifecycle.successor ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_migration_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.migration_step', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.setting_value', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.successor', '');
 
 -- source: sql/core/_is_superuser.sql
 -- Asked by name: the journal survives a restore into a cluster with other role oids.
@@ -295,6 +312,15 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._may_run(name, name, text) IS
 'Whether the caller may run a step that this role, in a session of that role, has stored.';
 
+-- source: sql/core/_owns_relation.sql
+CREATE FUNCTION lifecycle._owns_relation(relation oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM pg_class AS c WHERE c.oid = relation AND pg_has_role(current_user, c.relowner, 'USAGE')
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._owns_relation(oid) IS 'Whether the caller has the rights of the owner of a relation.';
+
 -- source: sql/core/policies.sql
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
 -- adds it. What a superuser has applied an administrator may take back as far as his own rights go, but he can neither
@@ -334,6 +360,15 @@ CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
 USING (lifecycle._may_run(applied_by, session_by, writer))
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
+-- Only the owner of both tables says that one stands for the other: who may read the records of one may then read
+-- those of the other.
+CREATE POLICY successor_read ON lifecycle.successor FOR SELECT USING (true);
+CREATE POLICY successor_write ON lifecycle.successor FOR INSERT
+WITH CHECK (lifecycle._owns_relation(former_oid) AND lifecycle._owns_relation(present_oid));
+CREATE POLICY successor_change ON lifecycle.successor FOR UPDATE
+USING (lifecycle._owns_relation(present_oid)) WITH CHECK (lifecycle._owns_relation(present_oid));
+CREATE POLICY successor_removal ON lifecycle.successor FOR DELETE USING (lifecycle._owns_relation(present_oid));
+
 -- Where dblink connects to decides where a superuser's statements go: only the owner of the extension says that.
 CREATE POLICY setting_value_read ON lifecycle.setting_value FOR SELECT USING (true);
 CREATE POLICY setting_value_write ON lifecycle.setting_value
@@ -342,6 +377,7 @@ WITH CHECK (name <> 'dblink_connection' AND changed_by = current_user);
 
 -- The origin tells this database's oids from those that a restore brought along.
 ALTER TABLE lifecycle.migration ALTER COLUMN origin SET DEFAULT lifecycle._origin();
+ALTER TABLE lifecycle.successor ALTER COLUMN origin SET DEFAULT lifecycle._origin();
 ALTER TABLE lifecycle.migration ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration_step ALTER COLUMN session_by SET DEFAULT lifecycle._session_role();
 ALTER TABLE lifecycle.migration
@@ -2153,6 +2189,178 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._own_rename(text, lifecycle.object_address, jsonb) IS
 'The rename of a journaled column, trigger, policy, constraint or function itself: old name to new name, or an empty
 object.';
+
+-- source: sql/core/_successor.sql
+-- Records of deletions are many, and a swap has no time for them: they keep the oid of the table that they were made
+-- on, and one row says which table has taken its place. The way back says the opposite; rows point to the end of a
+-- chain.
+CREATE FUNCTION lifecycle._present_oid(former oid) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce((SELECT s.present_oid FROM lifecycle.successor AS s
+        WHERE s.former_oid = former AND s.origin = lifecycle._origin()), former)
+$fn$;
+COMMENT ON FUNCTION lifecycle._present_oid(oid) IS
+'The table that has taken the place of one, or that one itself.';
+
+CREATE FUNCTION lifecycle._former_oids(present oid) RETURNS oid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT present WHERE lifecycle._present_oid(present) = present
+        UNION ALL
+        SELECT s.former_oid FROM lifecycle.successor AS s
+        WHERE s.present_oid = present AND s.origin = lifecycle._origin()
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._former_oids(oid) IS
+'The oids under which a table may have been recorded: its own, and those of tables whose place it has taken.';
+
+CREATE FUNCTION lifecycle._succeed(former oid, present oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    -- What once made way for it, and comes back, is itself again.
+    DELETE FROM lifecycle.successor AS s WHERE s.former_oid = present AND s.origin = lifecycle._origin();
+    UPDATE lifecycle.successor AS s SET present_oid = present
+    WHERE s.present_oid = former AND s.origin = lifecycle._origin();
+    INSERT INTO lifecycle.successor (former_oid, present_oid) VALUES (former, present)
+    ON CONFLICT ON CONSTRAINT successor_pkey DO UPDATE SET present_oid = excluded.present_oid;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._succeed(oid, oid) IS
+'Writes down that a table has taken the place of another one.';
+
+-- source: sql/core/_carry_migrations.sql
+-- A table takes the place of another one, and what the journal knows of the one is true of the other. A stored step is
+-- never turned to another object: it is written anew, by whoever swaps the tables, and the old migration is closed as
+-- long as the new one stands.
+
+-- Names are quoted where they hold a parenthesis, so the first one that is not opens the list of columns.
+CREATE FUNCTION lifecycle._widened_statement(statement text, columns name[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_quote text := '';
+    v_depth integer := 0;
+    v_from integer;
+    v_entries text[] := '{}';
+    v_entry text := '';
+    v_char text;
+BEGIN
+    FOR v_place IN 1..length(statement) LOOP
+        v_char := substr(statement, v_place, 1);
+        IF v_quote <> '' THEN
+            v_quote := CASE WHEN v_char = v_quote THEN '' ELSE v_quote END;
+        ELSIF v_char IN ('"', '''') THEN
+            v_quote := v_char;
+        ELSIF v_char = '(' THEN
+            v_from := coalesce(v_from, v_place);
+            v_depth := v_depth + 1;
+        ELSIF v_char = ')' THEN
+            v_depth := v_depth - 1;
+        END IF;
+        CONTINUE WHEN v_from IS NULL OR v_place = v_from;
+        IF v_depth = 0 OR v_depth = 1 AND v_quote = '' AND v_char = ',' THEN
+            v_entries := v_entries || btrim(v_entry);
+            v_entry := '';
+        ELSE
+            v_entry := v_entry || v_char;
+        END IF;
+        IF v_depth = 0 THEN
+            RETURN CASE WHEN starts_with(statement, 'CREATE UNIQUE INDEX')
+                    OR left(statement, v_from - 1) ~ ' UNIQUE (NULLS NOT DISTINCT )?$'
+                THEN left(statement, v_place - 1) || coalesce((
+                    SELECT string_agg(', ' || quote_ident(c.name), '' ORDER BY c.place)
+                    FROM unnest(columns) WITH ORDINALITY AS c (name, place)
+                    WHERE quote_ident(c.name) <> ALL (v_entries)), '') || substr(statement, v_place)
+                ELSE statement END;
+        END IF;
+    END LOOP;
+    RETURN statement;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._widened_statement(text, name[]) IS
+'A statement that makes a unique index or constraint, with more columns where they are missing; others as they are.';
+
+CREATE FUNCTION lifecycle._may_carry(migration lifecycle.migration) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- Whoever closes one must be able to revive it.
+    SELECT lifecycle._may_run(migration.applied_by, migration.session_by, migration.writer)
+        AND (migration.applied_by = current_user OR lifecycle._is_superuser(current_user))
+$fn$;
+COMMENT ON FUNCTION lifecycle._may_carry(lifecycle.migration) IS
+'Whether the caller may write a migration anew for a table that takes the place of its target.';
+
+CREATE FUNCTION lifecycle._carry_migrations(
+    feature text, former oid, present regclass, keys name[], added lifecycle.plan_step[]
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_old lifecycle.migration;
+    v_new bigint;
+    v_added lifecycle.plan_step[] := added;
+BEGIN
+    PERFORM lifecycle._require_admin();
+    FOR v_old IN
+        SELECT m.* FROM lifecycle.migration AS m
+        WHERE m.feature = _carry_migrations.feature AND m.target_oid = former AND m.origin = lifecycle._origin()
+            AND m.state <> 'rolled_back'
+        ORDER BY m.migration_id
+    LOOP
+        PERFORM lifecycle._require_may_run(v_old.migration_id, v_old.applied_by, v_old.session_by, v_old.writer);
+        UPDATE lifecycle.migration AS m
+        SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
+        WHERE m.migration_id = v_old.migration_id;
+        INSERT INTO lifecycle.migration (name, feature, part_of, target, target_oid, parameters, search_path,
+            plan_hash, state)
+        VALUES (v_old.name, v_old.feature, v_old.part_of, present::text, present::oid,
+            v_old.parameters || jsonb_build_object('carried_from', v_old.migration_id), v_old.search_path,
+            v_old.plan_hash, v_old.state)
+        RETURNING migration_id INTO v_new;
+        INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level,
+            note)
+        SELECT v_new, s.step, s.stage, s.action, s.object, s.statement,
+            CASE WHEN s.action IN ('drop index', 'drop constraint')
+                THEN lifecycle._widened_statement(s.inverse, keys) ELSE s.inverse END,
+            s.top_level, s.note
+        FROM lifecycle.migration_step AS s
+        WHERE s.migration_id = v_old.migration_id AND s.status <> 'rolled_back'
+        UNION ALL
+        SELECT v_new, 100000 + a.place, 1, a.action, a.object, a.statement, a.inverse, false, a.note
+        FROM unnest(v_added) WITH ORDINALITY
+            AS a (step, stage, action, object, statement, inverse, top_level, note, place);
+        PERFORM lifecycle._settle(v_new, n.step, coalesce(s.made, true))
+        FROM lifecycle.migration_step AS n
+        LEFT JOIN lifecycle.migration_step AS s ON s.migration_id = v_old.migration_id AND s.step = n.step
+        WHERE n.migration_id = v_new AND coalesce(s.status, 'done') = 'done';
+        v_added := '{}';
+    END LOOP;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_migrations(text, oid, regclass, name[], lifecycle.plan_step[]) IS
+'Writes the migrations of a feature that stand on a table anew for the one that has taken its place; keys: the columns
+that unique keys of that one must hold; added: what stands on that one besides, and goes with the first migration.';
+
+CREATE FUNCTION lifecycle._carry_back(feature text, former oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_old bigint[];
+BEGIN
+    PERFORM lifecycle._require_admin();
+    WITH closed AS (
+        UPDATE lifecycle.migration AS m
+        SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
+        WHERE m.feature = _carry_back.feature AND m.target_oid = former AND m.origin = lifecycle._origin()
+            AND m.state <> 'rolled_back'
+        RETURNING m.parameters
+    )
+    SELECT array_agg((c.parameters ->> 'carried_from')::bigint) INTO v_old FROM closed AS c;
+    UPDATE lifecycle.migration AS m
+    SET state = CASE WHEN EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
+            AND s.status IN ('pending', 'failed')) THEN 'pending' ELSE 'applied' END,
+        rolled_back_at = NULL, rolled_back_by = NULL
+    WHERE m.migration_id = ANY (v_old);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_back(text, oid) IS
+'Closes the migrations of a feature that stand on a table which gives the place back, and revives those that they were
+written after.';
 
 -- source: sql/core/_rests_on.sql
 -- Which later changes stand on what these have made: on a relation they made, or through the catalog's own
@@ -5331,13 +5539,13 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_change', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.deletion_change_change_id_seq', '');
 
 -- source: sql/soft_delete/_deletion_relation.sql
--- By oid, which follows a rename, in the database that wrote the row; by name in a restored one, where the oid may be
--- another table's.
+-- By oid, which follows a rename and a conversion, in the database that wrote the row; by name in a restored one, where
+-- the oid may be another table's.
 CREATE FUNCTION lifecycle._deletion_relation(table_schema name, table_name name, table_oid oid, origin text)
 RETURNS regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT c.oid::regclass FROM pg_class AS c
     WHERE c.relkind IN ('r', 'p') AND c.oid = CASE
-        WHEN origin = lifecycle._origin() THEN table_oid
+        WHEN origin = lifecycle._origin() THEN lifecycle._present_oid(table_oid)
         ELSE to_regclass(format('%I.%I', table_schema, table_name))
     END
 $fn$;
@@ -6329,7 +6537,8 @@ COMMENT ON FUNCTION lifecycle._soft_delete_sibling(regclass, text) IS
 'The name of a generated function of a table: trigger functions, _key, _ref and _own, whose suffix is as long as _row.';
 
 CREATE FUNCTION lifecycle._soft_delete_body(
-    template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text
+    template text, target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], path text,
+    is_partitioned boolean DEFAULT NULL
 ) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     -- In a partition the trigger would report the leaf, so a partitioned table names itself.
     SELECT lifecycle._fill(
@@ -6346,8 +6555,8 @@ CREATE FUNCTION lifecycle._soft_delete_body(
             quote_literal(lifecycle._soft_delete_sibling(target, '_ref')),
             lifecycle._soft_delete_sibling(target, '_own'),
             quote_literal(lifecycle._soft_delete_sibling(target, '_key'))]
-        || CASE c.relkind
-            WHEN 'p' THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
+        || CASE coalesce(is_partitioned, c.relkind = 'p')
+            WHEN true THEN ARRAY[quote_literal(n.nspname), quote_literal(c.relname),
                 quote_literal(target) || '::regclass::oid', 'true']
             ELSE ARRAY['TG_TABLE_SCHEMA', 'TG_TABLE_NAME', 'TG_RELID', 'EXISTS (SELECT FROM pg_trigger AS t '
                 'WHERE t.tgrelid = v_table::oid AND t.tgisinternal AND t.tgconstraint <> 0 '
@@ -6356,8 +6565,10 @@ CREATE FUNCTION lifecycle._soft_delete_body(
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = target
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_body(text, regclass, name, name, lifecycle.key_column[], text) IS
-'A generated body for a table.';
+COMMENT ON FUNCTION lifecycle._soft_delete_body(
+    text, regclass, name, name, lifecycle.key_column[], text, boolean
+) IS
+'A generated body for a table; is_partitioned: other than it is today.';
 
 -- source: sql/soft_delete/_soft_delete_view.sql
 CREATE FUNCTION lifecycle._regexp_quote(words text) RETURNS text
@@ -7420,7 +7631,8 @@ COMMENT ON FUNCTION lifecycle._soft_delete_row_condition(name, name, name) IS
 -- DELETE is one, and last what an UPDATE has become. An ordinary UPDATE does not name the columns and pays for neither
 -- statement trigger: a WHEN clause would have to be prepared each time, which costs more than a call.
 CREATE FUNCTION lifecycle._soft_delete_triggers(
-    target regclass, deleted_at name, deletion_id name, OUT name text, OUT definition text, OUT suffix text
+    target regclass, deleted_at name, deletion_id name, is_partitioned boolean,
+    OUT name text, OUT definition text, OUT suffix text
 ) RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT t.name, t.event || ' ON %s FOR EACH ' || t.level || coalesce(' WHEN (' || replace(t.condition, '%', '%%')
         || ')', ''), t.suffix
@@ -7446,10 +7658,10 @@ CREATE FUNCTION lifecycle._soft_delete_triggers(
             'OLD.%1$I IS DISTINCT FROM NEW.%1$I AND OLD.%2$I IS NOT DISTINCT FROM NEW.%2$I', deleted_at, deletion_id),
             '_row')
     ) AS t (place, name, event, level, condition, suffix)
-    WHERE c.oid = target AND (c.relkind = 'p' OR t.name <> 'zz_soft_delete_alone')
+    WHERE c.oid = target AND (is_partitioned OR t.name <> 'zz_soft_delete_alone')
     ORDER BY t.place
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_triggers(regclass, name, name, boolean) IS
 'The triggers of a soft-deleted table: definition holds %s for the table, suffix says which generated function.';
 
 CREATE FUNCTION lifecycle._soft_delete_functions(
@@ -7533,7 +7745,8 @@ BEGIN
         -- ENABLE ALWAYS: a replica role must not turn a soft delete into a real one.
         SELECT lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
             lifecycle._soft_delete_sibling(target, t.suffix), '', true)
-        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS t
+        FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id,
+            (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = target)) AS t
     );
 END
 $fn$;
@@ -7897,6 +8110,40 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sync_live_foreign_keys(regclass) IS
 'The steps that make live foreign keys from and to a table fit its name, owner and columns.';
 
+-- keys and is_partitioned: those of the table that will have its name, where it is about to be swapped.
+CREATE FUNCTION lifecycle._sync_function_steps(
+    target regclass, keys lifecycle.key_column[], path text, is_partitioned boolean DEFAULT NULL
+) RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
+        target, d.deleted_at, d.deletion_id, keys, path, is_partitioned), pg_get_userbyid(c.relowner))
+        ORDER BY x.routine::text)
+    FROM (
+        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
+            f.attributes, f.template
+        FROM lifecycle._soft_delete_functions(true) AS f
+        UNION
+        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
+        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
+        UNION
+        SELECT t.tgfoid, '', lifecycle._intercept_template()
+        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
+    ) AS x
+    CROSS JOIN lifecycle._soft_delete_columns(target) AS d
+    JOIN pg_class AS c ON c.oid = target
+    WHERE x.routine IS NOT NULL
+$fn$;
+COMMENT ON FUNCTION lifecycle._sync_function_steps(regclass, lifecycle.key_column[], text, boolean) IS
+'The steps that bring the generated functions of a soft-deleted table and of its active views up to date.';
+
+CREATE FUNCTION lifecycle._soft_delete_path(target regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT m.search_path FROM lifecycle.migration AS m
+    WHERE m.migration_id = ANY (lifecycle._open_migrations('soft_delete', _soft_delete_path.target))
+    ORDER BY m.migration_id LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_path(regclass) IS
+'The path that triggers of a soft-deleted table see, or NULL where the journal does not know.';
+
 -- A literal of the table's name or its owner's in a trigger is the one of the day it was made.
 CREATE FUNCTION lifecycle._sync_trigger_steps(target regclass, deleted_at name, deletion_id name)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -7911,7 +8158,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             note => CASE WHEN s.fits THEN 'is up to date' END
         )
         FROM (
-            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id) AS o
+            SELECT o.name, o.definition FROM lifecycle._soft_delete_triggers(target, deleted_at, deletion_id, true) AS o
             UNION ALL
             SELECT i.name, i.definition FROM lifecycle._intercept_triggers(target) AS i
         ) AS w
@@ -7979,23 +8226,8 @@ DECLARE
     v_steps lifecycle.plan_step[];
 BEGIN
     SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
-    SELECT m.search_path INTO v_path FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_migrations)
-    ORDER BY m.migration_id LIMIT 1;
-    v_path := coalesce(v_path, path);
-    SELECT array_agg(lifecycle._sync_function_step(x.routine, x.attributes, lifecycle._soft_delete_body(x.template,
-        target, v_columns.deleted_at, v_columns.deletion_id, v_keys, v_path), v_owner) ORDER BY x.routine::text)
-    INTO v_plan FROM (
-        SELECT to_regprocedure(format('%s(%s)', lifecycle._soft_delete_sibling(target, f.suffix), f.types)) AS routine,
-            f.attributes, f.template
-        FROM lifecycle._soft_delete_functions(true) AS f
-        UNION
-        SELECT t.tgfoid, '', lifecycle._soft_delete_view_template()
-        FROM lifecycle._active_views(target) AS v JOIN pg_trigger AS t ON t.tgrelid = v AND t.tgname = 'soft_delete'
-        UNION
-        SELECT t.tgfoid, '', lifecycle._intercept_template()
-        FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'aa_soft_delete_intercept_truncate'
-    ) AS x
-    WHERE x.routine IS NOT NULL;
+    v_path := coalesce(lifecycle._soft_delete_path(target), path);
+    v_plan := lifecycle._sync_function_steps(target, v_keys, v_path);
     v_plan := v_plan || lifecycle._sync_grant_steps(target);
     v_plan := v_plan || lifecycle._sync_trigger_steps(target, v_columns.deleted_at, v_columns.deletion_id)
         || lifecycle._sync_live_foreign_keys(target);
@@ -8050,6 +8282,126 @@ search_path - what triggers see, where the journal does not know.
 Returns: one row a step (lifecycle.step_result); skipped where nothing has changed.
 Errors: 55000 soft delete is not enabled; 42501 not the owner, or no administrator; 55P03 lock.
 Example: SELECT * FROM lifecycle.sync_active_view(''public.packages'');';
+
+-- source: sql/soft_delete/_carry_soft_delete.sql
+-- A conversion puts a partitioned table in the place of a soft-deleted one. The columns, the indexes and the view come
+-- along as any others do; what is only of soft delete is here: the triggers, which go from the old table (it would mark
+-- where rows are only to be kept in step), the generated functions, which stay and name the table themselves from then
+-- on, the journal, and the records of deletions.
+CREATE FUNCTION lifecycle._is_soft_delete_trigger(trigger_oid oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+        WHERE t.oid = trigger_oid AND t.tgname ~ '^(aa|zz)_soft_delete(_|$)'
+            AND f.pronamespace = to_regnamespace('lifecycle_data'))
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_soft_delete_trigger(oid) IS
+'Whether a trigger is one of those that make its table a soft-deleted one.';
+
+CREATE FUNCTION lifecycle._take_off_soft_delete(target regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('put trigger aside', format('trigger %I on %s', t.tgname, target),
+            format('%s; ALTER TRIGGER %I ON %s RENAME TO %I', lifecycle._ddl_firing(target::text, 'TRIGGER', t.tgname,
+                'D'), t.tgname, target, n.aside),
+            format('ALTER TRIGGER %I ON %s RENAME TO %I; %s', n.aside, target, t.tgname,
+                lifecycle._ddl_firing(target::text, 'TRIGGER', t.tgname, t.tgenabled)))
+        FROM pg_trigger AS t
+        -- Not dropped: after the way back the journal must find those that it knows.
+        CROSS JOIN LATERAL (SELECT lifecycle._name(ARRAY['was', t.tgname::text]) AS aside) AS n
+        WHERE t.tgrelid = target AND NOT t.tgisinternal AND lifecycle._is_soft_delete_trigger(t.oid)
+        ORDER BY t.tgname
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._take_off_soft_delete(regclass) IS
+'The steps by which a table is no soft-deleted one, before its name goes to the one that takes its place.';
+
+CREATE FUNCTION lifecycle._put_on_soft_delete(target regclass, successor regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_columns record;
+    v_key constant lifecycle.key_column[] := lifecycle._key_columns(successor);
+BEGIN
+    IF NOT lifecycle._has_soft_delete(target) THEN
+        RETURN '{}';
+    END IF;
+    SELECT c.* INTO v_columns FROM lifecycle._soft_delete_columns(target) AS c;
+    RETURN lifecycle._sync_function_steps(target, v_key, coalesce(lifecycle._soft_delete_path(target), 'pg_catalog'),
+        true) || ARRAY(
+        SELECT lifecycle._step('create trigger', format('trigger %I on %s', n.name, target),
+            coalesce(lifecycle._ddl_trigger(t.oid), format('CREATE TRIGGER %I ', n.name)
+                || format(n.definition, target) || format(' EXECUTE FUNCTION %s(); ALTER TABLE %s ENABLE ALWAYS '
+                'TRIGGER %I', lifecycle._soft_delete_sibling(target, n.suffix), target, n.name)),
+            format('DROP TRIGGER %I ON %s', n.name, target))
+        FROM lifecycle._soft_delete_triggers(target, v_columns.deleted_at, v_columns.deletion_id, true) AS n
+        LEFT JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = n.name
+        ORDER BY n.name
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._put_on_soft_delete(regclass, regclass) IS
+'The steps by which the table that has the name of a soft-deleted one by then, a partitioned one, is soft-deleted.';
+
+CREATE FUNCTION lifecycle._carry_soft_delete(target regclass, successor regclass, keys name[])
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH added AS (
+        SELECT array_agg(ROW(s.*)::lifecycle.plan_step) AS steps
+        FROM unnest(lifecycle._put_on_soft_delete(target, successor)) AS s
+        WHERE s.action = 'create trigger' AND lifecycle._address(s.object) IS NULL
+    )
+    SELECT ARRAY[
+        -- Records stay behind when soft delete is rolled back, and are the table's all the same.
+        lifecycle._step('follow', 'deletions of ' || target,
+            format('SELECT lifecycle._succeed(%s, %s)', target::oid, successor::oid),
+            format('SELECT lifecycle._succeed(%s, %s)', successor::oid, target::oid),
+            note => 'recorded deletions are of the new table'),
+        lifecycle._step('follow', 'journal of ' || target,
+            format('SELECT lifecycle._carry_migrations(''soft_delete'', %s, %L, %L, %L)', target::oid, target, keys,
+                coalesce(a.steps, '{}')),
+            format('SELECT lifecycle._carry_back(''soft_delete'', %s)', successor::oid),
+            note => 'changes journaled before are about the new table')]
+    FROM added AS a
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_soft_delete(regclass, regclass, name[]) IS
+'The steps by which the journal and the records of deletions of a table are those of the one that has its name then.';
+
+-- What a partitioned table cannot have, and what changes.
+CREATE FUNCTION lifecycle._check_carry_soft_delete(target regclass, missing name[], key_mode text)
+RETURNS SETOF lifecycle.finding LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT f.severity, 'table ' || target, f.finding, f.detail, f.remedy
+    FROM (SELECT lifecycle._has_soft_delete(target) AS is_on) AS d
+    CROSS JOIN LATERAL (
+        SELECT 'ok', 'stays soft-deleted', 'Triggers, view, functions, deleted rows and their records come along.', NULL
+        UNION ALL
+        SELECT 'error', 'intercepts DELETE', 'A partitioned table cannot: an UPDATE that moves a row to another '
+            'partition is a DELETE and an INSERT inside, and would be lost.',
+            format('SELECT * FROM lifecycle.rollback_soft_delete(%L, deleted_rows => ''keep'', dry_run => false); then '
+                'enable_soft_delete without intercept', target)
+        WHERE lifecycle._is_intercepted(target)
+        UNION ALL
+        SELECT 'error', 'is soft-deleted and would have no primary key', 'A soft delete names the row by it.',
+            'key_mode => ''extend'''
+        WHERE missing <> '{}' AND key_mode = 'leaf'
+        UNION ALL
+        SELECT 'warning', 'rows are named by a longer key', format('lifecycle.soft_delete and restore take %s as well. '
+            'The functions made for the table go on taking the key of today.', lifecycle._column_list(missing)), NULL
+        WHERE missing <> '{}' AND key_mode <> 'leaf'
+    ) AS f (severity, finding, detail, remedy)
+    WHERE d.is_on
+    UNION ALL
+    SELECT 'error', format('migration %s', m.migration_id), f.finding, f.detail, f.remedy
+    FROM lifecycle.migration AS m
+    CROSS JOIN LATERAL (
+        SELECT 'soft delete was enabled by another role', format('By %I; its journal could not be written anew.',
+            m.applied_by), format('Convert as %I, or as a superuser.', m.applied_by)
+        WHERE NOT lifecycle._may_carry(m)
+        UNION ALL
+        SELECT 'soft delete has pending steps', NULL, format('CALL lifecycle.run_pending(%s)', m.migration_id)
+        WHERE m.state = 'pending'
+    ) AS f (finding, detail, remedy)
+    WHERE m.migration_id = ANY (lifecycle._open_migrations('soft_delete', _check_carry_soft_delete.target))
+$fn$;
+COMMENT ON FUNCTION lifecycle._check_carry_soft_delete(regclass, name[], text) IS
+'The findings of pre_migration_check about soft delete; missing: the partition keys that the primary key lacks.';
 
 -- source: sql/soft_delete/_foreign_key_where.sql
 -- With the operators that the foreign key itself uses.
@@ -9326,11 +9678,12 @@ BEGIN
             lifecycle._erase_same(base, subject));
     END IF;
     DELETE FROM lifecycle.deletion_change AS d
-    WHERE d.table_oid = base AND EXISTS (
+    WHERE d.table_oid = ANY (lifecycle._former_oids(base)) AND EXISTS (
             SELECT FROM jsonb_array_elements(subject) AS s (element) WHERE s.element @> d.row_key)
         OR EXISTS (
             SELECT FROM pg_constraint AS k CROSS JOIN LATERAL jsonb_array_elements(subject) AS s (element)
-            WHERE k.conrelid = d.table_oid AND k.conname = d.constraint_name AND k.confrelid = base
+            WHERE k.conrelid = lifecycle._present_oid(d.table_oid) AND k.conname = d.constraint_name
+                AND k.confrelid = base
                 AND NOT EXISTS (
                     SELECT FROM unnest(k.conkey, k.confkey) AS x (child, parent)
                     JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child
@@ -9764,13 +10117,14 @@ BEGIN
     WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0 AND t.tgrelid <> target;
     EXECUTE format(
         'WITH gone AS MATERIALIZED (SELECT d.deletion_id FROM lifecycle.deletion AS d WHERE d.deleted_at < $1 '
-        'AND CASE WHEN d.origin = lifecycle._origin() THEN d.table_oid = $2 ELSE d.table_schema = $3 AND '
+        'AND CASE WHEN d.origin = lifecycle._origin() THEN d.table_oid = ANY ($2) ELSE d.table_schema = $3 AND '
         'd.table_name = $4 END AND NOT EXISTS (SELECT FROM %s AS t WHERE t.%I = d.deletion_id)%s LIMIT $5), '
         'changes AS (DELETE FROM lifecycle.deletion_change AS c USING gone AS g WHERE c.deletion_id = g.deletion_id) '
         'DELETE FROM lifecycle.deletion AS d USING gone AS g WHERE d.deletion_id = g.deletion_id',
         target, (lifecycle._soft_delete_columns(target)).deletion_id, coalesce(v_elsewhere, ''))
-    USING cutoff, target::oid, (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.oid = target), (SELECT c.relname FROM pg_class AS c WHERE c.oid = target), batch_size;
+    USING cutoff, lifecycle._former_oids(target),
+        (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target),
+        (SELECT c.relname FROM pg_class AS c WHERE c.oid = target), batch_size;
     GET DIAGNOSTICS v_records = ROW_COUNT;
     RETURN v_records;
 END
@@ -17210,18 +17564,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_trigger AS t
     JOIN pg_proc AS p ON p.oid = t.tgfoid
     CROSS JOIN LATERAL (SELECT
-        t.tgtype & 1 > 0 AS for_row, t.tgtype & 2 > 0 AS before, t.tgtype & 20 > 0 AS writes) AS x
+        t.tgtype & 1 > 0 AS for_row, t.tgtype & 2 > 0 AS before, t.tgtype & 20 > 0 AS writes,
+        -- Ours change no key, and know their table.
+        p.pronamespace = to_regnamespace('lifecycle_data') AS is_ours) AS x
     CROSS JOIN LATERAL (
         SELECT 'error', 'is a row trigger with transition tables', 'A partitioned table cannot have one.'
         WHERE x.for_row AND (t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL)
         UNION ALL
         SELECT 'warning', 'may not change a partition key',
             'A BEFORE ROW trigger that would move the row to another partition is refused by PostgreSQL.'
-        WHERE x.for_row AND x.before AND x.writes
+        WHERE x.for_row AND x.before AND x.writes AND x.is_ours IS NOT TRUE
         UNION ALL
         SELECT 'warning', 'will see the names of partitions', format('%s asks for the table it fires on.',
             t.tgfoid::regprocedure)
-        WHERE x.for_row AND p.prosrc ~* '\mtg_(relid|relname|table_name)\M'
+        WHERE x.for_row AND x.is_ours IS NOT TRUE AND p.prosrc ~* '\mtg_(relid|relname|table_name)\M'
         UNION ALL
         SELECT 'ok', 'is kept', NULL
     ) AS f (severity, finding, detail)
@@ -17498,6 +17854,10 @@ BEGIN
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_storage(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_bindings(target) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_leaves(target, v_levels) AS c
+        UNION ALL
+        SELECT c.* FROM lifecycle._check_carry_soft_delete(target, lifecycle._missing_keys(target, (
+            SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i
+            WHERE i.indrelid = target AND i.indisprimary), v_levels), key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
         SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u
@@ -17844,6 +18204,7 @@ BEGIN
             UNION ALL SELECT 'foreign key ' || k.conname FROM pg_constraint AS k
             WHERE k.confrelid = target AND k.contype = 'f' AND (foreign_key_mode <> 'drop' OR k.conrelid = target)
             UNION ALL SELECT b.identity FROM lifecycle._table_bindings(target) AS b WHERE b.kind = 'materialized view'
+            UNION ALL SELECT 'soft delete' WHERE lifecycle._has_soft_delete(target)
             UNION ALL SELECT 'replica identity by an index' FROM pg_class AS c
             WHERE c.oid = target AND c.relreplident = 'i'
         ) AS f (reason)
@@ -18334,7 +18695,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     FROM lifecycle.migration AS m
     WHERE m.target_oid = _unsupported_conversion.target::oid AND m.origin = lifecycle._origin()
         AND m.state <> 'rolled_back'
-        AND m.feature <> 'capture'
+        AND m.feature NOT IN ('capture', 'soft_delete')
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;
@@ -19754,9 +20115,10 @@ COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
 CREATE FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH own AS (
-        SELECT t.* FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
+        SELECT t.* FROM pg_trigger AS t
         WHERE t.tgrelid = conversion.source AND NOT t.tgisinternal
-            AND f.pronamespace IS DISTINCT FROM to_regnamespace('lifecycle_data')
+            AND NOT lifecycle._is_soft_delete_trigger(t.oid)
+            AND NOT EXISTS (SELECT FROM lifecycle.capture AS q WHERE to_regproc(q.queue) = t.tgfoid)
     ), old AS (
         SELECT format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS name
         FROM pg_class AS c WHERE c.oid = conversion.source
@@ -19830,7 +20192,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('DROP TABLE %s', (conversion.conversion).queue)),
         lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
             format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
-                (conversion.conversion).queue))
+                (conversion.conversion).queue)),
+        -- Else verify_migrations would miss them.
+        lifecycle._step('drop capture', 'journal of ' || (conversion.conversion).queue,
+            format('UPDATE lifecycle.migration_step SET status = ''rolled_back'' WHERE status OPERATOR(pg_catalog.=) '
+                '''done'' AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by OPERATOR(pg_catalog.=) '
+                'current_user', ARRAY['table ' || (conversion.conversion).queue,
+                format('function %s()', (conversion.conversion).queue), 'capture ' || (conversion.conversion).queue]))
     ]
 $fn$;
 COMMENT ON FUNCTION lifecycle._drop_capture_steps(lifecycle.located_conversion) IS
@@ -19853,14 +20221,18 @@ BEGIN
     RETURN lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
+        || lifecycle._take_off_soft_delete(conversion.source)
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
         || lifecycle._swap_triggers(conversion)
+        || lifecycle._put_on_soft_delete(conversion.source, conversion.partitioned)
         || lifecycle._swap_rules(conversion)
         || lifecycle._swap_publications(conversion)
         || lifecycle._rebind(conversion.source)
         || lifecycle._build_beside(conversion.source)
+        || lifecycle._carry_soft_delete(conversion.source, conversion.partitioned, ARRAY(
+            SELECT (l ->> 'column')::name FROM jsonb_array_elements(v_row.levels) AS l))
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
             format('UPDATE lifecycle.capture SET source = %L WHERE queue OPERATOR(pg_catalog.=) %L',
                 conversion.source, reverse_queue))
