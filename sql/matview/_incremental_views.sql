@@ -24,7 +24,8 @@ BEGIN
             WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
         lifecycle._view_sources(v.sources), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
-        v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin
+        v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
+        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t

@@ -57,6 +57,45 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
 'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
+CREATE FUNCTION lifecycle._refresh_routine_name(view_schema name, view_name name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('lifecycle_data.%I', lifecycle._name(ARRAY[view_schema::text, view_name::text], 'refresh'))
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_routine_name(name, name) IS 'The generated function of an incremental view.';
+
+CREATE FUNCTION lifecycle._plan_refresh_routine(
+    view_schema name,
+    view_name name,
+    query_view text,
+    shape lifecycle.query_shape,
+    key_columns name[],
+    stored jsonb,
+    settings jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parts lifecycle.merge_parts;
+    v_source lifecycle.view_source;
+BEGIN
+    v_parts.target := format('%I.%I', view_schema, view_name);
+    v_parts.query_view := query_view;
+    v_parts.columns := shape.columns;
+    v_parts.key_columns := key_columns;
+    SELECT array_agg(t.name ORDER BY k.place),
+        array_agg(lifecycle._equality(to_regtype(t.name)::oid) ORDER BY k.place)
+    INTO v_parts.key_types, v_parts.equalities
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+    CROSS JOIN LATERAL (SELECT shape.column_types[array_position(shape.columns, k.name)] AS name) AS t;
+    v_source := lifecycle._refresh_routine_source(lifecycle._view_sources(stored), v_parts);
+    RETURN CASE WHEN v_source.queue IS NULL THEN ARRAY[]::lifecycle.plan_step[] ELSE ARRAY[
+        lifecycle._refresh_routine_step(lifecycle._refresh_routine_name(view_schema, view_name), v_parts,
+            v_source.queue, lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
+    ] END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_refresh_routine(
+    name, name, text, lifecycle.query_shape, name[], jsonb, jsonb
+) IS 'The step that makes the generated function of an incremental view, where it can have one.';
+
 CREATE FUNCTION lifecycle._plan_incremental_view(
     view_schema name,
     view_name name,
@@ -76,6 +115,8 @@ DECLARE
     v_shape lifecycle.query_shape;
     v_sources lifecycle.view_source[];
     v_captures record;
+    v_settings constant jsonb := lifecycle._query_settings(_plan_incremental_view.search_path);
+    v_routine lifecycle.plan_step[];
 BEGIN
     v_shape := lifecycle._query_shape(query, key_columns, view_schema, _plan_incremental_view.search_path);
     PERFORM lifecycle._require_repeatable(v_shape.findings, tolerance);
@@ -83,6 +124,8 @@ BEGIN
     v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
     SELECT c.plan, c.stored INTO v_captures
     FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
+    v_routine := lifecycle._plan_refresh_routine(view_schema, view_name, v_query_view, v_shape, key_columns,
+        v_captures.stored, v_settings);
     RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
         lifecycle._step('create view', 'view ' || v_query_view,
             format('CREATE VIEW %s AS %s', v_query_view, v_shape.definition),
@@ -96,13 +139,15 @@ BEGIN
             format('DROP TABLE %s', v_target)),
         lifecycle._step('add unique key', format('table constraint %I on %s', v_constraint, v_target),
             format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', v_target, v_constraint, v_keys),
-            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint)),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint))
+    ] || v_routine || ARRAY[
         lifecycle._step('register incremental view', 'incremental view ' || v_target,
             format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
-                || 'key_columns, sources, settings, tolerance, rebuild_reason) VALUES (%1$L, '
-                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L)',
-                v_target, v_query_view, key_columns, v_captures.stored,
-                lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
+                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
+                v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
+                CASE WHEN cardinality(v_routine) > 0
+                    THEN lifecycle._refresh_routine_name(view_schema, view_name) END),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.

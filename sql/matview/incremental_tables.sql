@@ -14,6 +14,9 @@ CREATE TABLE lifecycle.incremental_view (
     rebuilt_at timestamptz,
     rebuild_ms numeric,
     key_ms numeric,
+    routine text,
+    routine_oid oid,
+    fingerprint text,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -25,15 +28,16 @@ COMMENT ON TABLE lifecycle.incremental_view IS
 'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
 row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
 data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
-what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. Read it through
-lifecycle.mv_refresh_status.';
+what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. routine: the generated
+function for few keys; fingerprint: the row versions in the catalogs with which it was last found to be right, NULL when
+it must not be called. Read it through lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
-    || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, rebuild_ms, key_ms, origin), DELETE'
+    || 'rebuild_reason, routine), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
+    || 'rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES

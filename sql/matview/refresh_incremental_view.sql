@@ -127,27 +127,37 @@ COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, inte
 'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
 problem: why a capture cannot be relied on; only_keys: the keys, when nothing has to be looked up for them.';
 
+CREATE FUNCTION lifecycle._require_single_rows(target regclass, key_columns name[], doubtful bigint) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF doubtful > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'cardinality_violation',
+            MESSAGE = format('the query of %s returns several rows for one key (%s)', target,
+                array_to_string(key_columns, ', ')),
+            DETAIL = format('Keys with several rows: %s.', doubtful),
+            HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_single_rows(regclass, name[], bigint) IS
+'Raises 21000 when a merge has found keys with two rows.';
+
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_parts constant lifecycle.merge_parts := lifecycle._merge_parts(view);
+    v_lists text[];
     v_counts bigint[];
-    v_message text;
 BEGIN
-    BEGIN
-        v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(view, keys, has_nulls));
-    EXCEPTION WHEN cardinality_violation THEN
-        -- A subquery of the user's can raise it as well.
-        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
-    END;
-    IF v_counts[4] = 0 THEN
-        RETURN v_counts;
+    IF keys IS NOT NULL THEN
+        -- Literals, so that the planner counts them.
+        v_lists := ARRAY(SELECT format('%L::%s[]', u.k, u.t)
+            FROM unnest(keys, v_parts.key_types) WITH ORDINALITY AS u (k, t, place) ORDER BY u.place);
     END IF;
-    RAISE EXCEPTION USING
-        ERRCODE = 'cardinality_violation',
-        MESSAGE = format('the query of %s returns several rows for one key (%s)', view.target,
-            array_to_string(view.key_columns, ', ')),
-        DETAIL = coalesce(v_message, format('Keys with several rows: %s.', v_counts[4])),
-        HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+    v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(v_parts, v_lists, has_nulls));
+    PERFORM lifecycle._require_single_rows(view.target, view.key_columns, v_counts[4]);
+    RETURN v_counts;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], boolean) IS
@@ -193,119 +203,214 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_is_cheaper(lifecycle.located_incremental, bigint) IS
 'Why everything is read rather than so many keys; NULL when the keys are cheaper.';
 
+-- What the generated function took and left to others: the rest of a queue that means all rows says nothing more.
+CREATE FUNCTION lifecycle._taken_sources(
+    view lifecycle.located_incremental, taken lifecycle.taken_keys,
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT problem text, OUT only_keys text[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    entries := taken.entries;
+    only_keys := taken.keys;
+    IF taken.all_rows THEN
+        EXECUTE format('DELETE FROM %s', view.sources[1].queue);
+        reason := format('%s was truncated, or marked', view.sources[1].relation);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._taken_sources(lifecycle.located_incremental, lifecycle.taken_keys) IS
+'As lifecycle._drain_sources, for what has been taken already.';
+
 -- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
 CREATE FUNCTION lifecycle._refresh_rounds(
-    view lifecycle.located_incremental, max_rows integer,
-    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT problem text,
-    OUT drained_at timestamptz, OUT merge_ms numeric
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+    view lifecycle.located_incremental, max_rows integer, taken lifecycle.taken_keys
+) RETURNS lifecycle.refresh_work LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_drained record;
     v_keys record;
     v_counts bigint[];
+    v_work lifecycle.refresh_work;
     v_started timestamptz := clock_timestamp();
+    v_is_taken boolean := taken.entries > 0 AND taken.counts IS NULL;
 BEGIN
-    reason := lifecycle._rebuild_reason(view);
-    counts := '{0,0,0}';
-    key_total := 0;
+    v_work.reason := lifecycle._rebuild_reason(view);
+    v_work.counts := coalesce(taken.counts, '{0,0,0}');
+    v_work.key_total := CASE WHEN taken.counts IS NOT NULL THEN taken.key_count ELSE 0 END;
+    v_work.drained_at := clock_timestamp();
     LOOP
-        drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
-        FROM lifecycle._drain_sources(view, max_rows) AS d;
-        problem := v_drained.problem;
-        reason := coalesce(problem, reason, v_drained.reason);
-        EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
+        IF v_is_taken THEN
+            SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
+            FROM lifecycle._taken_sources(view, taken) AS d;
+            v_is_taken := false;
+        ELSE
+            v_work.drained_at := clock_timestamp();
+            SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
+            FROM lifecycle._drain_sources(view, max_rows) AS d;
+        END IF;
+        v_work.problem := v_drained.problem;
+        v_work.reason := coalesce(v_work.problem, v_work.reason, v_drained.reason);
+        EXIT WHEN v_work.reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
         FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
-        key_total := key_total + v_keys.key_count;
-        reason := lifecycle._rebuild_is_cheaper(view, key_total);
-        EXIT WHEN reason IS NOT NULL;
+        v_work.key_total := v_work.key_total + v_keys.key_count;
+        v_work.reason := lifecycle._rebuild_is_cheaper(view, v_work.key_total);
+        EXIT WHEN v_work.reason IS NOT NULL;
         IF v_keys.key_count > 0 THEN
             v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
-            counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
+            v_work.counts := ARRAY[v_work.counts[1] + v_counts[1], v_work.counts[2] + v_counts[2],
+                v_work.counts[3] + v_counts[3]];
         END IF;
         EXIT WHEN v_drained.entries < max_rows;
     END LOOP;
-    IF reason IS NOT NULL THEN
+    IF v_work.reason IS NOT NULL THEN
         v_started := clock_timestamp();
-        counts := lifecycle._merge(view, NULL, true);
+        v_work.counts := lifecycle._merge(view, NULL, true);
     END IF;
-    merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
+    v_work.merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
+    RETURN v_work;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
-'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead;
-problem: of a capture.';
+COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer, lifecycle.taken_keys) IS
+'Empties the queues of an incremental view chunk by chunk and merges what changed; taken: what the generated function
+has begun with.';
 
 -- A lock of its own, so that a second refresh need not wait to find nothing left.
-CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
+CREATE FUNCTION lifecycle._lock_incremental(target regclass, max_rows integer DEFAULT 1) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_class constant bigint := 27752;
 BEGIN
-    PERFORM lifecycle._require_drainable(1);
+    PERFORM lifecycle._require_drainable(max_rows);
     RETURN pg_try_advisory_xact_lock((v_class << 32) | target::oid::bigint);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._lock_incremental(regclass) IS
-'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED.';
+COMMENT ON FUNCTION lifecycle._lock_incremental(regclass, integer) IS
+'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED, 22023 for max_rows.';
 
-CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer)
-RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- The clocks, the history, and who asked to be told.
+CREATE FUNCTION lifecycle._record_refresh(
+    target regclass, query_view oid, started_at timestamptz, work lifecycle.refresh_work, mended text
+) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_started constant timestamptz := clock_timestamp();
-    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_is_rebuild constant boolean := work.reason IS NOT NULL;
     v_result lifecycle.refresh_result;
-    v_done record;
 BEGIN
-    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
-        v_result.rows
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
-    SELECT r.counts, r.key_total, r.reason, r.problem, r.drained_at, r.merge_ms INTO v_done
-    FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
-    v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
-    v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
-    v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
-        format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
-            THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
-            v_done.counts[3]) END,
-        CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
+    v_result.mode := CASE WHEN v_is_rebuild THEN 'rebuild' ELSE 'incremental' END;
+    v_result.status := CASE WHEN NOT v_is_rebuild AND work.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
+    IF v_result.status = 'refreshed' THEN
+        v_result.note := concat_ws('; ', work.reason, format('%srows inserted %s, updated %s, deleted %s',
+            CASE WHEN v_is_rebuild THEN '' ELSE format('keys %s, ', work.key_total) END, work.counts[1],
+            work.counts[2], work.counts[3]), mended);
+    END IF;
     UPDATE lifecycle.incremental_view AS v
     -- A problem may go as it came, without being mended: a partition is detached again, a trigger enabled.
-    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at,
-        rebuild_reason = 'the last refresh found: ' || v_done.problem,
-        target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
-        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
-        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END,
-        rebuild_ms = CASE WHEN v_done.reason IS NULL THEN v.rebuild_ms ELSE v_done.merge_ms END,
-        key_ms = CASE WHEN v_done.reason IS NULL AND v_done.key_total >= 1000
-            THEN (v_done.merge_ms / v_done.key_total + coalesce(v.key_ms, v_done.merge_ms / v_done.key_total)) / 2
+    SET checked_at = work.drained_at, data_as_of = work.drained_at,
+        rebuild_reason = 'the last refresh found: ' || work.problem,
+        rebuilt_at = CASE WHEN v_is_rebuild THEN work.drained_at ELSE v.rebuilt_at END,
+        rebuild_ms = CASE WHEN v_is_rebuild THEN work.merge_ms ELSE v.rebuild_ms END,
+        key_ms = CASE WHEN NOT v_is_rebuild AND work.key_total >= 1000
+            THEN (work.merge_ms / work.key_total + coalesce(v.key_ms, work.merge_ms / work.key_total)) / 2
             ELSE v.key_ms END
-    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
-        ELSE v.query_view = v_view.query_view::text END;
-    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
-    v_result.bytes := pg_total_relation_size(target);
+    WHERE v.query_view_oid = _record_refresh.query_view;
+    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_total_relation_size(c.oid),
+        round((extract(epoch FROM clock_timestamp() - _record_refresh.started_at) * 1000)::numeric, 3)
+    INTO v_result.view_schema, v_result.view_name, v_result.rows, v_result.bytes, v_result.refresh_time_ms
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
             mode, status, row_estimate, size_bytes, key_count, note)
-        VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.rows, v_result.bytes, CASE WHEN v_done.reason IS NULL THEN v_done.key_total END,
-            v_result.note);
+        VALUES (v_result.view_schema, v_result.view_name, target, _record_refresh.started_at, v_result.refresh_time_ms,
+            v_result.mode, v_result.status, v_result.rows, v_result.bytes,
+            CASE WHEN NOT v_is_rebuild THEN work.key_total END, v_result.note);
         PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
-'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
+COMMENT ON FUNCTION lifecycle._record_refresh(regclass, oid, timestamptz, lifecycle.refresh_work, text) IS
+'Writes down what a refresh of an incremental view did, and returns it. mended: what became of its captures.';
+
+CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer, taken lifecycle.taken_keys)
+RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
+    -- Before the captures are looked at: what changes in between is found by the next refresh.
+    v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
+        v_view.query_view, v_routine, ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s)) END;
+    v_work lifecycle.refresh_work;
+BEGIN
+    v_work := lifecycle._refresh_rounds(v_view, max_rows, taken);
+    IF v_work.problem IS NOT NULL THEN
+        v_fingerprint := NULL;
+    ELSIF taken.entries > 0 THEN
+        -- The captures were not looked at this time.
+        v_fingerprint := v_view.fingerprint;
+    ELSIF v_fingerprint <> coalesce(v_view.fingerprint, '') AND lifecycle._standing_refresh_routine(v_view) IS NULL THEN
+        v_fingerprint := NULL;
+    END IF;
+    UPDATE lifecycle.incremental_view AS v
+    SET target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
+        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
+        routine_oid = v_routine, fingerprint = v_fingerprint
+    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
+        ELSE v.query_view = v_view.query_view::text END
+        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint) IS DISTINCT FROM
+            (v_view.target::text, v_routine, v_fingerprint));
+    RETURN lifecycle._record_refresh(target, v_view.query_view, v_started, v_work,
+        CASE WHEN v_work.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer, lifecycle.taken_keys) IS
+'Refreshes an incremental view whose lock is held, after a look at everything that it rests on, writes down when, and
+returns what became of it.';
+
+-- The short way: as long as nothing that the last look saw has changed since, the generated function does the rest.
+CREATE FUNCTION lifecycle._refresh_known(target regclass, max_rows integer) RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view record;
+    v_taken lifecycle.taken_keys;
+    v_work lifecycle.refresh_work;
+BEGIN
+    SELECT v.query_view_oid, v.key_columns, s.queue, format('%I.%I', n.nspname, p.proname) AS routine INTO v_view
+    FROM lifecycle.incremental_view AS v
+    JOIN pg_class AS c ON c.oid = v.target_oid
+    JOIN pg_proc AS p ON p.oid = v.routine_oid AND p.proowner = c.relowner
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    CROSS JOIN LATERAL (SELECT v.sources -> 0 ->> 'queue' AS queue) AS s
+    WHERE v.target_oid = _refresh_known.target AND v.rebuild_reason IS NULL
+        AND (v.tolerance IS NULL OR v.rebuilt_at >= clock_timestamp() - v.tolerance)
+        AND pg_has_role(current_user, c.relowner, 'USAGE') AND NOT row_security_active(c.oid)
+        AND v.fingerprint = lifecycle._incremental_fingerprint(v.target_oid, v.query_view_oid, v.routine_oid,
+            ARRAY[s.queue]);
+    IF NOT FOUND THEN
+        RETURN lifecycle._refresh_incremental(target, max_rows, NULL);
+    END IF;
+    PERFORM lifecycle._lock_target(v_view.queue);
+    v_work.drained_at := clock_timestamp();
+    EXECUTE format('SELECT r.* FROM %s($1) AS r', v_view.routine) INTO v_taken USING max_rows;
+    PERFORM lifecycle._require_single_rows(target, v_view.key_columns, v_taken.counts[4]);
+    IF v_taken.entries >= max_rows OR v_taken.entries > 0 AND v_taken.counts IS NULL THEN
+        RETURN lifecycle._refresh_incremental(target, max_rows, v_taken);
+    END IF;
+    v_work.counts := v_taken.counts;
+    v_work.key_total := v_taken.key_count;
+    v_work.merge_ms := extract(epoch FROM clock_timestamp() - v_work.drained_at) * 1000;
+    RETURN lifecycle._record_refresh(target, v_view.query_view_oid, v_started, v_work, NULL);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_known(regclass, integer) IS
+'Refreshes an incremental view whose lock is held, by its generated function where nothing has changed that matters.';
 
 CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 100000)
 RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_result lifecycle.refresh_result;
 BEGIN
-    IF lifecycle._lock_incremental(target) THEN
-        v_result := lifecycle._refresh_incremental(target, max_rows);
+    IF lifecycle._lock_incremental(target, max_rows) THEN
+        v_result := lifecycle._refresh_known(target, max_rows);
     ELSE
         SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;

@@ -145,7 +145,44 @@ CREATE TYPE lifecycle.located_incremental AS (
     created_by name,
     session_by name,
     writer text,
-    is_here boolean
+    is_here boolean,
+    routine text,
+    fingerprint text
 );
 COMMENT ON TYPE lifecycle.located_incremental IS
 'A row of lifecycle.incremental_view with its objects as they are found in this database today; NULL what is gone.';
+
+CREATE TYPE lifecycle.merge_parts AS (
+    target text,
+    query_view text,
+    columns name [],
+    key_columns name [],
+    key_types text [],
+    equalities text []
+);
+COMMENT ON TYPE lifecycle.merge_parts IS
+'What the statements of an incremental view are put together from: names and types as they are written in SQL, the
+columns of its query, and the equality of each key column.';
+
+CREATE TYPE lifecycle.taken_keys AS (
+    entries bigint,
+    all_rows boolean,
+    keys text [],
+    key_count bigint,
+    counts bigint []
+);
+COMMENT ON TYPE lifecycle.taken_keys IS
+'What the generated function of an incremental view took out of its queue, and did. keys: an array literal a key column,
+where it leaves the rest to its caller; counts: as lifecycle._merge returns them, NULL when it wrote nothing.';
+
+CREATE TYPE lifecycle.refresh_work AS (
+    counts bigint [],
+    key_total bigint,
+    reason text,
+    problem text,
+    drained_at timestamptz,
+    merge_ms numeric
+);
+COMMENT ON TYPE lifecycle.refresh_work IS
+'What a refresh of an incremental view did. counts: rows inserted, updated, deleted; reason: why it was a rebuild;
+problem: of a capture; drained_at: when it looked at the queues last.';
