@@ -209,7 +209,9 @@ CREATE FUNCTION lifecycle._taken_sources(
     OUT changes text[], OUT entries bigint, OUT reason text, OUT problem text, OUT only_keys text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
+    changes := NULL;
     entries := taken.entries;
+    problem := NULL;
     only_keys := taken.keys;
     IF taken.all_rows THEN
         EXECUTE format('DELETE FROM %s', view.sources[1].queue);
@@ -374,7 +376,7 @@ DECLARE
     v_taken lifecycle.taken_keys;
     v_work lifecycle.refresh_work;
 BEGIN
-    SELECT v.query_view_oid, v.key_columns, s.queue, format('%I.%I', n.nspname, p.proname) AS routine INTO v_view
+    SELECT v.query_view_oid, v.key_columns, s.queue, n.nspname, p.proname INTO v_view
     FROM lifecycle.incremental_view AS v
     JOIN pg_class AS c ON c.oid = v.target_oid
     JOIN pg_proc AS p ON p.oid = v.routine_oid AND p.proowner = c.relowner
@@ -390,7 +392,9 @@ BEGIN
     END IF;
     PERFORM lifecycle._lock_target(v_view.queue);
     v_work.drained_at := clock_timestamp();
-    EXECUTE format('SELECT r.* FROM %s($1) AS r', v_view.routine) INTO v_taken USING max_rows;
+    EXECUTE format('SELECT r.entries, r.all_rows, r.keys, r.key_count, r.counts FROM %I.%I($1) AS r', v_view.nspname,
+        v_view.proname) INTO v_taken.entries, v_taken.all_rows, v_taken.keys, v_taken.key_count, v_taken.counts
+        USING max_rows;
     PERFORM lifecycle._require_single_rows(target, v_view.key_columns, v_taken.counts[4]);
     IF v_taken.entries >= max_rows OR v_taken.entries > 0 AND v_taken.counts IS NULL THEN
         RETURN lifecycle._refresh_incremental(target, max_rows, v_taken);
