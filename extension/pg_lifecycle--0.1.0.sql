@@ -21385,10 +21385,47 @@ CREATE TYPE lifecycle.located_incremental AS (
     created_by name,
     session_by name,
     writer text,
-    is_here boolean
+    is_here boolean,
+    routine text,
+    fingerprint text
 );
 COMMENT ON TYPE lifecycle.located_incremental IS
 'A row of lifecycle.incremental_view with its objects as they are found in this database today; NULL what is gone.';
+
+CREATE TYPE lifecycle.merge_parts AS (
+    target text,
+    query_view text,
+    columns name [],
+    key_columns name [],
+    key_types text [],
+    equalities text []
+);
+COMMENT ON TYPE lifecycle.merge_parts IS
+'What the statements of an incremental view are put together from: names and types as they are written in SQL, the
+columns of its query, and the equality of each key column.';
+
+CREATE TYPE lifecycle.taken_keys AS (
+    entries bigint,
+    all_rows boolean,
+    keys text [],
+    key_count bigint,
+    counts bigint []
+);
+COMMENT ON TYPE lifecycle.taken_keys IS
+'What the generated function of an incremental view took out of its queue, and did. keys: an array literal a key column,
+where it leaves the rest to its caller; counts: as lifecycle._merge returns them, NULL when it wrote nothing.';
+
+CREATE TYPE lifecycle.refresh_work AS (
+    counts bigint [],
+    key_total bigint,
+    reason text,
+    problem text,
+    drained_at timestamptz,
+    merge_ms numeric
+);
+COMMENT ON TYPE lifecycle.refresh_work IS
+'What a refresh of an incremental view did. counts: rows inserted, updated, deleted; reason: why it was a rebuild;
+problem: of a capture; drained_at: when it looked at the queues last.';
 
 -- source: sql/matview/_may_refresh.sql
 CREATE FUNCTION lifecycle._may_refresh(view oid) RETURNS boolean
@@ -21553,6 +21590,9 @@ CREATE TABLE lifecycle.incremental_view (
     rebuilt_at timestamptz,
     rebuild_ms numeric,
     key_ms numeric,
+    routine text,
+    routine_oid oid,
+    fingerprint text,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -21564,15 +21604,16 @@ COMMENT ON TABLE lifecycle.incremental_view IS
 'One row an incremental view: the table, the view that holds its query, the key, the sources with the way from a changed
 row to its keys, the settings under which the query is run, and two clocks: checked_at, when it was last looked at, and
 data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
-what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. Read it through
-lifecycle.mv_refresh_status.';
+what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. routine: the generated
+function for few keys; fingerprint: the row versions in the catalogs with which it was last found to be right, NULL when
+it must not be called. Read it through lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
-    || 'rebuild_reason), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, rebuild_ms, key_ms, origin), DELETE'
+    || 'rebuild_reason, routine), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
+    || 'rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
@@ -21686,7 +21727,8 @@ BEGIN
             WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
         lifecycle._view_sources(v.sources), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
-        v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin
+        v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
+        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t
@@ -23372,6 +23414,311 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_repeatable(lifecycle.finding[], interval) IS
 'Raises 0A000 for what moves with the clock (unless a tolerance is given), the session or chance.';
 
+-- source: sql/matview/_merge_statement.sql
+-- The one statement that brings some keys, or all, in line with the query: readers see it whole or not at all, and rows
+-- that stay as they are are not written.
+CREATE FUNCTION lifecycle._key_match(
+    key_columns name[], equalities text[], one text, other text, null_safe boolean, numbered boolean
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT string_agg(CASE WHEN null_safe
+            THEN format('(%1$s %2$s %3$s OR %1$s IS NULL AND %3$s IS NULL)', w.mine, e.equality, w.theirs)
+            ELSE format('%s %s %s', w.mine, e.equality, w.theirs) END, ' AND ' ORDER BY e.place)
+        FROM unnest(key_columns, equalities) WITH ORDINALITY AS e (name, equality, place)
+        CROSS JOIN LATERAL (SELECT format('%s.%I', one, e.name) AS mine,
+            CASE WHEN numbered THEN format('%s.k%s', other, e.place) ELSE format('%s.%I', other, e.name) END AS theirs
+        ) AS w
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_match(name[], text[], text, text, boolean, boolean) IS
+'The condition that two rows have the same key; the other side has the columns of the key, or numbered ones.';
+
+-- A single column goes down to the indexes as "= ANY (array)"; several go one key at a time, OFFSET 0 keeping the
+-- planner from turning the loop into a join that would compute every key. A join to a list of keys is not pushed down.
+CREATE FUNCTION lifecycle._recompute(parts lifecycle.merge_parts, lists text[], has_nulls boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN (
+        WITH part AS (
+            SELECT (SELECT string_agg(format('q.%I', c), ', ' ORDER BY u.place)
+                    FROM unnest(parts.columns) WITH ORDINALITY AS u (c, place)) AS columns,
+                (SELECT string_agg(format('x.%I', c), ', ' ORDER BY u.place)
+                    FROM unnest(parts.columns) WITH ORDINALITY AS u (c, place)) AS outer_columns,
+                (SELECT string_agg(format('q.%I IS NULL', k), ' OR ') FROM unnest(parts.key_columns) AS k) AS null_key,
+                (SELECT string_agg(format('c.k%s IS NULL', g), ' OR ')
+                    FROM generate_series(1, cardinality(parts.key_columns)) AS g) AS null_changed
+        )
+        SELECT CASE
+            WHEN lists IS NULL THEN format('SELECT %s FROM %s AS q', p.columns, parts.query_view)
+            WHEN cardinality(lists) = 1 THEN
+                format('SELECT %s FROM %s AS q WHERE q.%I %s ANY (%s)', p.columns, parts.query_view,
+                    parts.key_columns[1], parts.equalities[1], lists[1])
+                || CASE WHEN has_nulls THEN format(' UNION ALL SELECT %s FROM %s AS q WHERE %s', p.columns,
+                    parts.query_view, p.null_key) ELSE '' END
+            ELSE
+                format('SELECT %s FROM changed AS c CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
+                    p.outer_columns, parts.query_view,
+                    lifecycle._key_match(parts.key_columns, parts.equalities, 'q', 'c', false, true))
+                || CASE WHEN has_nulls THEN format(
+                    ' UNION ALL SELECT %s FROM (SELECT * FROM changed AS c WHERE %s) AS c CROSS JOIN LATERAL ('
+                    'SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x', p.outer_columns,
+                    p.null_changed, parts.query_view,
+                    lifecycle._key_match(parts.key_columns, parts.equalities, 'q', 'c', true, true)) ELSE '' END
+        END
+        FROM part AS p
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._recompute(lifecycle.merge_parts, text[], boolean) IS
+'The SELECT that computes some keys of an incremental view, or all.';
+
+CREATE FUNCTION lifecycle._merge_parts(view lifecycle.located_incremental) RETURNS lifecycle.merge_parts
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+DECLARE
+    v_parts lifecycle.merge_parts;
+BEGIN
+    v_parts.target := view.target::text;
+    v_parts.query_view := view.query_view::text;
+    v_parts.columns := view.columns;
+    v_parts.key_columns := view.key_columns;
+    SELECT array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.place),
+        array_agg(lifecycle._equality(a.atttypid) ORDER BY k.place)
+    INTO v_parts.key_types, v_parts.equalities
+    FROM unnest(view.key_columns) WITH ORDINALITY AS k (name, place)
+    JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name;
+    RETURN v_parts;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merge_parts(lifecycle.located_incremental) IS
+'What the statements of an incremental view are put together from.';
+
+-- Where every key has a row, no row has to go: the table is not asked. Two rows of one key are counted before anything
+-- is written, and then nothing is.
+CREATE FUNCTION lifecycle._merge_statement(parts lifecycle.merge_parts, lists text[], has_nulls boolean)
+RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+DECLARE
+    v_key constant name[] := parts.key_columns;
+    v_columns text;
+    v_old text;
+    v_new text;
+    v_some_null text;
+    v_changed text := '';
+    v_delete text;
+BEGIN
+    v_some_null := (SELECT string_agg(format('t.%I IS NULL', k), ' OR ') FROM unnest(v_key) AS k);
+    SELECT string_agg(quote_ident(c), ', ' ORDER BY u.place), string_agg(format('t.%I', c), ', ' ORDER BY u.place),
+        string_agg(format('excluded.%I', c), ', ' ORDER BY u.place)
+    INTO v_columns, v_old, v_new
+    FROM unnest(parts.columns) WITH ORDINALITY AS u (c, place);
+    IF cardinality(lists) > 1 OR has_nulls AND lists IS NOT NULL THEN
+        v_changed := format('changed (%s) AS (SELECT * FROM ROWS FROM (%s)), ',
+            (SELECT string_agg('k' || g, ', ' ORDER BY g) FROM generate_series(1, cardinality(v_key)) AS g),
+            (SELECT string_agg(format('pg_catalog.unnest(%s)', l), ', ' ORDER BY u.place)
+             FROM unnest(lists) WITH ORDINALITY AS u (l, place)));
+    END IF;
+    v_delete := CASE
+        WHEN lists IS NULL THEN format('WHERE NOT (%s)', v_some_null)
+        WHEN cardinality(v_key) = 1 THEN format('WHERE t.%I %s ANY (%s)', v_key[1], parts.equalities[1], lists[1])
+        ELSE format('USING changed AS c WHERE %s', lifecycle._key_match(v_key, parts.equalities, 't', 'c', false, true))
+    END || CASE WHEN lists IS NULL OR has_nulls THEN '' ELSE format(' AND (SELECT pg_catalog.count(*) FROM recomputed) '
+        'OPERATOR(pg_catalog.<) pg_catalog.cardinality(%s)', lists[1]) END;
+    RETURN format('WITH %1$srecomputed AS MATERIALIZED (%2$s), twice AS MATERIALIZED (SELECT pg_catalog.count(*) AS n '
+        'FROM (SELECT FROM recomputed GROUP BY %8$s HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1) AS d), '
+        'deleted AS (DELETE FROM %3$s AS t %4$s AND NOT EXISTS (SELECT FROM recomputed AS n WHERE %5$s) RETURNING 1), '
+        '%6$swritten AS (INSERT INTO %3$s AS t (%7$s) SELECT %7$s FROM recomputed '
+        'WHERE (SELECT w.n FROM twice AS w) OPERATOR(pg_catalog.=) 0 ON CONFLICT (%8$s) '
+        'DO UPDATE SET (%7$s) = ROW(%9$s) WHERE ROW(%10$s)::pg_catalog.record OPERATOR(pg_catalog.*<>) '
+        'ROW(%9$s)::pg_catalog.record RETURNING t.xmax OPERATOR(pg_catalog.=) %11$L::pg_catalog.xid AS is_new) '
+        'SELECT (SELECT pg_catalog.count(*) FROM written WHERE is_new), '
+        '(SELECT pg_catalog.count(*) FROM written WHERE NOT is_new), (SELECT pg_catalog.count(*) FROM deleted)%12$s, '
+        '(SELECT w.n FROM twice AS w)',
+        v_changed, lifecycle._recompute(parts, lists, has_nulls), parts.target, v_delete,
+        lifecycle._key_match(v_key, parts.equalities, 'n', 't', false, false),
+        CASE WHEN has_nulls THEN format('unknown AS (DELETE FROM %s AS t WHERE (%s) AND NOT EXISTS (SELECT FROM '
+            'recomputed AS n WHERE %s)%s RETURNING 1), ', parts.target, v_some_null,
+            lifecycle._key_match(v_key, parts.equalities, 'n', 't', true, false),
+            CASE WHEN lists IS NOT NULL THEN format(' AND EXISTS (SELECT FROM changed AS c WHERE %s)',
+                lifecycle._key_match(v_key, parts.equalities, 't', 'c', true, true)) ELSE '' END) ELSE '' END,
+        v_columns, (SELECT string_agg(quote_ident(k), ', ' ORDER BY place)
+            FROM unnest(v_key) WITH ORDINALITY AS u (k, place)),
+        v_new, v_old, '0',
+        CASE WHEN has_nulls THEN ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM unknown)' ELSE '' END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._merge_statement(lifecycle.merge_parts, text[], boolean) IS
+'The statement that recomputes keys and merges them; returns how many rows were inserted, updated and deleted, and how
+many keys had several rows (then nothing was written). lists: the keys, an array expression a key column; NULL: all.';
+
+-- source: sql/matview/_refresh_routine.sql
+-- Most refreshes concern a few keys of one table. For those a view has a function of its own, static SQL, whose plans
+-- stay with the session: taking the entries, computing the keys and merging their rows. What it cannot do (NULL in a
+-- key, TRUNCATE, many keys, for which a plan made for their number is better) it takes and hands back.
+CREATE FUNCTION lifecycle._refresh_routine_body(
+    parts lifecycle.merge_parts, queue text, queue_columns name[], path text
+) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    -- Under this label nothing of the user's can have these names.
+    v_lists constant text[] := ARRAY(SELECT 'lifecycle_refresh.k' || g
+        FROM generate_series(1, cardinality(parts.key_columns)) AS g ORDER BY g);
+    v_keys constant text := (SELECT string_agg(format('t.%I', c), ', ' ORDER BY u.place)
+        FROM unnest(queue_columns[3:]) WITH ORDINALITY AS u (c, place));
+BEGIN
+    RETURN format($body$
+#variable_conflict use_column
+-- Generated by pg_lifecycle: brings few keys of an incremental view up to date.
+<<lifecycle_refresh>>
+DECLARE
+%1$s    inserted pg_catalog.int8;
+    updated pg_catalog.int8;
+    deleted pg_catalog.int8;
+    doubtful pg_catalog.int8;
+BEGIN
+    WITH taken AS (
+        DELETE FROM %2$s AS q WHERE q.ctid = ANY (ARRAY(SELECT o.ctid FROM %2$s AS o ORDER BY o.%3$I LIMIT $1))
+        RETURNING q.*
+    ), key AS MATERIALIZED (SELECT DISTINCT %4$s FROM taken AS t WHERE t.%5$I IS NULL ORDER BY %4$s)
+    SELECT count(*), coalesce(bool_or(t.%5$I), false), %6$s FROM taken AS t
+    INTO entries, all_rows, %7$s;
+    key_count := coalesce(cardinality(%8$s), 0);
+    IF all_rows OR key_count > 1000 OR %9$s THEN
+        -- The SET clause of this function puts them back.
+        PERFORM set_config('datestyle', 'iso', true), set_config('intervalstyle', 'iso_8601', true),
+            set_config('extra_float_digits', '1', true);
+        keys := ARRAY[%10$s];
+    ELSIF key_count > 0 THEN
+        -- A later statement than the one that took them.
+        PERFORM pg_catalog.set_config('search_path', %11$L, true);
+        %12$s
+        INTO lifecycle_refresh.inserted, lifecycle_refresh.updated, lifecycle_refresh.deleted,
+            lifecycle_refresh.doubtful;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        counts := ARRAY[inserted, updated, deleted, doubtful];
+    END IF;
+END
+$body$,
+        (SELECT string_agg(format(E'    k%s %s[];\n', u.place, u.type), '' ORDER BY u.place)
+         FROM unnest(parts.key_types) WITH ORDINALITY AS u (type, place)),
+        queue, queue_columns[1], v_keys, queue_columns[2],
+        (SELECT string_agg(format('(SELECT array_agg(k.%I) FROM key AS k)', c), ', ' ORDER BY u.place)
+         FROM unnest(queue_columns[3:]) WITH ORDINALITY AS u (c, place)),
+        array_to_string(v_lists, ', '), v_lists[1],
+        (SELECT string_agg(format('array_position(%s, NULL) > 0', l), ' OR ') FROM unnest(v_lists) AS l),
+        (SELECT string_agg(format('%s::text', l), ', ' ORDER BY u.place)
+         FROM unnest(v_lists) WITH ORDINALITY AS u (l, place)),
+        path, lifecycle._merge_statement(parts, v_lists, false));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_routine_body(lifecycle.merge_parts, text, name[], text) IS
+'The body of the generated function of an incremental view. queue_columns: with its own two in front; path: the
+search_path under which the query is run.';
+
+-- One source, whose queue holds the keys of the view as they stand.
+CREATE FUNCTION lifecycle._refresh_routine_source(sources lifecycle.view_source[], parts lifecycle.merge_parts)
+RETURNS lifecycle.view_source LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT s FROM unnest(sources) AS s
+        WHERE s.way = 'key' AND 1 = (SELECT count(*) FROM unnest(sources) AS o WHERE o.way <> 'none')
+            AND NOT EXISTS (SELECT FROM unnest(parts.key_types) AS k (type)
+                LEFT JOIN pg_type AS t ON t.oid = to_regtype(k.type)
+                WHERE t.typcategory IS NULL OR t.typcategory IN ('A', 'C') OR t.typtype = 'd')
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_routine_source(lifecycle.view_source[], lifecycle.merge_parts) IS
+'The source of an incremental view that can have a function of its own; NULL for the others.';
+
+CREATE FUNCTION lifecycle._refresh_routine_step(
+    routine text, parts lifecycle.merge_parts, queue text, queue_columns name[], settings jsonb
+) RETURNS lifecycle.plan_step LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('create function', format('function %s(pg_catalog.int4)', routine),
+        format('CREATE FUNCTION %1$s(max_rows pg_catalog.int4, OUT entries pg_catalog.int8, '
+            'OUT all_rows pg_catalog.bool, OUT keys pg_catalog.text[], OUT key_count pg_catalog.int8, '
+            'OUT counts pg_catalog.int8[]) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp '
+            'SET plan_cache_mode = force_generic_plan %2$s AS %3$L; '
+            'REVOKE ALL ON FUNCTION %1$s(pg_catalog.int4) FROM PUBLIC', routine,
+            (SELECT string_agg(format('SET %I = %L', s.key, s.value), ' ' ORDER BY s.key)
+             FROM jsonb_each_text(settings) AS s WHERE s.key <> 'search_path'),
+            lifecycle._refresh_routine_body(parts, queue, queue_columns, settings ->> 'search_path')),
+        format('DROP FUNCTION %s(pg_catalog.int4)', routine), note => 'for refreshes of few keys')
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_routine_step(text, lifecycle.merge_parts, text, name[], jsonb) IS
+'The step that makes the generated function of an incremental view.';
+
+-- Every row version in the catalogs on which the answer depends that no write is missed: the view, its query, its
+-- function, the tables, their columns, schemas, triggers and partitions, and what is registered. xmin and ctid together
+-- tell versions apart that one transaction has made. Two that are equal need no second look.
+CREATE FUNCTION lifecycle._incremental_fingerprint(
+    target oid, query_view oid, routine oid, queues text[]
+) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $fn$
+BEGIN
+    RETURN (
+        WITH RECURSIVE captured AS MATERIALIZED (
+            SELECT c.queue_oid, c.source_oid, c.xmin, c.ctid FROM lifecycle.capture AS c WHERE c.queue = ANY (queues)
+        ), member (relation) AS (
+            SELECT c.source_oid FROM captured AS c
+            UNION ALL
+            SELECT i.inhrelid FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.relation
+        ), known AS MATERIALIZED (
+            -- Arrays lead to the indexes of the catalogs; joins, of which the planner thinks too much, do not.
+            SELECT m.members,
+                m.members || ARRAY(SELECT c.queue_oid FROM captured AS c) || target || query_view AS all_of
+            FROM (SELECT ARRAY(SELECT m.relation FROM member AS m) AS members) AS m
+        ), version AS (
+            SELECT concat_ws(' ', c.queue_oid, c.xmin, c.ctid) AS v FROM captured AS c
+            UNION ALL
+            SELECT concat_ws(' ', c.oid, c.xmin, c.ctid, n.xmin, n.ctid)
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE c.oid = ANY ((SELECT k.all_of FROM known AS k)::oid[])
+            UNION ALL
+            SELECT concat_ws(' ', a.attrelid, a.attnum, a.xmin, a.ctid)
+            FROM pg_attribute AS a WHERE a.attrelid = ANY ((SELECT k.all_of FROM known AS k)::oid[]) AND a.attnum > 0
+            UNION ALL
+            SELECT concat_ws(' ', t.oid, t.xmin, t.ctid, p.xmin, p.ctid)
+            FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = ANY ((SELECT k.members FROM known AS k)::oid[])
+            UNION ALL
+            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_proc AS p WHERE p.oid = routine
+            UNION ALL
+            SELECT d.oid::text FROM pg_database AS d WHERE d.datname = current_database()
+        )
+        SELECT md5(string_agg(x.v, ',' ORDER BY x.v)) FROM version AS x
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_fingerprint(oid, oid, oid, text[]) IS
+'The versions of all that must stand unchanged, so that a refresh need not look at it again.';
+
+-- Whether the generated function still does what it has to: asked when something has changed.
+CREATE FUNCTION lifecycle._standing_refresh_routine(view lifecycle.located_incremental) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_routine constant regprocedure := to_regprocedure(view.routine || '(pg_catalog.int4)');
+    v_parts constant lifecycle.merge_parts := lifecycle._merge_parts(view);
+    v_source constant lifecycle.view_source := lifecycle._refresh_routine_source(view.sources, v_parts);
+BEGIN
+    IF v_routine IS NULL OR v_source.queue IS NULL OR to_regclass(v_source.queue) IS NULL
+        OR NOT lifecycle._is_key_queue(view, v_source)
+    THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT p.oid FROM pg_proc AS p JOIN pg_class AS c ON c.oid = view.target AND c.relowner = p.proowner
+        WHERE p.oid = v_routine AND NOT p.prosecdef AND p.prosrc = lifecycle._refresh_routine_body(v_parts,
+            v_source.queue, ARRAY(SELECT a.attname FROM pg_attribute AS a
+                WHERE a.attrelid = v_source.queue::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                ORDER BY a.attnum), view.settings ->> 'search_path')
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._standing_refresh_routine(lifecycle.located_incremental) IS
+'The generated function of an incremental view; NULL where it has none, or names or types have changed since.';
+
 -- source: sql/matview/_plan_incremental_view.sql
 -- The settings that can change what a query returns: kept as they were, whoever refreshes.
 CREATE FUNCTION lifecycle._query_settings(search_path text) RETURNS jsonb
@@ -23432,6 +23779,45 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
 'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
+CREATE FUNCTION lifecycle._refresh_routine_name(view_schema name, view_name name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('lifecycle_data.%I', lifecycle._name(ARRAY[view_schema::text, view_name::text], 'refresh'))
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_routine_name(name, name) IS 'The generated function of an incremental view.';
+
+CREATE FUNCTION lifecycle._plan_refresh_routine(
+    view_schema name,
+    view_name name,
+    query_view text,
+    shape lifecycle.query_shape,
+    key_columns name[],
+    stored jsonb,
+    settings jsonb
+) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_parts lifecycle.merge_parts;
+    v_source lifecycle.view_source;
+BEGIN
+    v_parts.target := format('%I.%I', view_schema, view_name);
+    v_parts.query_view := query_view;
+    v_parts.columns := shape.columns;
+    v_parts.key_columns := key_columns;
+    SELECT array_agg(t.name ORDER BY k.place),
+        array_agg(lifecycle._equality(to_regtype(t.name)::oid) ORDER BY k.place)
+    INTO v_parts.key_types, v_parts.equalities
+    FROM unnest(key_columns) WITH ORDINALITY AS k (name, place)
+    CROSS JOIN LATERAL (SELECT shape.column_types[array_position(shape.columns, k.name)] AS name) AS t;
+    v_source := lifecycle._refresh_routine_source(lifecycle._view_sources(stored), v_parts);
+    RETURN CASE WHEN v_source.queue IS NULL THEN ARRAY[]::lifecycle.plan_step[] ELSE ARRAY[
+        lifecycle._refresh_routine_step(lifecycle._refresh_routine_name(view_schema, view_name), v_parts,
+            v_source.queue, lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
+    ] END;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._plan_refresh_routine(
+    name, name, text, lifecycle.query_shape, name[], jsonb, jsonb
+) IS 'The step that makes the generated function of an incremental view, where it can have one.';
+
 CREATE FUNCTION lifecycle._plan_incremental_view(
     view_schema name,
     view_name name,
@@ -23451,6 +23837,8 @@ DECLARE
     v_shape lifecycle.query_shape;
     v_sources lifecycle.view_source[];
     v_captures record;
+    v_settings constant jsonb := lifecycle._query_settings(_plan_incremental_view.search_path);
+    v_routine lifecycle.plan_step[];
 BEGIN
     v_shape := lifecycle._query_shape(query, key_columns, view_schema, _plan_incremental_view.search_path);
     PERFORM lifecycle._require_repeatable(v_shape.findings, tolerance);
@@ -23458,6 +23846,8 @@ BEGIN
     v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
     SELECT c.plan, c.stored INTO v_captures
     FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
+    v_routine := lifecycle._plan_refresh_routine(view_schema, view_name, v_query_view, v_shape, key_columns,
+        v_captures.stored, v_settings);
     RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
         lifecycle._step('create view', 'view ' || v_query_view,
             format('CREATE VIEW %s AS %s', v_query_view, v_shape.definition),
@@ -23471,13 +23861,15 @@ BEGIN
             format('DROP TABLE %s', v_target)),
         lifecycle._step('add unique key', format('table constraint %I on %s', v_constraint, v_target),
             format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE NULLS NOT DISTINCT (%s)', v_target, v_constraint, v_keys),
-            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint)),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', v_target, v_constraint))
+    ] || v_routine || ARRAY[
         lifecycle._step('register incremental view', 'incremental view ' || v_target,
             format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
-                || 'key_columns, sources, settings, tolerance, rebuild_reason) VALUES (%1$L, '
-                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L)',
-                v_target, v_query_view, key_columns, v_captures.stored,
-                lifecycle._query_settings(_plan_incremental_view.search_path), tolerance, 'it was never filled'),
+                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
+                v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
+                CASE WHEN cardinality(v_routine) > 0
+                    THEN lifecycle._refresh_routine_name(view_schema, view_name) END),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.
@@ -24090,130 +24482,6 @@ Errors: 55000 nothing to take back; 2BP01 something rests on it, or reads a colu
 the role that made the change; 55P03 lock.
 Example: SELECT * FROM lifecycle.rollback_materialized_view(''public.shop_total'', dry_run => false);';
 
--- source: sql/matview/_merge_statement.sql
--- The one statement that brings some keys, or all, in line with the query: readers see it whole or not at all, and rows
--- that stay as they are are not written. keys: an array literal a key column; NULL means every row.
-CREATE FUNCTION lifecycle._key_match(
-    key_columns name[], equalities text[], one text, other text, null_safe boolean, numbered boolean
-) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    RETURN (
-        SELECT string_agg(CASE WHEN null_safe
-            THEN format('(%1$s %2$s %3$s OR %1$s IS NULL AND %3$s IS NULL)', w.mine, e.equality, w.theirs)
-            ELSE format('%s %s %s', w.mine, e.equality, w.theirs) END, ' AND ' ORDER BY e.place)
-        FROM unnest(key_columns, equalities) WITH ORDINALITY AS e (name, equality, place)
-        CROSS JOIN LATERAL (SELECT format('%s.%I', one, e.name) AS mine,
-            CASE WHEN numbered THEN format('%s.k%s', other, e.place) ELSE format('%s.%I', other, e.name) END AS theirs
-        ) AS w
-    );
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._key_match(name[], text[], text, text, boolean, boolean) IS
-'The condition that two rows have the same key; the other side has the columns of the key, or numbered ones.';
-
--- A single column goes down to the indexes as "= ANY (array)"; several go one key at a time, OFFSET 0 keeping the
--- planner from turning the loop into a join that would compute every key. A join to a list of keys is not pushed down.
-CREATE FUNCTION lifecycle._recompute(
-    view lifecycle.located_incremental, keys text[], types text[], equalities text[], has_nulls boolean
-) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-AS $fn$
-BEGIN
-    RETURN (
-        WITH part AS (
-            SELECT (SELECT string_agg(format('q.%I', c), ', ' ORDER BY u.place)
-                    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)) AS columns,
-                (SELECT string_agg(format('x.%I', c), ', ' ORDER BY u.place)
-                    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)) AS outer_columns,
-                (SELECT string_agg(format('q.%I IS NULL', k), ' OR ') FROM unnest(view.key_columns) AS k) AS null_key,
-                (SELECT string_agg(format('c.k%s IS NULL', g), ' OR ')
-                    FROM generate_series(1, cardinality(view.key_columns)) AS g) AS null_changed
-        )
-        SELECT CASE
-            WHEN keys IS NULL THEN format('SELECT %s FROM %s AS q', p.columns, view.query_view)
-            WHEN cardinality(keys) = 1 THEN
-                format('SELECT %s FROM %s AS q WHERE q.%I %s ANY (%L::%s[])', p.columns, view.query_view,
-                    view.key_columns[1], equalities[1], keys[1], types[1])
-                || CASE WHEN has_nulls THEN format(' UNION ALL SELECT %s FROM %s AS q WHERE %s', p.columns,
-                    view.query_view, p.null_key) ELSE '' END
-            ELSE
-                format('SELECT %s FROM changed AS c CROSS JOIN LATERAL (SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x',
-                    p.outer_columns, view.query_view,
-                    lifecycle._key_match(view.key_columns, equalities, 'q', 'c', false, true))
-                || CASE WHEN has_nulls THEN format(
-                    ' UNION ALL SELECT %s FROM (SELECT * FROM changed AS c WHERE %s) AS c CROSS JOIN LATERAL ('
-                    'SELECT * FROM %s AS q WHERE %s OFFSET 0) AS x', p.outer_columns,
-                    p.null_changed, view.query_view,
-                    lifecycle._key_match(view.key_columns, equalities, 'q', 'c', true, true)) ELSE '' END
-        END
-        FROM part AS p
-    );
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._recompute(lifecycle.located_incremental, text[], text[], text[], boolean) IS
-'The SELECT that computes some keys of an incremental view, or all.';
-
-CREATE FUNCTION lifecycle._merge_statement(view lifecycle.located_incremental, keys text[], has_nulls boolean)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-AS $fn$
-DECLARE
-    v_key constant name[] := view.key_columns;
-    v_types text[];
-    v_equalities text[];
-    v_columns text;
-    v_old text;
-    v_new text;
-    v_some_null text;
-    v_changed text := '';
-    v_delete text;
-BEGIN
-    SELECT array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.place),
-        array_agg(lifecycle._equality(a.atttypid) ORDER BY k.place),
-        string_agg(format('t.%I IS NULL', k.name), ' OR ')
-    INTO v_types, v_equalities, v_some_null
-    FROM unnest(v_key) WITH ORDINALITY AS k (name, place)
-    JOIN pg_attribute AS a ON a.attrelid = view.query_view AND a.attname = k.name;
-    SELECT string_agg(quote_ident(c), ', ' ORDER BY u.place), string_agg(format('t.%I', c), ', ' ORDER BY u.place),
-        string_agg(format('excluded.%I', c), ', ' ORDER BY u.place)
-    INTO v_columns, v_old, v_new
-    FROM unnest(view.columns) WITH ORDINALITY AS u (c, place);
-    IF keys IS NOT NULL THEN
-        v_changed := format('changed (%s) AS (SELECT * FROM ROWS FROM (%s)), ',
-            (SELECT string_agg('k' || g, ', ' ORDER BY g) FROM generate_series(1, cardinality(v_key)) AS g),
-            (SELECT string_agg(format('pg_catalog.unnest(%L::%s[])', k, t), ', ' ORDER BY place)
-             FROM unnest(keys, v_types) WITH ORDINALITY AS u (k, t, place)));
-    END IF;
-    v_delete := CASE
-        WHEN keys IS NULL THEN format('WHERE NOT (%s)', v_some_null)
-        WHEN cardinality(v_key) = 1
-            THEN format('WHERE t.%I %s ANY (%L::%s[])', v_key[1], v_equalities[1], keys[1], v_types[1])
-        ELSE format('USING changed AS c WHERE %s', lifecycle._key_match(v_key, v_equalities, 't', 'c', false, true))
-    END;
-    RETURN format('WITH %1$srecomputed AS MATERIALIZED (%2$s), '
-        'deleted AS (DELETE FROM %3$s AS t %4$s AND NOT EXISTS (SELECT FROM recomputed AS n WHERE %5$s) RETURNING 1), '
-        '%6$swritten AS (INSERT INTO %3$s AS t (%7$s) SELECT %7$s FROM recomputed ON CONFLICT (%8$s) '
-        'DO UPDATE SET (%7$s) = ROW(%9$s) WHERE ROW(%10$s)::pg_catalog.record OPERATOR(pg_catalog.*<>) '
-        'ROW(%9$s)::pg_catalog.record RETURNING t.xmax OPERATOR(pg_catalog.=) %11$L::pg_catalog.xid AS is_new) '
-        'SELECT (SELECT pg_catalog.count(*) FROM written WHERE is_new), '
-        '(SELECT pg_catalog.count(*) FROM written WHERE NOT is_new), (SELECT pg_catalog.count(*) FROM deleted)%12$s, '
-        '(SELECT pg_catalog.count(*) FROM (SELECT FROM recomputed GROUP BY %8$s HAVING pg_catalog.count(*) '
-        'OPERATOR(pg_catalog.>) 1) AS d)',
-        v_changed, lifecycle._recompute(view, keys, v_types, v_equalities, has_nulls), view.target, v_delete,
-        lifecycle._key_match(v_key, v_equalities, 'n', 't', false, false),
-        CASE WHEN has_nulls THEN format('unknown AS (DELETE FROM %s AS t WHERE (%s) AND NOT EXISTS (SELECT FROM '
-            'recomputed AS n WHERE %s)%s RETURNING 1), ', view.target, v_some_null,
-            lifecycle._key_match(v_key, v_equalities, 'n', 't', true, false),
-            CASE WHEN keys IS NOT NULL THEN format(' AND EXISTS (SELECT FROM changed AS c WHERE %s)',
-                lifecycle._key_match(v_key, v_equalities, 't', 'c', true, true)) ELSE '' END) ELSE '' END,
-        v_columns, (SELECT string_agg(quote_ident(k), ', ' ORDER BY place)
-            FROM unnest(v_key) WITH ORDINALITY AS u (k, place)),
-        v_new, v_old, '0',
-        CASE WHEN has_nulls THEN ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM unknown)' ELSE '' END);
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._merge_statement(lifecycle.located_incremental, text[], boolean) IS
-'The statement that recomputes keys and merges them; returns how many rows were inserted, updated and deleted, and how
-many keys had several rows.';
-
 -- source: sql/matview/_mend_captures.sql
 -- The last thing that a rebuild does, so that writers wait only for the commit. The tables were read without the
 -- triggers that are made here: sync_capture marks the queue, and the next refresh reads everything once more.
@@ -24400,27 +24668,37 @@ COMMENT ON FUNCTION lifecycle._drain_sources(lifecycle.located_incremental, inte
 'Takes at most max_rows entries out of each queue of an incremental view. changes: what changed, as text for FROM;
 problem: why a capture cannot be relied on; only_keys: the keys, when nothing has to be looked up for them.';
 
+CREATE FUNCTION lifecycle._require_single_rows(target regclass, key_columns name[], doubtful bigint) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF doubtful > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'cardinality_violation',
+            MESSAGE = format('the query of %s returns several rows for one key (%s)', target,
+                array_to_string(key_columns, ', ')),
+            DETAIL = format('Keys with several rows: %s.', doubtful),
+            HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_single_rows(regclass, name[], bigint) IS
+'Raises 21000 when a merge has found keys with two rows.';
+
 CREATE FUNCTION lifecycle._merge(view lifecycle.located_incremental, keys text[], has_nulls boolean) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
+    v_parts constant lifecycle.merge_parts := lifecycle._merge_parts(view);
+    v_lists text[];
     v_counts bigint[];
-    v_message text;
 BEGIN
-    BEGIN
-        v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(view, keys, has_nulls));
-    EXCEPTION WHEN cardinality_violation THEN
-        -- A subquery of the user's can raise it as well.
-        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
-    END;
-    IF v_counts[4] = 0 THEN
-        RETURN v_counts;
+    IF keys IS NOT NULL THEN
+        -- Literals, so that the planner counts them.
+        v_lists := ARRAY(SELECT format('%L::%s[]', u.k, u.t)
+            FROM unnest(keys, v_parts.key_types) WITH ORDINALITY AS u (k, t, place) ORDER BY u.place);
     END IF;
-    RAISE EXCEPTION USING
-        ERRCODE = 'cardinality_violation',
-        MESSAGE = format('the query of %s returns several rows for one key (%s)', view.target,
-            array_to_string(view.key_columns, ', ')),
-        DETAIL = coalesce(v_message, format('Keys with several rows: %s.', v_counts[4])),
-        HINT = 'The key must determine a row: roll the view back and create it with more key columns.';
+    v_counts := lifecycle._run_under(view.settings, lifecycle._merge_statement(v_parts, v_lists, has_nulls));
+    PERFORM lifecycle._require_single_rows(view.target, view.key_columns, v_counts[4]);
+    RETURN v_counts;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._merge(lifecycle.located_incremental, text[], boolean) IS
@@ -24466,119 +24744,218 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rebuild_is_cheaper(lifecycle.located_incremental, bigint) IS
 'Why everything is read rather than so many keys; NULL when the keys are cheaper.';
 
+-- What the generated function took and left to others: the rest of a queue that means all rows says nothing more.
+CREATE FUNCTION lifecycle._taken_sources(
+    view lifecycle.located_incremental, taken lifecycle.taken_keys,
+    OUT changes text[], OUT entries bigint, OUT reason text, OUT problem text, OUT only_keys text[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    changes := NULL;
+    entries := taken.entries;
+    problem := NULL;
+    only_keys := taken.keys;
+    IF taken.all_rows THEN
+        EXECUTE format('DELETE FROM %s', view.sources[1].queue);
+        reason := format('%s was truncated, or marked', view.sources[1].relation);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._taken_sources(lifecycle.located_incremental, lifecycle.taken_keys) IS
+'As lifecycle._drain_sources, for what has been taken already.';
+
 -- Rounds of chunks, until the queues are empty or so many keys have come together that reading everything is cheaper.
 CREATE FUNCTION lifecycle._refresh_rounds(
-    view lifecycle.located_incremental, max_rows integer,
-    OUT counts bigint[], OUT key_total bigint, OUT reason text, OUT problem text,
-    OUT drained_at timestamptz, OUT merge_ms numeric
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+    view lifecycle.located_incremental, max_rows integer, taken lifecycle.taken_keys
+) RETURNS lifecycle.refresh_work LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_drained record;
     v_keys record;
     v_counts bigint[];
+    v_work lifecycle.refresh_work;
     v_started timestamptz := clock_timestamp();
+    v_is_taken boolean := taken.entries > 0 AND taken.counts IS NULL;
 BEGIN
-    reason := lifecycle._rebuild_reason(view);
-    counts := '{0,0,0}';
-    key_total := 0;
+    v_work.reason := lifecycle._rebuild_reason(view);
+    v_work.counts := coalesce(taken.counts, '{0,0,0}');
+    v_work.key_total := CASE WHEN taken.counts IS NOT NULL THEN taken.key_count ELSE 0 END;
+    v_work.drained_at := clock_timestamp();
     LOOP
-        drained_at := clock_timestamp();
-        SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
-        FROM lifecycle._drain_sources(view, max_rows) AS d;
-        problem := v_drained.problem;
-        reason := coalesce(problem, reason, v_drained.reason);
-        EXIT WHEN reason IS NOT NULL OR v_drained.entries = 0;
+        IF v_is_taken THEN
+            SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
+            FROM lifecycle._taken_sources(view, taken) AS d;
+            v_is_taken := false;
+        ELSE
+            v_work.drained_at := clock_timestamp();
+            SELECT d.changes, d.entries, d.reason, d.problem, d.only_keys INTO v_drained
+            FROM lifecycle._drain_sources(view, max_rows) AS d;
+        END IF;
+        v_work.problem := v_drained.problem;
+        v_work.reason := coalesce(v_work.problem, v_work.reason, v_drained.reason);
+        EXIT WHEN v_work.reason IS NOT NULL OR v_drained.entries = 0;
         SELECT k.keys, k.key_count, k.has_nulls INTO v_keys
         FROM lifecycle._resolve_keys(view, v_drained.changes, v_drained.only_keys) AS k;
-        key_total := key_total + v_keys.key_count;
-        reason := lifecycle._rebuild_is_cheaper(view, key_total);
-        EXIT WHEN reason IS NOT NULL;
+        v_work.key_total := v_work.key_total + v_keys.key_count;
+        v_work.reason := lifecycle._rebuild_is_cheaper(view, v_work.key_total);
+        EXIT WHEN v_work.reason IS NOT NULL;
         IF v_keys.key_count > 0 THEN
             v_counts := lifecycle._merge(view, v_keys.keys, v_keys.has_nulls);
-            counts := ARRAY[counts[1] + v_counts[1], counts[2] + v_counts[2], counts[3] + v_counts[3]];
+            v_work.counts := ARRAY[v_work.counts[1] + v_counts[1], v_work.counts[2] + v_counts[2],
+                v_work.counts[3] + v_counts[3]];
         END IF;
         EXIT WHEN v_drained.entries < max_rows;
     END LOOP;
-    IF reason IS NOT NULL THEN
+    IF v_work.reason IS NOT NULL THEN
         v_started := clock_timestamp();
-        counts := lifecycle._merge(view, NULL, true);
+        v_work.counts := lifecycle._merge(view, NULL, true);
     END IF;
-    merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
+    v_work.merge_ms := extract(epoch FROM clock_timestamp() - v_started) * 1000;
+    RETURN v_work;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer) IS
-'Empties the queues of an incremental view chunk by chunk and merges what changed; reason: why it was rebuilt instead;
-problem: of a capture.';
+COMMENT ON FUNCTION lifecycle._refresh_rounds(lifecycle.located_incremental, integer, lifecycle.taken_keys) IS
+'Empties the queues of an incremental view chunk by chunk and merges what changed; taken: what the generated function
+has begun with.';
 
 -- A lock of its own, so that a second refresh need not wait to find nothing left.
-CREATE FUNCTION lifecycle._lock_incremental(target regclass) RETURNS boolean
+CREATE FUNCTION lifecycle._lock_incremental(target regclass, max_rows integer DEFAULT 1) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_class constant bigint := 27752;
 BEGIN
-    PERFORM lifecycle._require_drainable(1);
+    PERFORM lifecycle._require_drainable(max_rows);
     RETURN pg_try_advisory_xact_lock((v_class << 32) | target::oid::bigint);
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._lock_incremental(regclass) IS
-'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED.';
+COMMENT ON FUNCTION lifecycle._lock_incremental(regclass, integer) IS
+'Whether this transaction may refresh an incremental view now; raises 25000 unless READ COMMITTED, 22023 for max_rows.';
 
-CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer)
-RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+-- The clocks, the history, and who asked to be told.
+CREATE FUNCTION lifecycle._record_refresh(
+    target regclass, query_view oid, started_at timestamptz, work lifecycle.refresh_work, mended text
+) RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_started constant timestamptz := clock_timestamp();
-    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_is_rebuild constant boolean := work.reason IS NOT NULL;
     v_result lifecycle.refresh_result;
-    v_done record;
 BEGIN
-    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint INTO v_result.view_schema, v_result.view_name,
-        v_result.rows
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
-    SELECT r.counts, r.key_total, r.reason, r.problem, r.drained_at, r.merge_ms INTO v_done
-    FROM lifecycle._refresh_rounds(v_view, max_rows) AS r;
-    v_result.mode := CASE WHEN v_done.reason IS NULL THEN 'incremental' ELSE 'rebuild' END;
-    v_result.status := CASE WHEN v_done.reason IS NULL AND v_done.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
-    v_result.note := concat_ws('; ', v_done.reason, CASE WHEN v_result.status = 'refreshed' THEN
-        format('%srows inserted %s, updated %s, deleted %s', CASE WHEN v_done.reason IS NULL
-            THEN format('keys %s, ', v_done.key_total) ELSE '' END, v_done.counts[1], v_done.counts[2],
-            v_done.counts[3]) END,
-        CASE WHEN v_done.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
+    v_result.mode := CASE WHEN v_is_rebuild THEN 'rebuild' ELSE 'incremental' END;
+    v_result.status := CASE WHEN NOT v_is_rebuild AND work.key_total = 0 THEN 'unchanged' ELSE 'refreshed' END;
+    IF v_result.status = 'refreshed' THEN
+        v_result.note := concat_ws('; ', work.reason, format('%srows inserted %s, updated %s, deleted %s',
+            CASE WHEN v_is_rebuild THEN '' ELSE format('keys %s, ', work.key_total) END, work.counts[1],
+            work.counts[2], work.counts[3]), mended);
+    END IF;
     UPDATE lifecycle.incremental_view AS v
     -- A problem may go as it came, without being mended: a partition is detached again, a trigger enabled.
-    SET checked_at = v_done.drained_at, data_as_of = v_done.drained_at,
-        rebuild_reason = 'the last refresh found: ' || v_done.problem,
-        target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
-        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
-        rebuilt_at = CASE WHEN v_done.reason IS NULL THEN v.rebuilt_at ELSE v_done.drained_at END,
-        rebuild_ms = CASE WHEN v_done.reason IS NULL THEN v.rebuild_ms ELSE v_done.merge_ms END,
-        key_ms = CASE WHEN v_done.reason IS NULL AND v_done.key_total >= 1000
-            THEN (v_done.merge_ms / v_done.key_total + coalesce(v.key_ms, v_done.merge_ms / v_done.key_total)) / 2
+    SET checked_at = work.drained_at, data_as_of = work.drained_at,
+        rebuild_reason = 'the last refresh found: ' || work.problem,
+        rebuilt_at = CASE WHEN v_is_rebuild THEN work.drained_at ELSE v.rebuilt_at END,
+        rebuild_ms = CASE WHEN v_is_rebuild THEN work.merge_ms ELSE v.rebuild_ms END,
+        key_ms = CASE WHEN NOT v_is_rebuild AND work.key_total >= 1000
+            THEN (work.merge_ms / work.key_total + coalesce(v.key_ms, work.merge_ms / work.key_total)) / 2
             ELSE v.key_ms END
-    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
-        ELSE v.query_view = v_view.query_view::text END;
-    v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
-    v_result.bytes := pg_total_relation_size(target);
+    WHERE v.query_view_oid = _record_refresh.query_view;
+    SELECT n.nspname, c.relname, nullif(c.reltuples, -1)::bigint, pg_total_relation_size(c.oid),
+        round((extract(epoch FROM clock_timestamp() - _record_refresh.started_at) * 1000)::numeric, 3)
+    INTO v_result.view_schema, v_result.view_name, v_result.rows, v_result.bytes, v_result.refresh_time_ms
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
     IF v_result.status = 'refreshed' THEN
         INSERT INTO lifecycle.materialized_view_refresh (view_schema, view_name, view_oid, started_at, refresh_time_ms,
             mode, status, row_estimate, size_bytes, key_count, note)
-        VALUES (v_result.view_schema, v_result.view_name, target, v_started, v_result.refresh_time_ms, v_result.mode,
-            v_result.status, v_result.rows, v_result.bytes, CASE WHEN v_done.reason IS NULL THEN v_done.key_total END,
-            v_result.note);
+        VALUES (v_result.view_schema, v_result.view_name, target, _record_refresh.started_at, v_result.refresh_time_ms,
+            v_result.mode, v_result.status, v_result.rows, v_result.bytes,
+            CASE WHEN NOT v_is_rebuild THEN work.key_total END, v_result.note);
         PERFORM lifecycle._notify_refresh(target, v_result);
     END IF;
     RETURN v_result;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer) IS
-'Refreshes an incremental view whose lock is held, writes down when, and returns what became of it.';
+COMMENT ON FUNCTION lifecycle._record_refresh(regclass, oid, timestamptz, lifecycle.refresh_work, text) IS
+'Writes down what a refresh of an incremental view did, and returns it. mended: what became of its captures.';
+
+CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer, taken lifecycle.taken_keys)
+RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
+    -- Before the captures are looked at: what changes in between is found by the next refresh.
+    v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
+        v_view.query_view, v_routine, ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s)) END;
+    v_work lifecycle.refresh_work;
+BEGIN
+    v_work := lifecycle._refresh_rounds(v_view, max_rows, taken);
+    IF v_work.problem IS NOT NULL THEN
+        v_fingerprint := NULL;
+    ELSIF taken.entries > 0 THEN
+        -- The captures were not looked at this time.
+        v_fingerprint := v_view.fingerprint;
+    ELSIF v_fingerprint <> coalesce(v_view.fingerprint, '') AND lifecycle._standing_refresh_routine(v_view) IS NULL THEN
+        v_fingerprint := NULL;
+    END IF;
+    UPDATE lifecycle.incremental_view AS v
+    SET target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
+        origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
+        routine_oid = v_routine, fingerprint = v_fingerprint
+    WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
+        ELSE v.query_view = v_view.query_view::text END
+        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint) IS DISTINCT FROM
+            (v_view.target::text, v_routine, v_fingerprint));
+    RETURN lifecycle._record_refresh(target, v_view.query_view, v_started, v_work,
+        CASE WHEN v_work.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_incremental(regclass, integer, lifecycle.taken_keys) IS
+'Refreshes an incremental view whose lock is held, after a look at everything that it rests on, writes down when, and
+returns what became of it.';
+
+-- The short way: as long as nothing that the last look saw has changed since, the generated function does the rest.
+CREATE FUNCTION lifecycle._refresh_known(target regclass, max_rows integer) RETURNS lifecycle.refresh_result
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+DECLARE
+    v_started constant timestamptz := clock_timestamp();
+    v_view record;
+    v_taken lifecycle.taken_keys;
+    v_work lifecycle.refresh_work;
+BEGIN
+    SELECT v.query_view_oid, v.key_columns, s.queue, n.nspname, p.proname INTO v_view
+    FROM lifecycle.incremental_view AS v
+    JOIN pg_class AS c ON c.oid = v.target_oid
+    JOIN pg_proc AS p ON p.oid = v.routine_oid AND p.proowner = c.relowner
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    CROSS JOIN LATERAL (SELECT v.sources -> 0 ->> 'queue' AS queue) AS s
+    WHERE v.target_oid = _refresh_known.target AND v.rebuild_reason IS NULL
+        AND (v.tolerance IS NULL OR v.rebuilt_at >= clock_timestamp() - v.tolerance)
+        AND pg_has_role(current_user, c.relowner, 'USAGE') AND NOT row_security_active(c.oid)
+        AND v.fingerprint = lifecycle._incremental_fingerprint(v.target_oid, v.query_view_oid, v.routine_oid,
+            ARRAY[s.queue]);
+    IF NOT FOUND THEN
+        RETURN lifecycle._refresh_incremental(target, max_rows, NULL);
+    END IF;
+    PERFORM lifecycle._lock_target(v_view.queue);
+    v_work.drained_at := clock_timestamp();
+    EXECUTE format('SELECT r.entries, r.all_rows, r.keys, r.key_count, r.counts FROM %I.%I($1) AS r', v_view.nspname,
+        v_view.proname) INTO v_taken.entries, v_taken.all_rows, v_taken.keys, v_taken.key_count, v_taken.counts
+        USING max_rows;
+    PERFORM lifecycle._require_single_rows(target, v_view.key_columns, v_taken.counts[4]);
+    IF v_taken.entries >= max_rows OR v_taken.entries > 0 AND v_taken.counts IS NULL THEN
+        RETURN lifecycle._refresh_incremental(target, max_rows, v_taken);
+    END IF;
+    v_work.counts := v_taken.counts;
+    v_work.key_total := v_taken.key_count;
+    v_work.merge_ms := extract(epoch FROM clock_timestamp() - v_work.drained_at) * 1000;
+    RETURN lifecycle._record_refresh(target, v_view.query_view_oid, v_started, v_work, NULL);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._refresh_known(regclass, integer) IS
+'Refreshes an incremental view whose lock is held, by its generated function where nothing has changed that matters.';
 
 CREATE FUNCTION lifecycle.refresh_incremental_view(target regclass, max_rows integer DEFAULT 100000)
 RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_result lifecycle.refresh_result;
 BEGIN
-    IF lifecycle._lock_incremental(target) THEN
-        v_result := lifecycle._refresh_incremental(target, max_rows);
+    IF lifecycle._lock_incremental(target, max_rows) THEN
+        v_result := lifecycle._refresh_known(target, max_rows);
     ELSE
         SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
