@@ -156,7 +156,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHEN 'range' THEN (SELECT p.partition FROM lifecycle._range_partitions(ARRAY[parent]) AS p
             WHERE p.lower_place <= place AND p.upper_place > place LIMIT 1)
         ELSE (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, c.oid) LIKE format('%%remainder %s)', place))
+            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, 0) LIKE format('%%remainder %s)', place))
     END
     WHERE parent IS NOT NULL
 $fn$;

@@ -18,7 +18,7 @@ BEGIN
                         WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid)
                         WHEN c.relkind IN ('i', 'I') THEN
                             replace(pg_get_indexdef(c.oid), format(' INDEX %I ON ', c.relname), ' INDEX ON ')
-                        ELSE concat_ws(' ', pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
+                        ELSE concat_ws(' ', pg_get_expr(c.relpartbound, 0), pg_get_partkeydef(c.oid))
                     END)
                 FROM pg_class AS c WHERE c.oid = (address).object_id);
         WHEN 'pg_proc'::regclass THEN

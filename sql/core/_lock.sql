@@ -8,17 +8,21 @@ DECLARE
     v_relation record;
 BEGIN
     FOR v_relation IN
-        SELECT r.relation, r.mode, r.required, row_number() OVER w AS place
-        FROM unnest(relations, modes, required) AS r (relation, mode, required)
-        JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
-        WINDOW w AS (ORDER BY c.relkind, r.relation::oid)
+        SELECT string_agg('ONLY ' || l.relation, ', ' ORDER BY l.place) AS list, l.mode, l.required,
+            min(l.place) AS place
+        FROM (
+            SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY c.relkind, r.relation::oid) AS place
+            FROM unnest(relations, modes, required) AS r (relation, mode, required)
+            JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
+        ) AS l
+        GROUP BY l.mode, l.required, CASE WHEN l.place = 1 OR NOT l.required THEN l.place END
         ORDER BY place
     LOOP
         PERFORM set_config(
             'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
         );
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE%s', v_relation.relation, v_relation.mode,
+            EXECUTE format('LOCK TABLE %s IN %s MODE%s', v_relation.list, v_relation.mode,
                 CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END);
         EXCEPTION WHEN insufficient_privilege THEN
             -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the

@@ -51,7 +51,7 @@ COMMENT ON FUNCTION lifecycle._require_unreferenced(regclass, regclass) IS
 
 CREATE FUNCTION lifecycle._partition_bounds(partition regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
-    SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class AS c WHERE c.oid = partition
+    SELECT pg_get_expr(c.relpartbound, 0) FROM pg_class AS c WHERE c.oid = partition
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_bounds(regclass) IS 'FOR VALUES of a partition, the same in every session.';
 
@@ -92,7 +92,7 @@ CREATE FUNCTION lifecycle._detach_steps(
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     WITH detached AS MATERIALIZED (
         SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname,
-            pg_get_expr(c.relpartbound, c.oid) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
+            pg_get_expr(c.relpartbound, 0) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
             into_schema <> n.nspname AS moves
         FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
         JOIN pg_class AS c ON c.oid = p.partition

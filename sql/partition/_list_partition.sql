@@ -5,9 +5,9 @@ SET standard_conforming_strings = on AS $fn$
     SELECT array_agg(CASE WHEN v.found[1] IS NOT NULL THEN replace(v.found[1], '''''', '''')
         ELSE nullif(v.found[2], 'NULL') END ORDER BY v.place)
     FROM pg_class AS c
-    CROSS JOIN LATERAL regexp_matches(substr(pg_get_expr(c.relpartbound, c.oid), 16),
+    CROSS JOIN LATERAL regexp_matches(substr(pg_get_expr(c.relpartbound, 0), 16),
         'B?''((?:[^'']|'''')*)''|([^,() '']+)', 'g') WITH ORDINALITY AS v (found, place)
-    WHERE c.oid = partition AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+    WHERE c.oid = partition AND pg_get_expr(c.relpartbound, 0) <> 'DEFAULT'
 $fn$;
 COMMENT ON FUNCTION lifecycle._list_values(oid) IS
 'The values of a LIST partition as text; NULL of the default partition.';

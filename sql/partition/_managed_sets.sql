@@ -1,8 +1,8 @@
 -- The catalog walk: every RANGE level of every managed tree, so that a new subtree is kept ahead without being told.
 CREATE FUNCTION lifecycle._managed_sets(target regclass DEFAULT NULL, resting boolean DEFAULT false)
 RETURNS TABLE (
-    root oid, parent oid, type regtype, levels jsonb[], premake integer, time_zone text, name_format text,
-    is_own boolean
+    root oid, parent oid, type regtype, levels jsonb[], premake integer, retention text, time_zone text,
+    name_format text, is_own boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE policy AS MATERIALIZED (
         SELECT p.* FROM lifecycle._policies() AS p
@@ -20,8 +20,8 @@ RETURNS TABLE (
         WHERE cardinality(t.levels) > 1 AND i.inhrelid NOT IN (SELECT p.relation FROM policy AS p)
             AND i.inhrelid NOT IN (SELECT o.relation FROM left_out AS o)
     )
-    SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).time_zone,
-        (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
+    SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).retention,
+        (t.policy).time_zone, (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
     FROM tree AS t
     JOIN pg_class AS c ON c.oid = t.relation
     JOIN pg_partitioned_table AS k ON k.partrelid = t.relation AND k.partstrat = 'r'

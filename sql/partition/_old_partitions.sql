@@ -19,10 +19,9 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
         SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone,
-            CASE WHEN _old_partitions.months IS NULL THEN (p.policy).retention END AS retention
+            CASE WHEN _old_partitions.months IS NULL THEN m.retention END AS retention
         FROM lifecycle._managed_sets(target, true) AS m
-        JOIN lifecycle._policies() AS p ON p.relation = m.root
-        WHERE m.is_own AND ((p.policy).retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
+        WHERE m.is_own AND (m.retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
     ), present AS MATERIALIZED (
         SELECT m.*, substring(m.retention FROM '^(\d+) partitions?$')::integer AS newest,
             CASE WHEN m.is_number THEN lifecycle._place_now(m.parent, m.parent, m.levels[1])
@@ -68,7 +67,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_inherits AS i ON i.inhrelid = o.partition
         WINDOW w AS (ORDER BY o.parent, o.upper_place)
     ), chosen AS (
-        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
+        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, (SELECT lifecycle._changes_per_call()))
             AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
         FROM old AS o
     )

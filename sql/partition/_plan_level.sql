@@ -214,7 +214,7 @@ DECLARE
 BEGIN
     FOR v_remainder IN 0..v_modulus - 1 LOOP
         v_standing := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, c.oid)
+            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, 0)
                 = format('FOR VALUES WITH (modulus %s, remainder %s)', v_modulus, v_remainder));
         IF v_standing IS NOT NULL THEN
             v_plan := v_plan || lifecycle._step('create partition', 'table ' || v_standing, NULL,

@@ -21,7 +21,7 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         FROM tree AS t
         JOIN pg_class AS c ON c.oid = t.relation AND c.relkind IN ('r', 'f')
     ), bounded AS (
-        SELECT l.*, regexp_match(pg_get_expr(d.relpartbound, d.oid),
+        SELECT l.*, regexp_match(pg_get_expr(d.relpartbound, 0),
             format('^FOR VALUES FROM \((%1$s)\) TO \((%1$s)\)$', '(?:[^''()]|''(?:[^'']|'''')*'')*')) AS bounds
         FROM leaf AS l
         LEFT JOIN pg_class AS d ON d.oid = l.dated

@@ -121,3 +121,18 @@ def test_what_stands_in_the_way_of_a_detach_is_named(database, session, held):
     database.execute(HASTE)
     with refused("55P03", held.removeprefix("public.")):
         call(database, "detach_partition", target="public.metric_2025_12", dry_run=False)
+
+
+def test_the_table_above_is_locked_first(database, session, observer):
+    """Older partitions too, as of a converted table: in the other order a table that is written to is never locked."""
+    database.execute(
+        "CREATE TABLE public.old (day date NOT NULL); CREATE TABLE public.m (LIKE public.old) PARTITION BY RANGE (day);"
+        "ALTER TABLE public.m ATTACH PARTITION public.old FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+    )
+    writer, ours = session(database, autocommit=False), session(database)
+    writer.run("LOCK TABLE ONLY public.m IN ROW EXCLUSIVE MODE")
+    ours.run("SET deadlock_timeout = '60s'; SET lifecycle.lock_timeout = 40000; SET lifecycle.lock_attempts = 1")
+    ours.start("SELECT status FROM lifecycle.detach_partition('public.old', dry_run => false)")
+    assert observer.settle(ours, [writer]) == "blocked"
+    writer.run("INSERT INTO public.m VALUES ('2025-05-05'); COMMIT")
+    assert {status for (status,) in ours.result()} == {"done"}

@@ -198,7 +198,7 @@ def test_odd_names(scene, name):
     scene.execute("SELECT lifecycle.manage_partitions(%s, '1 year')", [parent])
     call(scene, "guard_default_partition", target=parent, lower_bound="2025-01-01", upper_bound="2030-01-01")
     scene.execute(f"INSERT INTO {parent} VALUES ('2020-01-01', 1)")
-    for _ in range(4):
+    for _ in range(5):
         scene.execute("SELECT lifecycle.drain_default_partition_step(%s)", [parent])
     assert scene.execute("SELECT * FROM lifecycle.preview_drain_default_partition(%s)", [parent]) == []
     assert done[0].migration_id
