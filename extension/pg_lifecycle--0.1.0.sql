@@ -508,7 +508,7 @@ BEGIN
                         WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid)
                         WHEN c.relkind IN ('i', 'I') THEN
                             replace(pg_get_indexdef(c.oid), format(' INDEX %I ON ', c.relname), ' INDEX ON ')
-                        ELSE concat_ws(' ', pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid))
+                        ELSE concat_ws(' ', pg_get_expr(c.relpartbound, 0), pg_get_partkeydef(c.oid))
                     END)
                 FROM pg_class AS c WHERE c.oid = (address).object_id);
         WHEN 'pg_proc'::regclass THEN
@@ -1024,17 +1024,21 @@ DECLARE
     v_relation record;
 BEGIN
     FOR v_relation IN
-        SELECT r.relation, r.mode, r.required, row_number() OVER w AS place
-        FROM unnest(relations, modes, required) AS r (relation, mode, required)
-        JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
-        WINDOW w AS (ORDER BY c.relkind, r.relation::oid)
+        SELECT string_agg('ONLY ' || l.relation, ', ' ORDER BY l.place) AS list, l.mode, l.required,
+            min(l.place) AS place
+        FROM (
+            SELECT r.relation, r.mode, r.required, row_number() OVER (ORDER BY c.relkind, r.relation::oid) AS place
+            FROM unnest(relations, modes, required) AS r (relation, mode, required)
+            JOIN pg_class AS c ON c.oid = r.relation AND c.relkind IN ('r', 'p')
+        ) AS l
+        GROUP BY l.mode, l.required, CASE WHEN l.place = 1 OR NOT l.required THEN l.place END
         ORDER BY place
     LOOP
         PERFORM set_config(
             'lock_timeout', CASE WHEN v_relation.place = 1 THEN lifecycle._lock_wait() ELSE '1ms' END, true
         );
         BEGIN
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE%s', v_relation.relation, v_relation.mode,
+            EXECUTE format('LOCK TABLE %s IN %s MODE%s', v_relation.list, v_relation.mode,
                 CASE WHEN v_relation.place = 1 THEN '' ELSE ' NOWAIT' END);
         EXCEPTION WHEN insufficient_privilege THEN
             -- A referenced table needs only the REFERENCES privilege, which LOCK does not accept: there the DDL is the
@@ -10923,7 +10927,8 @@ beginning of 2000, of a week, of an hour, or zero).';
 
 -- source: sql/partition/_range_partitions.sql
 -- All partitions of some tables with their real bounds, in one query. pg_get_expr is called for partitions that were
--- chosen already: OFFSET 0 keeps the planner from decompiling the bounds of every partition in the database.
+-- chosen already: OFFSET 0 keeps the planner from decompiling the bounds of every partition in the database. Bounds
+-- name no column, so it is called without the partition, which it would have to lock and to describe.
 CREATE FUNCTION lifecycle._range_partitions(parents oid[], newest integer DEFAULT NULL)
 RETURNS SETOF lifecycle.range_partition LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
@@ -10941,27 +10946,35 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 
     ), rendered AS MATERIALIZED (
         -- FOR VALUES FROM ('lower') TO ('upper'): a literal of a time, a number or a UUID holds no quote itself
         SELECT c.*, string_to_array(
-            rtrim(substr(replace(pg_get_expr(c.relpartbound, c.partition), '''', ''), 18), ')'), ') TO ('
+            rtrim(substr(replace(pg_get_expr(c.relpartbound, 0), '''', ''), 18), ')'), ') TO ('
         ) AS bound
         FROM chosen AS c
     ), placed AS (
-        SELECT r.*, ARRAY(
-            SELECT CASE
-                WHEN e.written = 'MINVALUE' THEN '-Infinity'::numeric
-                WHEN e.written = 'MAXVALUE' THEN 'Infinity'::numeric
-                WHEN r.type = 'date'::regtype THEN extract(epoch FROM e.written::date)
-                WHEN r.type = 'timestamp'::regtype THEN extract(epoch FROM e.written::timestamp)
-                WHEN r.type = 'timestamptz'::regtype THEN extract(epoch FROM e.written::timestamptz)
-                WHEN r.type = 'uuid'::regtype THEN lifecycle._uuid_place(e.written::uuid)
+        -- Twice the same: over both ends at once, in a subquery, it would be more than twice the work.
+        SELECT r.*,
+            CASE
+                WHEN r.bound[1] = 'MINVALUE' THEN '-Infinity'::numeric
+                WHEN r.bound[1] = 'MAXVALUE' THEN 'Infinity'::numeric
+                WHEN r.type = 'date'::regtype THEN extract(epoch FROM r.bound[1]::date)
+                WHEN r.type = 'timestamp'::regtype THEN extract(epoch FROM r.bound[1]::timestamp)
+                WHEN r.type = 'timestamptz'::regtype THEN extract(epoch FROM r.bound[1]::timestamptz)
+                WHEN r.type = 'uuid'::regtype THEN lifecycle._uuid_place(r.bound[1]::uuid)
                 WHEN r.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
-                    THEN e.written::numeric
-            END
-            FROM unnest(r.bound) WITH ORDINALITY AS e (written, side) ORDER BY e.side
-        ) AS place
+                    THEN r.bound[1]::numeric
+            END AS lower_place,
+            CASE
+                WHEN r.bound[2] = 'MINVALUE' THEN '-Infinity'::numeric
+                WHEN r.bound[2] = 'MAXVALUE' THEN 'Infinity'::numeric
+                WHEN r.type = 'date'::regtype THEN extract(epoch FROM r.bound[2]::date)
+                WHEN r.type = 'timestamp'::regtype THEN extract(epoch FROM r.bound[2]::timestamp)
+                WHEN r.type = 'timestamptz'::regtype THEN extract(epoch FROM r.bound[2]::timestamptz)
+                WHEN r.type = 'uuid'::regtype THEN lifecycle._uuid_place(r.bound[2]::uuid)
+                WHEN r.type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+                    THEN r.bound[2]::numeric
+            END AS upper_place
         FROM rendered AS r
     )
-    SELECT ROW(p.parent, p.partition, p.relkind::text, p.bound = '{}', p.bound[1], p.bound[2], p.place[1], p.place[2])
-        ::lifecycle.range_partition
+    SELECT p.parent, p.partition, p.relkind::text, p.bound = '{}', p.bound[1], p.bound[2], p.lower_place, p.upper_place
     FROM placed AS p
 $fn$;
 COMMENT ON FUNCTION lifecycle._range_partitions(oid[], integer) IS
@@ -11510,9 +11523,9 @@ SET standard_conforming_strings = on AS $fn$
     SELECT array_agg(CASE WHEN v.found[1] IS NOT NULL THEN replace(v.found[1], '''''', '''')
         ELSE nullif(v.found[2], 'NULL') END ORDER BY v.place)
     FROM pg_class AS c
-    CROSS JOIN LATERAL regexp_matches(substr(pg_get_expr(c.relpartbound, c.oid), 16),
+    CROSS JOIN LATERAL regexp_matches(substr(pg_get_expr(c.relpartbound, 0), 16),
         'B?''((?:[^'']|'''')*)''|([^,() '']+)', 'g') WITH ORDINALITY AS v (found, place)
-    WHERE c.oid = partition AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+    WHERE c.oid = partition AND pg_get_expr(c.relpartbound, 0) <> 'DEFAULT'
 $fn$;
 COMMENT ON FUNCTION lifecycle._list_values(oid) IS
 'The values of a LIST partition as text; NULL of the default partition.';
@@ -11955,7 +11968,7 @@ DECLARE
 BEGIN
     FOR v_remainder IN 0..v_modulus - 1 LOOP
         v_standing := (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, c.oid)
+            WHERE i.inhparent = parent_oid AND pg_get_expr(c.relpartbound, 0)
                 = format('FOR VALUES WITH (modulus %s, remainder %s)', v_modulus, v_remainder));
         IF v_standing IS NOT NULL THEN
             v_plan := v_plan || lifecycle._step('create partition', 'table ' || v_standing, NULL,
@@ -12201,8 +12214,8 @@ COMMENT ON FUNCTION lifecycle._dimension_drift(regclass) IS
 -- The catalog walk: every RANGE level of every managed tree, so that a new subtree is kept ahead without being told.
 CREATE FUNCTION lifecycle._managed_sets(target regclass DEFAULT NULL, resting boolean DEFAULT false)
 RETURNS TABLE (
-    root oid, parent oid, type regtype, levels jsonb[], premake integer, time_zone text, name_format text,
-    is_own boolean
+    root oid, parent oid, type regtype, levels jsonb[], premake integer, retention text, time_zone text,
+    name_format text, is_own boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE policy AS MATERIALIZED (
         SELECT p.* FROM lifecycle._policies() AS p
@@ -12220,8 +12233,8 @@ RETURNS TABLE (
         WHERE cardinality(t.levels) > 1 AND i.inhrelid NOT IN (SELECT p.relation FROM policy AS p)
             AND i.inhrelid NOT IN (SELECT o.relation FROM left_out AS o)
     )
-    SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).time_zone,
-        (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
+    SELECT t.root, t.relation, a.atttypid::regtype, t.levels, (t.policy).premake, (t.policy).retention,
+        (t.policy).time_zone, (t.policy).name_format, pg_has_role(current_user, c.relowner, 'USAGE')
     FROM tree AS t
     JOIN pg_class AS c ON c.oid = t.relation
     JOIN pg_partitioned_table AS k ON k.partrelid = t.relation AND k.partstrat = 'r'
@@ -12808,10 +12821,9 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     WITH managed AS MATERIALIZED (
         SELECT m.parent, m.levels, m.type IN ('int2', 'int4', 'int8', 'numeric') AS is_number,
             CASE WHEN m.type IN ('timestamptz'::regtype, 'uuid'::regtype) THEN m.time_zone ELSE 'UTC' END AS zone,
-            CASE WHEN _old_partitions.months IS NULL THEN (p.policy).retention END AS retention
+            CASE WHEN _old_partitions.months IS NULL THEN m.retention END AS retention
         FROM lifecycle._managed_sets(target, true) AS m
-        JOIN lifecycle._policies() AS p ON p.relation = m.root
-        WHERE m.is_own AND ((p.policy).retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
+        WHERE m.is_own AND (m.retention IS NOT NULL OR _old_partitions.months IS NOT NULL)
     ), present AS MATERIALIZED (
         SELECT m.*, substring(m.retention FROM '^(\d+) partitions?$')::integer AS newest,
             CASE WHEN m.is_number THEN lifecycle._place_now(m.parent, m.parent, m.levels[1])
@@ -12857,7 +12869,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_inherits AS i ON i.inhrelid = o.partition
         WINDOW w AS (ORDER BY o.parent, o.upper_place)
     ), chosen AS (
-        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, lifecycle._changes_per_call())
+        SELECT o.*, o.place = 1 OR o.place <= coalesce(max_partitions, (SELECT lifecycle._changes_per_call()))
             AND (o.spent <= 200 OR NOT is_detaching OR max_partitions IS NOT NULL) AS is_now
         FROM old AS o
     )
@@ -13928,7 +13940,7 @@ COMMENT ON FUNCTION lifecycle._require_unreferenced(regclass, regclass) IS
 
 CREATE FUNCTION lifecycle._partition_bounds(partition regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
-    SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class AS c WHERE c.oid = partition
+    SELECT pg_get_expr(c.relpartbound, 0) FROM pg_class AS c WHERE c.oid = partition
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_bounds(regclass) IS 'FOR VALUES of a partition, the same in every session.';
 
@@ -13969,7 +13981,7 @@ CREATE FUNCTION lifecycle._detach_steps(
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $fn$
     WITH detached AS MATERIALIZED (
         SELECT p.place, c.oid::regclass AS partition, c.relname, n.nspname,
-            pg_get_expr(c.relpartbound, c.oid) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
+            pg_get_expr(c.relpartbound, 0) AS bounds, lifecycle._detach_form(parent, c.oid, online) AS form,
             into_schema <> n.nspname AS moves
         FROM unnest(partitions) WITH ORDINALITY AS p (partition, place)
         JOIN pg_class AS c ON c.oid = p.partition
@@ -16906,7 +16918,7 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         FROM tree AS t
         JOIN pg_class AS c ON c.oid = t.relation AND c.relkind IN ('r', 'f')
     ), bounded AS (
-        SELECT l.*, regexp_match(pg_get_expr(d.relpartbound, d.oid),
+        SELECT l.*, regexp_match(pg_get_expr(d.relpartbound, 0),
             format('^FOR VALUES FROM \((%1$s)\) TO \((%1$s)\)$', '(?:[^''()]|''(?:[^'']|'''')*'')*')) AS bounds
         FROM leaf AS l
         LEFT JOIN pg_class AS d ON d.oid = l.dated
@@ -18597,7 +18609,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         WHEN 'range' THEN (SELECT p.partition FROM lifecycle._range_partitions(ARRAY[parent]) AS p
             WHERE p.lower_place <= place AND p.upper_place > place LIMIT 1)
         ELSE (SELECT i.inhrelid FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, c.oid) LIKE format('%%remainder %s)', place))
+            WHERE i.inhparent = parent AND pg_get_expr(c.relpartbound, 0) LIKE format('%%remainder %s)', place))
     END
     WHERE parent IS NOT NULL
 $fn$;
