@@ -1,6 +1,8 @@
 -- A conversion is found by either of its tables, whatever they are called by now.
 CREATE FUNCTION lifecycle._conversions() RETURNS SETOF lifecycle.located_conversion
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT c, s.oid::regclass, p.oid::regclass
     FROM lifecycle.conversion AS c
     LEFT JOIN pg_class AS s
@@ -10,7 +12,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             ELSE to_regclass(c.source) END
     LEFT JOIN pg_class AS p
         ON p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
-            ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END
+            ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversions() IS 'All conversions with their tables as they are found today.';
 

@@ -49,7 +49,11 @@ caller may not look.';
 
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state lifecycle.conversion_state;
+BEGIN
+    -- Each batch asks: the plan of this is kept.
     SELECT c.conversion_id, n.nspname, s.relname, p.relname, c.phase, c.rows_copied,
         greatest(c.rows_total, c.rows_copied),
         CASE WHEN c.phase = 'copy' THEN round(least(99.9, 100.0 * c.rows_copied / greatest(c.rows_total, c.rows_copied,
@@ -70,6 +74,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,
         c.last_error_at
+    INTO v_state
     FROM (SELECT (conversion.conversion).*) AS c
     LEFT JOIN pg_class AS s ON s.oid = conversion.source
     LEFT JOIN pg_class AS p ON p.oid = conversion.partitioned
@@ -91,6 +96,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CROSS JOIN LATERAL lifecycle._capture_problems(k) AS f
             WHERE k.consumer = 'conversion_reverse' AND f.severity = 'error' AND f.finding <> 'partitions'
         ), lifecycle._way_back_problem(conversion)) END AS problem
-    ) AS q
+    ) AS q;
+    RETURN v_state;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_state(lifecycle.located_conversion) IS 'How far a conversion is.';

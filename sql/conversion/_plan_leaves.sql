@@ -1,4 +1,4 @@
--- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
+-- Which partitions the rows need: one path of values a leaf, found by one pass over the table, or by an index.
 CREATE FUNCTION lifecycle._leaf_place(
     model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -36,6 +36,34 @@ COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text, text) IS
 value under an alias, place: the value of a list, or the place (see lifecycle.range_bound) where a part of the range
 begins, as text; part: one value a partition.';
 
+-- Where an index leads with the column of the only level, the first row of each month or day is enough. Other ranges have
+-- no next value that the type of every column can hold.
+CREATE FUNCTION lifecycle._leaf_steps_by_index(model regclass, level jsonb, time_zone text, rows_of text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('WITH RECURSIVE s (p1) AS (SELECT %1$s FROM (SELECT min(t.%2$I) AS %2$I FROM %3$s) AS t UNION ALL '
+            'SELECT (SELECT %1$s FROM (SELECT min(t.%2$I) AS %2$I FROM %3$s AND t.%2$I >= %4$s) AS t) '
+            'FROM s WHERE isfinite(s.p1)) '
+            'SELECT s.p1 FROM s WHERE s.p1 IS NOT NULL '
+            'UNION ALL SELECT NULL WHERE EXISTS (SELECT FROM %3$s AND t.%2$I IS NULL)',
+        (lifecycle._leaf_place(model, level, _leaf_steps_by_index.time_zone, '')).of_row, a.attname, rows_of,
+        CASE WHEN a.atttypid = 'timestamptz'::regtype
+            THEN format('((s.p1 AT TIME ZONE %1$L + interval %2$L) AT TIME ZONE %1$L)', _leaf_steps_by_index.time_zone,
+                w.width)
+            ELSE format('(s.p1 + interval %L)', w.width) END)
+    FROM pg_attribute AS a
+    CROSS JOIN LATERAL lifecycle._period(a.atttypid::regtype, level ->> 'every') AS p
+    CROSS JOIN LATERAL (SELECT CASE WHEN p.months > 0 THEN '1 month' ELSE '1 day' END AS width) AS w
+    WHERE a.attrelid = model AND a.attname = level ->> 'column'
+        AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) AND p.seconds = 0
+        AND EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+            JOIN pg_am AS m ON m.oid = c.relam
+            WHERE i.indrelid = model AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid
+                AND m.amname = 'btree')
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_steps_by_index(regclass, jsonb, text, text) IS
+'A query for the months or days that rows fall into (rows_of: text behind FROM up to a condition, alias t), which jumps
+from one to the next by an index; NULL where there is none, or where the level is another.';
+
 -- The rows are many, the paths few: what costs is done with the paths.
 CREATE FUNCTION lifecycle._leaf_query(
     model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text
@@ -46,10 +74,15 @@ CREATE FUNCTION lifecycle._leaf_query(
     FROM unnest(levels) WITH ORDINALITY AS l (level, n)
     CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, 's.p' || l.n) AS e
     CROSS JOIN (
-        SELECT format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
-            rows_of) AS query
+        SELECT coalesce(
+            CASE WHEN cardinality(levels) = 1 AND levels[1] ->> 'method' = 'range' AND rows_of = n.name || ' WHERE true'
+                THEN lifecycle._leaf_steps_by_index(model, levels[1], _leaf_query.time_zone, rows_of) END,
+            format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
+                rows_of)) AS query
         FROM unnest(levels) WITH ORDINALITY AS l (level, n)
         CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, '') AS e
+        CROSS JOIN (SELECT lifecycle._from_source(model) || ' AS t' AS name) AS n
+        GROUP BY n.name
     ) AS q
     GROUP BY q.query
 $fn$;

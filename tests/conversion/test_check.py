@@ -394,3 +394,32 @@ def test_arguments(database):
 def test_not_null_without_heirs(database):
     database.execute(TABLE + "ALTER TABLE t ADD CONSTRAINT n NOT NULL site NO INHERIT")
     assert ("table constraint n on public.t", "NO INHERIT") in said(database, "error")
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+def test_the_index_finds_the_same_partitions(database, kind):
+    """With an index each month or day is looked up, without one every row is: also where midnight comes twice, or not."""
+    database.execute(f"CREATE TABLE public.t (id int, at {kind})")
+    database.execute(
+        "INSERT INTO public.t SELECT i, s.moment FROM generate_series('2010-01-01 00:30Z'::timestamptz, '2019-12-31Z', "
+        "'7 hours 11 minutes') WITH ORDINALITY AS s (moment, i) WHERE i % 500 < 400 "
+        "UNION ALL SELECT 0, '4321-12-31 23:59:59Z'"
+    )
+    found = {}
+    for indexed in (False, True):
+        if indexed:
+            database.execute("CREATE INDEX ON public.t (at, id)")
+        for zone in ("UTC", "Africa/Cairo", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia", "America/Havana"):
+            for every in ("1 month", "3 months", "1 day", "2 weeks"):
+                query = (
+                    "SELECT lifecycle._conversion_census('t', "
+                    "lifecycle._levels(lifecycle.by_range('at', %s)), %s, 'true')"
+                )
+                paths = sorted(database.value(query, [every, zone]))
+                assert len(paths) > 40
+                assert found.setdefault((zone, every), paths) == paths
+    for value in ("NULL", "'infinity'", "'-infinity'"):
+        database.execute(f"INSERT INTO public.t VALUES (1, {value})")
+        with refused("23514", "holds NULL or infinity"):
+            database.execute(query, ["1 month", "UTC"])
+        database.execute(f"DELETE FROM public.t WHERE at IS NOT DISTINCT FROM {value}")
