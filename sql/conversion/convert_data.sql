@@ -57,6 +57,15 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._convert_notice(lifecycle.conversion_state) IS 'Tells how far a conversion is.';
 
+CREATE FUNCTION lifecycle._conversion_pause(pause interval, worked interval) RETURNS float8
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT extract(epoch FROM pause) + least(10, extract(epoch FROM worked) * (100 / s.share - 1))
+    FROM (SELECT greatest(1, least(100, lifecycle.setting('conversion_share')::numeric)) AS share) AS s
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_pause(interval, interval) IS
+'How many seconds to pause after a batch that took so long: pause, and what the setting conversion_share leaves to
+others.';
+
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.convert_data(
     target regclass,
@@ -71,15 +80,19 @@ DECLARE
     v_brake pg_catalog.text;
     v_batches pg_catalog.int4 := 0;
     v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    v_begun pg_catalog.timestamptz;
+    v_worked pg_catalog.timestamptz;
 BEGIN
     PERFORM lifecycle._require_batch(batch_size);
     v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
+        v_begun := pg_catalog.clock_timestamp();
         v_brake := lifecycle._conversion_brake(target, v_state.queue_entries);
         SELECT t.state, t.failure INTO v_done
         FROM lifecycle._try_convert(target, batch_size, v_brake IS NOT NULL) AS t;
         COMMIT;
+        v_worked := pg_catalog.clock_timestamp();
         PERFORM lifecycle._raise_again(v_done.failure);
         v_state := v_done.state;
         v_batches := v_batches OPERATOR(pg_catalog.+) 1;
@@ -100,7 +113,8 @@ BEGIN
             RAISE NOTICE 'the copy waits: %', v_brake;
             PERFORM pg_catalog.pg_sleep(1);
         END IF;
-        PERFORM pg_catalog.pg_sleep(pg_catalog.date_part('epoch', pause));
+        PERFORM pg_catalog.pg_sleep(lifecycle._conversion_pause(pause,
+            v_worked OPERATOR(pg_catalog.-) v_begun));
     END LOOP;
     PERFORM lifecycle._convert_notice(v_state) WHERE v_state.conversion_id IS NOT NULL;
 END
@@ -109,7 +123,8 @@ COMMENT ON PROCEDURE lifecycle.convert_data(regclass, integer, interval, integer
 'Copies the table into the new one block by block, builds the indexes, replays what was written meanwhile, gives
 rights, policies and statistics: one transaction a batch. Stop it, or kill it, and call it again: it goes on where it
 was. While a standby is further behind than the setting conversion_max_lag, or a replication slot than
-conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing. After
+conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing; with
+the setting conversion_share it leaves a part of the time to others. After
 the swap it brings the old table up to date. Twins: preview_convert_data and, where only a function can be called,
 convert_step.
 

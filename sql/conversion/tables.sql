@@ -92,6 +92,10 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
     'conversion_max_queue', '0', 'entries',
     'A conversion that is done with copying replays and does nothing else while its queue is longer; 0: never.'
 ),
+(
+    'conversion_share', '100', '%',
+    'How much of the time convert_data works; it pauses for the rest after each batch, 10 seconds at most.'
+),
 ('conversion_swap_queue', '1000', 'entries', 'Above so many entries the swap lets go of its lock and replays first.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES

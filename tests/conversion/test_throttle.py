@@ -73,6 +73,23 @@ def lsn(database) -> int:
     return int(database.value("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn"))
 
 
+def test_a_share_of_the_time(database, session, observer):
+    """With one percent it pauses most of the time, after the first batch already; what it did is committed."""
+    database.execute(TABLE)
+    rows(database, START)
+    setting(database, "conversion_share", "1")
+    copier = session(database, name="copier").start("CALL lifecycle.convert_data('t', 100)")
+    while observer.waits_for(copier) != ("Timeout", "PgSleep"):
+        assert not copier.done
+    assert state(database)[1] > 0
+    copier.cancel()
+    assert database.value("SELECT lifecycle._conversion_pause('1 second', '1 second')") == 11
+    setting(database, "conversion_share", "25")
+    assert database.value("SELECT lifecycle._conversion_pause('1 second', '2 seconds')") == 7
+    setting(database, "conversion_share", "100")
+    assert database.value("SELECT lifecycle._conversion_pause('1 second', '2 seconds')") == 1
+
+
 def test_a_standby_that_is_behind(database):
     begun(database)
     setting(database, "conversion_max_lag", "1")
