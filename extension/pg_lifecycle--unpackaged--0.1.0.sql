@@ -701,6 +701,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._fence_conversion(target reg
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_fingerprint(source regclass, partitioned regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_source(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_place(model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_steps_by_index(model regclass, level jsonb, time_zone text, rows_of text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_query(model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_census(source regclass, levels jsonb[], time_zone text, condition text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._leaf_steps(source regclass, parent text, identity text, bounds text, partition_by text);
@@ -759,6 +760,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_convert_data(target 
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replication_brake(max_lag bigint, max_wal bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_brake(target regclass, queue_entries bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_pause(pause interval, worked interval);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.convert_data(target regclass, batch_size integer, pause interval, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rename_step(kind text, identity text, new_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._away_name(namespace oid, wanted name, suffix text);
