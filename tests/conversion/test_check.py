@@ -398,7 +398,7 @@ def test_not_null_without_heirs(database):
 
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
 def test_the_index_finds_the_same_partitions(database, kind):
-    """With an index each month or day is looked up, without one every row is: also where midnight comes twice, or not."""
+    """With an index each month or day is looked up: the same as of every row, also where midnight comes twice."""
     database.execute(f"CREATE TABLE public.t (id int, at {kind})")
     database.execute(
         "INSERT INTO public.t SELECT i, s.moment FROM generate_series('2010-01-01 00:30Z'::timestamptz, '2019-12-31Z', "
