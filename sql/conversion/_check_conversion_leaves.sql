@@ -15,7 +15,8 @@ BEGIN
     INTO v_share, v_rows FROM pg_class AS c WHERE c.oid = target;
     EXECUTE format('SELECT count(*) FROM (%s) AS leaf',
         (lifecycle._leaf_query(target, levels, current_setting('TimeZone'), format('ONLY %s AS t%s', target,
-            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE ' WHERE true' END))).parts)
+            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share)
+                ELSE ' WHERE true' END))).parts)
     INTO v_leaves;
     v_leaves := v_leaves * (SELECT coalesce(round(exp(sum(ln((l.level ->> 'modulus')::numeric)))), 1)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'hash');

@@ -36,8 +36,8 @@ COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text, text) IS
 value under an alias, place: the value of a list, or the place (see lifecycle.range_bound) where a part of the range
 begins, as text; part: one value a partition.';
 
--- Where an index leads with the column of the only level, the first row of each month or day is enough. Other ranges have
--- no next value that the type of every column can hold.
+-- Where an index leads with the column of the only level, the first row of each month or day is enough. Other ranges
+-- have no next value that the type of every column can hold.
 CREATE FUNCTION lifecycle._leaf_steps_by_index(model regclass, level jsonb, time_zone text, rows_of text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT format('WITH RECURSIVE s (p1) AS (SELECT %1$s FROM (SELECT min(t.%2$I) AS %2$I FROM %3$s) AS t UNION ALL '
