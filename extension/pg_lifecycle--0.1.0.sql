@@ -17079,6 +17079,10 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
     'conversion_max_queue', '0', 'entries',
     'A conversion that is done with copying replays and does nothing else while its queue is longer; 0: never.'
 ),
+(
+    'conversion_share', '100', '%',
+    'How much of the time convert_data works; it pauses for the rest after each batch, 10 seconds at most.'
+),
 ('conversion_swap_queue', '1000', 'entries', 'Above so many entries the swap lets go of its lock and replays first.');
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
@@ -17753,7 +17757,8 @@ BEGIN
     INTO v_share, v_rows FROM pg_class AS c WHERE c.oid = target;
     EXECUTE format('SELECT count(*) FROM (%s) AS leaf',
         (lifecycle._leaf_query(target, levels, current_setting('TimeZone'), format('ONLY %s AS t%s', target,
-            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share) ELSE '' END))).parts)
+            CASE WHEN v_share < 1 THEN format(' TABLESAMPLE SYSTEM (%s)', 100 * v_share)
+                ELSE ' WHERE true' END))).parts)
     INTO v_leaves;
     v_leaves := v_leaves * (SELECT coalesce(round(exp(sum(ln((l.level ->> 'modulus')::numeric)))), 1)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'hash');
@@ -18339,17 +18344,21 @@ COMMENT ON FUNCTION lifecycle._attach_migration(regclass) IS
 -- source: sql/conversion/_conversion.sql
 -- A conversion is found by either of its tables, whatever they are called by now.
 CREATE FUNCTION lifecycle._conversions() RETURNS SETOF lifecycle.located_conversion
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT c, s.oid::regclass, p.oid::regclass
-    FROM lifecycle.conversion AS c
-    LEFT JOIN pg_class AS s
-        ON s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
-            WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
-                quote_ident((parse_ident(c.source))[1]), c.old_name))
-            ELSE to_regclass(c.source) END
-    LEFT JOIN pg_class AS p
-        ON p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
-            ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    -- By the index of pg_class, however many conversions have been.
+    RETURN QUERY
+    SELECT c,
+        (SELECT s.oid::regclass FROM pg_class AS s
+            WHERE s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
+                WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
+                    quote_ident((parse_ident(c.source))[1]), c.old_name))
+                ELSE to_regclass(c.source) END),
+        (SELECT p.oid::regclass FROM pg_class AS p
+            WHERE p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
+                ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END)
+    FROM lifecycle.conversion AS c;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversions() IS 'All conversions with their tables as they are found today.';
 
@@ -18451,7 +18460,7 @@ COMMENT ON FUNCTION lifecycle._require_same_source(lifecycle.located_conversion)
 'Raises 55000 with what has changed when the tables are no longer those that the conversion was begun with.';
 
 -- source: sql/conversion/_plan_leaves.sql
--- Which partitions the rows need: one path of values a leaf, found by one pass over the table.
+-- Which partitions the rows need: one path of values a leaf, found by one pass over the table, or by an index.
 CREATE FUNCTION lifecycle._leaf_place(
     model regclass, level jsonb, time_zone text, alias text, OUT of_row text, OUT place text, OUT part text
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -18489,6 +18498,34 @@ COMMENT ON FUNCTION lifecycle._leaf_place(regclass, jsonb, text, text) IS
 value under an alias, place: the value of a list, or the place (see lifecycle.range_bound) where a part of the range
 begins, as text; part: one value a partition.';
 
+-- Where an index leads with the column of the only level, the first row of each month or day is enough. Other ranges
+-- have no next value that the type of every column can hold.
+CREATE FUNCTION lifecycle._leaf_steps_by_index(model regclass, level jsonb, time_zone text, rows_of text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('WITH RECURSIVE s (p1) AS (SELECT %1$s FROM (SELECT min(t.%2$I) AS %2$I FROM %3$s) AS t UNION ALL '
+            'SELECT (SELECT %1$s FROM (SELECT min(t.%2$I) AS %2$I FROM %3$s AND t.%2$I >= %4$s) AS t) '
+            'FROM s WHERE isfinite(s.p1)) '
+            'SELECT s.p1 FROM s WHERE s.p1 IS NOT NULL '
+            'UNION ALL SELECT NULL WHERE EXISTS (SELECT FROM %3$s AND t.%2$I IS NULL)',
+        (lifecycle._leaf_place(model, level, _leaf_steps_by_index.time_zone, '')).of_row, a.attname, rows_of,
+        CASE WHEN a.atttypid = 'timestamptz'::regtype
+            THEN format('((s.p1 AT TIME ZONE %1$L + interval %2$L) AT TIME ZONE %1$L)', _leaf_steps_by_index.time_zone,
+                w.width)
+            ELSE format('(s.p1 + interval %L)', w.width) END)
+    FROM pg_attribute AS a
+    CROSS JOIN LATERAL lifecycle._period(a.atttypid::regtype, level ->> 'every') AS p
+    CROSS JOIN LATERAL (SELECT CASE WHEN p.months > 0 THEN '1 month' ELSE '1 day' END AS width) AS w
+    WHERE a.attrelid = model AND a.attname = level ->> 'column'
+        AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) AND p.seconds = 0
+        AND EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+            JOIN pg_am AS m ON m.oid = c.relam
+            WHERE i.indrelid = model AND i.indkey[0] = a.attnum AND i.indpred IS NULL AND i.indisvalid
+                AND m.amname = 'btree')
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_steps_by_index(regclass, jsonb, text, text) IS
+'A query for the months or days that rows fall into (rows_of: text behind FROM up to a condition, alias t), which jumps
+from one to the next by an index; NULL where there is none, or where the level is another.';
+
 -- The rows are many, the paths few: what costs is done with the paths.
 CREATE FUNCTION lifecycle._leaf_query(
     model regclass, levels jsonb[], time_zone text, rows_of text, OUT places text, OUT parts text
@@ -18499,10 +18536,15 @@ CREATE FUNCTION lifecycle._leaf_query(
     FROM unnest(levels) WITH ORDINALITY AS l (level, n)
     CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, 's.p' || l.n) AS e
     CROSS JOIN (
-        SELECT format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
-            rows_of) AS query
+        SELECT coalesce(
+            CASE WHEN cardinality(levels) = 1 AND levels[1] ->> 'method' = 'range' AND rows_of = n.name || ' WHERE true'
+                THEN lifecycle._leaf_steps_by_index(model, levels[1], _leaf_query.time_zone, rows_of) END,
+            format('SELECT DISTINCT %s FROM %s', string_agg(format('%s AS p%s', e.of_row, l.n), ', ' ORDER BY l.n),
+                rows_of)) AS query
         FROM unnest(levels) WITH ORDINALITY AS l (level, n)
         CROSS JOIN LATERAL lifecycle._leaf_place(model, l.level, _leaf_query.time_zone, '') AS e
+        CROSS JOIN (SELECT lifecycle._from_source(model) || ' AS t' AS name) AS n
+        GROUP BY n.name
     ) AS q
     GROUP BY q.query
 $fn$;
@@ -19268,7 +19310,11 @@ caller may not look.';
 
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state lifecycle.conversion_state;
+BEGIN
+    -- Each batch asks: the plan of this is kept.
     SELECT c.conversion_id, n.nspname, s.relname, p.relname, c.phase, c.rows_copied,
         greatest(c.rows_total, c.rows_copied),
         CASE WHEN c.phase = 'copy' THEN round(least(99.9, 100.0 * c.rows_copied / greatest(c.rows_total, c.rows_copied,
@@ -19289,6 +19335,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         c.ended_at IS NULL AND c.blocked IS NULL AND s.oid IS NOT NULL AND q.problem IS NULL,
         coalesce('rollback is impossible: ' || coalesce(c.blocked, q.problem), c.last_error), c.last_sqlstate,
         c.last_error_at
+    INTO v_state
     FROM (SELECT (conversion.conversion).*) AS c
     LEFT JOIN pg_class AS s ON s.oid = conversion.source
     LEFT JOIN pg_class AS p ON p.oid = conversion.partitioned
@@ -19310,7 +19357,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             CROSS JOIN LATERAL lifecycle._capture_problems(k) AS f
             WHERE k.consumer = 'conversion_reverse' AND f.severity = 'error' AND f.finding <> 'partitions'
         ), lifecycle._way_back_problem(conversion)) END AS problem
-    ) AS q
+    ) AS q;
+    RETURN v_state;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_state(lifecycle.located_conversion) IS 'How far a conversion is.';
 
@@ -19944,6 +19993,15 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._convert_notice(lifecycle.conversion_state) IS 'Tells how far a conversion is.';
 
+CREATE FUNCTION lifecycle._conversion_pause(pause interval, worked interval) RETURNS float8
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT extract(epoch FROM pause) + least(10, extract(epoch FROM worked) * (100 / s.share - 1))
+    FROM (SELECT greatest(1, least(100, lifecycle.setting('conversion_share')::numeric)) AS share) AS s
+$fn$;
+COMMENT ON FUNCTION lifecycle._conversion_pause(interval, interval) IS
+'How many seconds to pause after a batch that took so long: pause, and what the setting conversion_share leaves to
+others.';
+
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.convert_data(
     target regclass,
@@ -19958,15 +20016,19 @@ DECLARE
     v_brake pg_catalog.text;
     v_batches pg_catalog.int4 := 0;
     v_told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    v_begun pg_catalog.timestamptz;
+    v_worked pg_catalog.timestamptz;
 BEGIN
     PERFORM lifecycle._require_batch(batch_size);
     v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
+        v_begun := pg_catalog.clock_timestamp();
         v_brake := lifecycle._conversion_brake(target, v_state.queue_entries);
         SELECT t.state, t.failure INTO v_done
         FROM lifecycle._try_convert(target, batch_size, v_brake IS NOT NULL) AS t;
         COMMIT;
+        v_worked := pg_catalog.clock_timestamp();
         PERFORM lifecycle._raise_again(v_done.failure);
         v_state := v_done.state;
         v_batches := v_batches OPERATOR(pg_catalog.+) 1;
@@ -19987,7 +20049,8 @@ BEGIN
             RAISE NOTICE 'the copy waits: %', v_brake;
             PERFORM pg_catalog.pg_sleep(1);
         END IF;
-        PERFORM pg_catalog.pg_sleep(pg_catalog.date_part('epoch', pause));
+        PERFORM pg_catalog.pg_sleep(lifecycle._conversion_pause(pause,
+            v_worked OPERATOR(pg_catalog.-) v_begun));
     END LOOP;
     PERFORM lifecycle._convert_notice(v_state) WHERE v_state.conversion_id IS NOT NULL;
 END
@@ -19996,7 +20059,8 @@ COMMENT ON PROCEDURE lifecycle.convert_data(regclass, integer, interval, integer
 'Copies the table into the new one block by block, builds the indexes, replays what was written meanwhile, gives
 rights, policies and statistics: one transaction a batch. Stop it, or kill it, and call it again: it goes on where it
 was. While a standby is further behind than the setting conversion_max_lag, or a replication slot than
-conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing. After
+conversion_max_wal, it waits; while the queue is longer than conversion_max_queue it replays and builds nothing; with
+the setting conversion_share it leaves a part of the time to others. After
 the swap it brings the old table up to date. Twins: preview_convert_data and, where only a function can be called,
 convert_step.
 
