@@ -163,12 +163,15 @@ def test_versions_of_one_transaction_are_told_apart(base):
             ),
             "public.v",
         ),
+        ("ALTER FUNCTION lifecycle_data.public_v_refresh RESET timezone", "public.v"),
+        ("ALTER FUNCTION lifecycle_data.public_v_refresh SET datestyle = 'sql'", "public.v"),
+        ("ALTER FUNCTION lifecycle_data.public_v_refresh STABLE", "public.v"),
         (
             "CREATE ROLE other_owner; ALTER FUNCTION lifecycle_data.public_v_refresh OWNER TO other_owner",
             "public.v",
         ),
     ],
-    ids=["renamed", "moved", "source renamed", "dropped", "replaced", "given away"],
+    ids=["renamed", "moved", "source renamed", "dropped", "replaced", "reset", "set", "stable", "given away"],
 )
 def test_what_is_not_what_was_made_is_not_called(base, change, name):
     create(base)
@@ -185,6 +188,26 @@ def test_what_is_not_what_was_made_is_not_called(base, change, name):
         assert difference(base, TOTALS.replace("public.sale", source), name) == 0
     if "owner" in change:
         base.execute("ALTER FUNCTION lifecycle_data.public_v_refresh OWNER TO CURRENT_USER; DROP ROLE other_owner")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["ALTER TYPE public.mood RENAME TO feeling", "CREATE SCHEMA away; ALTER TYPE public.mood SET SCHEMA away"],
+    ids=["renamed", "moved"],
+)
+def test_the_type_of_a_key_changes_its_name(database, change):
+    """The function says it by the old name, which a new session would look for in vain."""
+    database.execute(
+        "CREATE TYPE public.mood AS ENUM ('good', 'bad');"
+        "CREATE TABLE public.t (id int PRIMARY KEY, k public.mood, n int); CREATE INDEX ON public.t (k)"
+    )
+    query = "SELECT k, sum(n) AS n FROM public.t GROUP BY k"
+    create(database, query, ["k"])
+    for number, statement in enumerate(("SELECT 1", change, "SELECT 1")):
+        database.execute(statement)
+        database.execute("INSERT INTO public.t VALUES (%s, 'good', 1)", [number])
+        assert refresh(database) == ("incremental", "refreshed", number == 0)
+        assert difference(database, query) == 0
 
 
 def test_two_rows_of_a_key_are_refused_and_nothing_is_taken(base):
