@@ -23726,8 +23726,9 @@ COMMENT ON FUNCTION lifecycle._refresh_routine_step(text, lifecycle.merge_parts,
 'The step that makes the generated function of an incremental view.';
 
 -- Every row version in the catalogs on which the answer depends that no write is missed: the view, its query, its
--- function, the tables, their columns, schemas, triggers and partitions, and what is registered. xmin and ctid together
--- tell versions apart that one transaction has made. Two that are equal need no second look.
+-- function, the tables, their columns, schemas, triggers and partitions, types that the function names, and what is
+-- registered. xmin and ctid together tell versions apart that one transaction has made. Two that are equal need no
+-- second look.
 CREATE FUNCTION lifecycle._incremental_fingerprint(
     target oid, query_view oid, routine oid, queues text[]
 ) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -23754,6 +23755,12 @@ BEGIN
             UNION ALL
             SELECT concat_ws(' ', a.attrelid, a.attnum, a.xmin, a.ctid)
             FROM pg_attribute AS a WHERE a.attrelid = ANY ((SELECT k.all_of FROM known AS k)::oid[]) AND a.attnum > 0
+            UNION ALL
+            -- Those below 16384 are built in and keep their names.
+            SELECT concat_ws(' ', t.oid, t.xmin, t.ctid, n.xmin, n.ctid)
+            FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+            WHERE t.oid = ANY (ARRAY(SELECT a.atttypid FROM pg_attribute AS a
+                WHERE a.attrelid = query_view AND a.atttypid >= 16384))
             UNION ALL
             SELECT concat_ws(' ', t.oid, t.xmin, t.ctid, p.xmin, p.ctid)
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
@@ -23785,7 +23792,16 @@ BEGIN
     END IF;
     RETURN (
         SELECT p.oid FROM pg_proc AS p JOIN pg_class AS c ON c.oid = view.target AND c.relowner = p.proowner
-        WHERE p.oid = v_routine AND NOT p.prosecdef AND p.prosrc = lifecycle._refresh_routine_body(v_parts,
+        WHERE p.oid = v_routine AND NOT p.prosecdef AND p.provolatile = 'v'
+            -- In any order; PostgreSQL has its own way of writing the names.
+            AND (SELECT array_agg(c ORDER BY c) FROM unnest(p.proconfig) AS c) = (
+                SELECT array_agg(c ORDER BY c) FROM (
+                    SELECT s.key || '=' || s.value FROM jsonb_each_text(view.settings) AS s
+                    WHERE s.key <> 'search_path'
+                    UNION ALL
+                    VALUES ('search_path=pg_catalog, pg_temp'), ('plan_cache_mode=force_generic_plan')
+                ) AS x (c))
+            AND p.prosrc = lifecycle._refresh_routine_body(v_parts,
             v_source.queue, ARRAY(SELECT a.attname FROM pg_attribute AS a
                 WHERE a.attrelid = v_source.queue::regclass AND a.attnum > 0 AND NOT a.attisdropped
                 ORDER BY a.attnum), view.settings ->> 'search_path')
