@@ -48,6 +48,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._anchor(regtype, integer, integer, text, numeric) IS
 'The local time that periods of months or days are counted from.';
 
+-- The last numbers of a type belong to a partition without an end: nothing can be above it.
+CREATE FUNCTION lifecycle._within_type(key_type regtype, bound numeric) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN bound > t.highest THEN 'MAXVALUE' WHEN bound < -t.highest - 1 THEN 'MINVALUE' ELSE bound::text END
+    FROM (SELECT CASE key_type WHEN 'int2'::regtype THEN 32767::numeric WHEN 'int4'::regtype THEN 2147483647
+        WHEN 'int8'::regtype THEN 9223372036854775807 END AS highest) AS t
+$fn$;
+COMMENT ON FUNCTION lifecycle._within_type(regtype, numeric) IS
+'A bound of numbers as text, MINVALUE or MAXVALUE where the type does not reach so far.';
+
 CREATE FUNCTION lifecycle._periods(
     key_type regtype, every text, time_zone text, anchor numeric, place numeric, ahead integer
 ) RETURNS SETOF lifecycle.range_ends LANGUAGE plpgsql STABLE
@@ -64,7 +74,7 @@ DECLARE
 BEGIN
     IF v_period.width IS NOT NULL THEN
         v_first := floor((place - coalesce(anchor, 0)) / v_period.width);
-        v_bounds := ARRAY(SELECT (coalesce(anchor, 0) + (v_first + n) * v_period.width)::text
+        v_bounds := ARRAY(SELECT lifecycle._within_type(key_type, coalesce(anchor, 0) + (v_first + n) * v_period.width)
             FROM generate_series(0, ahead + 1) AS n ORDER BY n);
     ELSIF v_period.seconds > 0 THEN
         v_first := floor((place - coalesce(anchor, 0)) / v_period.seconds);
@@ -88,7 +98,8 @@ BEGIN
     END IF;
     RETURN QUERY SELECT lifecycle._range_bound(key_type, v_bounds[n], v_zone),
         lifecycle._range_bound(key_type, v_bounds[n + 1], v_zone)
-    FROM generate_series(1, ahead + 1) AS n ORDER BY n;
+    FROM generate_series(1, ahead + 1) AS n
+    WHERE v_bounds[n] <> 'MAXVALUE' AND v_bounds[n + 1] <> 'MINVALUE' ORDER BY n;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._periods(regtype, text, text, numeric, numeric, integer) IS

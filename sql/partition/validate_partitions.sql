@@ -47,6 +47,30 @@ COMMENT ON FUNCTION lifecycle._partition_gaps(regclass) IS
 'Ranges without a partition, sets that are not ahead, default partitions that hold rows, trees too large for the lock
 table.';
 
+-- Each modulus is a factor of the highest one, so that the shares of all partitions can be counted in units of that.
+CREATE FUNCTION lifecycle._hash_gaps(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH share AS MATERIALIZED (
+        SELECT k.partrelid AS parent, substring(pg_get_expr(c.relpartbound, 0) FROM 'modulus (\d+)')::integer AS modulus
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_partitioned_table AS k ON k.partrelid = m.relation AND k.partstrat = 'h'
+        JOIN pg_inherits AS i ON i.inhparent = k.partrelid
+        JOIN pg_class AS c ON c.oid = i.inhrelid
+    ), held AS (
+        SELECT s.parent, s.modulus, max(s.modulus) OVER (PARTITION BY s.parent) AS highest FROM share AS s
+    )
+    SELECT 'error', 'table ' || h.parent::regclass, 'lacks hash partitions',
+        format('%s of %s remainders have no partition: their rows are refused',
+            h.highest - sum(h.highest / h.modulus), h.highest),
+        CASE WHEN min(h.modulus) = h.highest
+            THEN format('SELECT * FROM lifecycle.create_hash_partitions(%L, %s)', h.parent::regclass, h.highest) END
+    FROM held AS h
+    GROUP BY h.parent, h.highest
+    HAVING sum(h.highest / h.modulus) < h.highest
+$fn$;
+COMMENT ON FUNCTION lifecycle._hash_gaps(regclass) IS
+'Tables by HASH of which some remainder has no partition.';
+
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT f.* FROM (
@@ -58,6 +82,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
         UNION ALL
+        SELECT h.* FROM lifecycle._hash_gaps(target) AS h
+        UNION ALL
         SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
     ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
@@ -67,8 +93,8 @@ COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
 comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
 triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
-finished; gaps; partitions that are missing ahead, or that a
-dimension asks for; rows in default partitions; trees that need more locks than the
+finished; gaps; remainders of HASH without a partition; partitions that are missing ahead, or that a dimension asks
+for; rows in default partitions; trees that need more locks than the
 server has.
 
 Arguments: target - one partitioned table, default all in the database.

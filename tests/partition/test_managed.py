@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from harness.calls import call, refused, rollback, statuses
@@ -94,6 +95,35 @@ def test_numbers_go_on_from_the_highest(database):
     ensure(database)
     assert names(database)[3:] == ["m_3000", "m_4000"]
     assert statuses(ensure(database)) == ["skipped"]
+
+
+@pytest.mark.parametrize(("kind", "highest"), [("smallint", 2**15 - 1), ("int", 2**31 - 1), ("bigint", 2**63 - 1)])
+def test_numbers_to_the_end_of_their_type(database, kind, highest):
+    """The last partition has no end, so that the last number has a place, and then nothing is lacking."""
+    database.execute(f"CREATE TABLE public.m (id {kind} NOT NULL) PARTITION BY RANGE (id)")
+    manage(database, every=str(highest // 4), premake=2)
+    ensure(database)
+    database.execute(f"INSERT INTO public.m VALUES ({highest // 4 * 2 + 7})")
+    assert "failed" not in statuses(ensure(database))
+    database.execute(f"INSERT INTO public.m VALUES ({highest}), (0)")
+    assert statuses(ensure(database)) == ["skipped"]
+    assert database.execute("SELECT finding FROM lifecycle.validate_partitions('public.m')") == []
+    database.execute(f"INSERT INTO public.m VALUES ({highest - 1})")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute("INSERT INTO public.m VALUES (-1)")
+
+
+def test_a_set_that_stands_near_the_end_of_its_type(database):
+    database.execute(
+        "CREATE TABLE public.m (id int NOT NULL) PARTITION BY RANGE (id); CREATE TABLE public.m_1 PARTITION OF public.m"
+        " FOR VALUES FROM (2000000000) TO (2100000000); INSERT INTO public.m VALUES (2050000000)"
+    )
+    manage(database, premake=2)
+    assert statuses(ensure(database)) == ["skipped", "done", "done"]
+    newest = "SELECT pg_get_expr(c.relpartbound, 0) FROM pg_class AS c WHERE relispartition ORDER BY oid DESC LIMIT 1"
+    assert database.value(newest) == "FOR VALUES FROM (2100000000) TO (MAXVALUE)"
+    assert statuses(ensure(database)) == ["skipped"]
+    database.execute(f"INSERT INTO public.m VALUES ({2**31 - 1})")
 
 
 def test_a_hole_is_filled(database):

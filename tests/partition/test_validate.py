@@ -262,10 +262,26 @@ def test_too_many_locks(metrics):
         assert [row[0] for row in findings(metrics)] == found
 
 
+def test_a_remainder_without_a_partition(database):
+    database.execute("CREATE TABLE public.h (id int) PARTITION BY HASH (id)")
+    database.execute("SELECT lifecycle.create_hash_partitions('public.h', 4); DROP TABLE public.h_h1")
+    lacks = "SELECT severity, detail, remedy FROM lifecycle.validate_partitions('public.h') WHERE finding ~ 'hash'"
+    assert database.execute(lacks) == []
+    ((severity, detail, remedy),) = database.execute(lacks)
+    assert (severity, detail) == ("error", "1 of 4 remainders have no partition: their rows are refused")
+    database.execute(remedy)
+    assert database.execute(lacks) == []
+    database.execute(
+        "DROP TABLE public.h_h1; CREATE TABLE public.h_1 PARTITION OF public.h FOR VALUES WITH (MODULUS 8, REMAINDER 1)"
+    )
+    ((severity, detail, remedy),) = database.execute(lacks)
+    assert (severity, detail, remedy) == ("error", "1 of 8 remainders have no partition: their rows are refused", None)
+
+
 def test_two_siblings_set_no_rule(database):
     database.execute(
         "CREATE TABLE public.m (k int) PARTITION BY LIST (k);"
         "CREATE TABLE public.a PARTITION OF public.m FOR VALUES IN (1) WITH (fillfactor = 70);"
         "CREATE TABLE public.b PARTITION OF public.m FOR VALUES IN (2)"
     )
-    assert findings(database) == []
+    assert database.execute(lacks) == []
