@@ -10878,6 +10878,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._anchor(regtype, integer, integer, text, numeric) IS
 'The local time that periods of months or days are counted from.';
 
+-- The last numbers of a type belong to a partition without an end: nothing can be above it.
+CREATE FUNCTION lifecycle._within_type(key_type regtype, bound numeric) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN bound > t.highest THEN 'MAXVALUE' WHEN bound < -t.highest - 1 THEN 'MINVALUE' ELSE bound::text END
+    FROM (SELECT CASE key_type WHEN 'int2'::regtype THEN 32767::numeric WHEN 'int4'::regtype THEN 2147483647
+        WHEN 'int8'::regtype THEN 9223372036854775807 END AS highest) AS t
+$fn$;
+COMMENT ON FUNCTION lifecycle._within_type(regtype, numeric) IS
+'A bound of numbers as text, MINVALUE or MAXVALUE where the type does not reach so far.';
+
 CREATE FUNCTION lifecycle._periods(
     key_type regtype, every text, time_zone text, anchor numeric, place numeric, ahead integer
 ) RETURNS SETOF lifecycle.range_ends LANGUAGE plpgsql STABLE
@@ -10894,7 +10904,7 @@ DECLARE
 BEGIN
     IF v_period.width IS NOT NULL THEN
         v_first := floor((place - coalesce(anchor, 0)) / v_period.width);
-        v_bounds := ARRAY(SELECT (coalesce(anchor, 0) + (v_first + n) * v_period.width)::text
+        v_bounds := ARRAY(SELECT lifecycle._within_type(key_type, coalesce(anchor, 0) + (v_first + n) * v_period.width)
             FROM generate_series(0, ahead + 1) AS n ORDER BY n);
     ELSIF v_period.seconds > 0 THEN
         v_first := floor((place - coalesce(anchor, 0)) / v_period.seconds);
@@ -10918,7 +10928,8 @@ BEGIN
     END IF;
     RETURN QUERY SELECT lifecycle._range_bound(key_type, v_bounds[n], v_zone),
         lifecycle._range_bound(key_type, v_bounds[n + 1], v_zone)
-    FROM generate_series(1, ahead + 1) AS n ORDER BY n;
+    FROM generate_series(1, ahead + 1) AS n
+    WHERE v_bounds[n] <> 'MAXVALUE' AND v_bounds[n + 1] <> 'MINVALUE' ORDER BY n;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._periods(regtype, text, text, numeric, numeric, integer) IS
@@ -15156,6 +15167,30 @@ COMMENT ON FUNCTION lifecycle._partition_gaps(regclass) IS
 'Ranges without a partition, sets that are not ahead, default partitions that hold rows, trees too large for the lock
 table.';
 
+-- Each modulus is a factor of the highest one, so that the shares of all partitions can be counted in units of that.
+CREATE FUNCTION lifecycle._hash_gaps(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH share AS MATERIALIZED (
+        SELECT k.partrelid AS parent, substring(pg_get_expr(c.relpartbound, 0) FROM 'modulus (\d+)')::integer AS modulus
+        FROM lifecycle._partition_members(target) AS m
+        JOIN pg_partitioned_table AS k ON k.partrelid = m.relation AND k.partstrat = 'h'
+        JOIN pg_inherits AS i ON i.inhparent = k.partrelid
+        JOIN pg_class AS c ON c.oid = i.inhrelid
+    ), held AS (
+        SELECT s.parent, s.modulus, max(s.modulus) OVER (PARTITION BY s.parent) AS highest FROM share AS s
+    )
+    SELECT 'error', 'table ' || h.parent::regclass, 'lacks hash partitions',
+        format('%s of %s remainders have no partition: their rows are refused',
+            h.highest - sum(h.highest / h.modulus), h.highest),
+        CASE WHEN min(h.modulus) = h.highest
+            THEN format('SELECT * FROM lifecycle.create_hash_partitions(%L, %s)', h.parent::regclass, h.highest) END
+    FROM held AS h
+    GROUP BY h.parent, h.highest
+    HAVING sum(h.highest / h.modulus) < h.highest
+$fn$;
+COMMENT ON FUNCTION lifecycle._hash_gaps(regclass) IS
+'Tables by HASH of which some remainder has no partition.';
+
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT f.* FROM (
@@ -15167,6 +15202,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         UNION ALL
         SELECT g.* FROM lifecycle._partition_gaps(target) AS g
         UNION ALL
+        SELECT h.* FROM lifecycle._hash_gaps(target) AS h
+        UNION ALL
         SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
     ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
@@ -15176,8 +15213,8 @@ COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 security, policies, replica identity, indexes, states of triggers, statistics targets, column storage, tablespace or
 comment; or from most of their siblings, where there are more than two, in storage options, UNLOGGED, publications or
 triggers of their own. Indexes that are not valid, constraints that are not validated, detachments that were not
-finished; gaps; partitions that are missing ahead, or that a
-dimension asks for; rows in default partitions; trees that need more locks than the
+finished; gaps; remainders of HASH without a partition; partitions that are missing ahead, or that a dimension asks
+for; rows in default partitions; trees that need more locks than the
 server has.
 
 Arguments: target - one partitioned table, default all in the database.

@@ -429,6 +429,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._uuid_bound(bound text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._range_bound(key_type regtype, bound text, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._period(key_type regtype, every text, OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._anchor(key_type regtype, months integer, days integer, time_zone text, anchor numeric);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._within_type(key_type regtype, bound numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._periods(key_type regtype, every text, time_zone text, anchor numeric, place numeric, ahead integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._range_partitions(parents oid[], newest integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sibling_style(parent regclass, time_zone text, formats text[], OUT prefix text, OUT format text);
@@ -584,6 +585,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_publication_drift
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_object_drift(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_slots();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_gaps(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._hash_gaps(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.validate_partitions(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_rows(partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_plan_partition(migration_id bigint, plan lifecycle.plan_step[], options jsonb);

@@ -266,7 +266,9 @@ def test_a_remainder_without_a_partition(database):
     database.execute("CREATE TABLE public.h (id int) PARTITION BY HASH (id)")
     database.execute("SELECT lifecycle.create_hash_partitions('public.h', 4); DROP TABLE public.h_h1")
     lacks = "SELECT severity, detail, remedy FROM lifecycle.validate_partitions('public.h') WHERE finding ~ 'hash'"
+    database.execute("SELECT lifecycle.create_hash_partitions('public.h', 4)")
     assert database.execute(lacks) == []
+    database.execute("DROP TABLE public.h_h1")
     ((severity, detail, remedy),) = database.execute(lacks)
     assert (severity, detail) == ("error", "1 of 4 remainders have no partition: their rows are refused")
     database.execute(remedy)
@@ -284,4 +286,4 @@ def test_two_siblings_set_no_rule(database):
         "CREATE TABLE public.a PARTITION OF public.m FOR VALUES IN (1) WITH (fillfactor = 70);"
         "CREATE TABLE public.b PARTITION OF public.m FOR VALUES IN (2)"
     )
-    assert database.execute(lacks) == []
+    assert findings(database) == []
