@@ -185,7 +185,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
         FROM lifecycle.migration AS m
         WHERE b.kind = 'materialized view' AND m.target_oid = b.object_id AND m.origin = lifecycle._origin()
-            AND m.state <> 'rolled_back' AND m.feature <> 'materialized_view'
+            AND m.state <> 'rolled_back'
+            AND (m.feature NOT IN ('materialized_view', 'view_policy') OR m.feature = 'view_policy' AND NOT (
+                lifecycle._may_carry(m) AND m.state = 'applied'))
+        UNION ALL
+        SELECT 'ok', 'keeps its refresh policy', NULL, NULL
+        FROM lifecycle._open_migrations('view_policy', b.object_id) AS m (ids)
+        WHERE b.kind = 'materialized view' AND cardinality(m.ids) > 0
     ) AS f (severity, finding, detail, remedy)
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS

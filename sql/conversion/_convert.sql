@@ -17,6 +17,11 @@ BEGIN
         false), v_path)
     FROM unnest(v_steps) AS s
     WHERE s.action = 'create partition';
+    -- None as long as rows are copied.
+    PERFORM lifecycle._run_steps(lifecycle._leaf_key_steps(conversion.partitioned, c.oid::regclass::text), v_path)
+    FROM unnest(v_steps) AS s
+    JOIN pg_class AS c ON c.oid = (lifecycle._address(s.object)).object_id AND c.relkind = 'r'
+    WHERE s.action = 'create partition';
     RETURN cardinality(v_steps) > 0;
 END
 $fn$;
@@ -72,6 +77,7 @@ BEGIN
     PERFORM lifecycle._lock_target(v_row.queue::regclass);
     EXECUTE format('DELETE FROM %s', v_row.queue::regclass);
     EXECUTE format('TRUNCATE %s', conversion.partitioned);
+    DELETE FROM lifecycle.partition_leaf_key AS k WHERE k.parent_oid = conversion.partitioned;
     PERFORM lifecycle._drop_indexes(conversion.partitioned);
     UPDATE lifecycle.conversion AS c SET phase = 'copy', filenode = NULL, blocks_done = 0, rows_copied = 0,
         copy_started_at = NULL, copied_at = NULL
@@ -150,8 +156,10 @@ CREATE FUNCTION lifecycle._replay_forward(
 ) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
-        (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
-        max_rows, (conversion.conversion).options ->> 'search_path',
+        (conversion.conversion).key_columns, (conversion.conversion).root_key,
+        -- With keys of each partition for itself there is none to find a conflict by: the old key says what goes.
+        CASE WHEN (conversion.conversion).options ->> 'key_mode' IS DISTINCT FROM 'leaf'
+            THEN (conversion.conversion).root_key END, max_rows, (conversion.conversion).options ->> 'search_path',
         coalesce((conversion.conversion).options ->> 'predicate', 'true')) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
@@ -228,16 +236,20 @@ CREATE FUNCTION lifecycle._missing_index(
     SELECT i.indexrelid, r.relation, r.name, i.indexrelid = y.index_oid
     FROM lifecycle._row_key(conversion.source) AS y
     CROSS JOIN pg_index AS i
+    JOIN pg_class AS o ON o.oid = i.indexrelid
+    CROSS JOIN LATERAL (SELECT lifecycle._is_leaf_key(i.indexrelid, lifecycle._levels((conversion.conversion).levels),
+        (conversion.conversion).options ->> 'key_mode') AS is_key OFFSET 0) AS l
     CROSS JOIN LATERAL (
-        SELECT c.oid AS relation, true AS is_leaf, lifecycle._name(ARRAY[c.relname::text],
-            left(md5(i.indexrelid::text), 8)) AS name
+        SELECT c.oid AS relation, true AS is_leaf, CASE WHEN l.is_key
+            THEN lifecycle._leaf_key_name(c.relname, o.relname)
+            ELSE lifecycle._name(ARRAY[c.relname::text], left(md5(i.indexrelid::text), 8)) END AS name
         FROM pg_class AS c WHERE c.oid = ANY (lifecycle._partitions(conversion.partitioned)) AND c.relkind = 'r'
         UNION ALL
-        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
+        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid) WHERE NOT l.is_key
     ) AS r
     WHERE i.indrelid = conversion.source
         -- An exclusion constraint of the root adopts none.
-        AND NOT (i.indisexclusion AND r.is_leaf)
+        AND NOT (i.indisexclusion AND r.is_leaf AND NOT l.is_key)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
@@ -252,7 +264,8 @@ stand. is_key: without it the queue cannot be replayed.';
 CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._index_statement(m.index_oid, m.relation::text, m.index_name,
-        lifecycle._levels((conversion.conversion).levels))
+        CASE WHEN (conversion.conversion).options ->> 'key_mode' = 'leaf' THEN '{}'::jsonb[]
+            ELSE lifecycle._levels((conversion.conversion).levels) END)
     FROM lifecycle._missing_index(conversion) AS m WHERE m.index_oid IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
@@ -276,6 +289,12 @@ BEGIN
         PERFORM lifecycle._run_steps(ARRAY[v_step], (conversion.conversion).options ->> 'search_path');
         RETURN;
     END IF;
+    INSERT INTO lifecycle.partition_leaf_key (parent, parent_oid, key_name)
+    SELECT conversion.partitioned::text, conversion.partitioned, c.relname
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = conversion.source AND lifecycle._is_leaf_key(i.indexrelid,
+        lifecycle._levels((conversion.conversion).levels), (conversion.conversion).options ->> 'key_mode')
+    ON CONFLICT ON CONSTRAINT partition_leaf_key_pkey DO NOTHING;
     UPDATE lifecycle.conversion AS c SET phase = 'dress'
     WHERE c.conversion_id = (conversion.conversion).conversion_id;
 END

@@ -12,15 +12,30 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
+CREATE FUNCTION lifecycle._is_leaf_key(index_oid oid, levels jsonb[], key_mode text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT key_mode = 'leaf' AND CASE WHEN i.indisexclusion
+        THEN current_setting('server_version_num')::integer < 170000 OR lifecycle._missing_keys(i.indrelid, ARRAY(
+            SELECT n.number FROM pg_constraint AS k CROSS JOIN LATERAL unnest(k.conkey, k.conexclop) AS n (number,
+                operator)
+            JOIN pg_operator AS o ON o.oid = n.operator AND o.oprname = '='
+            WHERE k.conindid = i.indexrelid AND k.contype = 'x'), levels) <> '{}'
+        ELSE i.indisunique AND lifecycle._missing_keys(i.indrelid, i.indkey[:i.indnkeyatts - 1]::smallint[], levels)
+            <> '{}' END
+    FROM pg_index AS i WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_leaf_key(oid, jsonb[], text) IS
+'Whether a unique index or exclusion constraint becomes one of each partition for itself.';
+
 -- What this way of converting leaves to the caller, each with the statement to run first.
-CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text)
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, levels jsonb[], key_mode text)
 RETURNS TABLE (object text, finding text, detail text, remedy text) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT 'table ' || target, 'key_mode leaf cannot be had',
-        'A key on each partition is none of the partitioned table: later partitions would not get it, ON CONFLICT and '
-        'foreign keys cannot use it, and what is written meanwhile could not be brought over by it.',
-        'key_mode => ''extend'''
-    WHERE key_mode = 'leaf'
+    SELECT 'index ' || i.indexrelid::regclass, 'is the replica identity and would be a key of each partition',
+        'Partitions made later would not have it as their replica identity.',
+        format('ALTER TABLE %s REPLICA IDENTITY FULL', target)
+    FROM pg_index AS i
+    WHERE i.indrelid = target AND i.indisreplident AND lifecycle._is_leaf_key(i.indexrelid, levels, key_mode)
     UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'is a foreign key that was never validated',
         'Each partition could have it, but before PostgreSQL 18 the partitioned table cannot, nor new partitions.',
@@ -49,7 +64,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;
-COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text) IS
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, jsonb[], text) IS
 'What start_conversion refuses although PostgreSQL could do it, and what to run first.';
 
 CREATE FUNCTION lifecycle._require_convertible(
@@ -148,9 +163,9 @@ BEGIN
             MESSAGE = format('%s or %s.%I exists already', v_root, v_class.relnamespace::regnamespace, old_name),
             HINT = 'Choose another new_name or old_name.';
     END IF;
-    v_root_key := v_key.key_columns || lifecycle._missing_keys(source,
-        (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i WHERE i.indexrelid = v_key.index_oid),
-        levels);
+    v_root_key := v_key.key_columns || CASE WHEN options ->> 'key_mode' = 'leaf' THEN '{}' ELSE
+        lifecycle._missing_keys(source, (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i
+            WHERE i.indexrelid = v_key.index_oid), levels) END;
     RETURN lifecycle._data_schema_steps()
         || lifecycle._step('create table', 'table ' || v_root,
             format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY EXCLUDING STATISTICS) '
@@ -169,6 +184,10 @@ BEGIN
         || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
             SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
         || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)
+        || CASE WHEN options ->> 'key_mode' = 'leaf' THEN lifecycle._step('forget leaf keys', 'leaf keys of ' || v_root,
+            format('DELETE FROM lifecycle.partition_leaf_key WHERE parent OPERATOR(pg_catalog.=) %L', v_root),
+            format('DELETE FROM lifecycle.partition_leaf_key WHERE parent OPERATOR(pg_catalog.=) %L', v_root),
+            note => 'they are written down when they stand') END
         || lifecycle._policy_step(v_root, to_jsonb(levels), (options ->> 'premake')::integer, NULL,
             options ->> 'time_zone', NULL, NULL)
         || lifecycle._plan_leaves(source, v_root, NULL, v_class.relname, levels, census, options, '{}');

@@ -30,7 +30,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
                 lifecycle._name(ARRAY[c.relname::text], suffix)), c.relname))
         ) AS r (place, step)
-        WHERE i.indrelid = old ORDER BY i.indexrelid, r.place
+        -- A key of each partition has no counterpart, and leaves its name for one.
+        WHERE i.indrelid = old AND (r.place = 1 OR EXISTS (SELECT FROM pg_index AS x
+            JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._name(ARRAY[c.relname::text], suffix)
+            WHERE x.indrelid = new))
+        ORDER BY i.indexrelid, r.place
     ) || ARRAY(
         SELECT r.step FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (VALUES
@@ -241,6 +245,11 @@ BEGIN
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.source, conversion.partitioned),
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.partitioned, conversion.source))
+        || lifecycle._step('rename in policy', 'leaf keys of ' || conversion.source,
+            format('UPDATE lifecycle.partition_leaf_key SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.source, conversion.partitioned),
+            format('UPDATE lifecycle.partition_leaf_key SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.partitioned, conversion.source))
         || lifecycle._step('register swap', 'conversion of ' || v_row.source,
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '

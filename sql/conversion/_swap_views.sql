@@ -55,6 +55,30 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._old_views(lifecycle.located_conversion) IS
 'The materialized views that have given their names away, with those names.';
 
+-- A refresh policy, and what the journal knows of it, are about the view that has the name.
+CREATE FUNCTION lifecycle._carry_view_policy(relation regclass, beside regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_statement constant text := 'UPDATE lifecycle.materialized_view_policy SET view_oid = %s '
+        'WHERE view_oid OPERATOR(pg_catalog.=) %s';
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle._view_policies() AS p WHERE p.view = relation)
+        AND cardinality(lifecycle._open_migrations('view_policy', relation)) = 0
+    THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY[
+        lifecycle._step('follow', 'refresh policy of ' || relation,
+            format(v_statement, beside::oid, relation::oid), format(v_statement, relation::oid, beside::oid)),
+        lifecycle._step('follow', 'journal of ' || relation,
+            format('SELECT lifecycle._carry_migrations(''view_policy'', %s, %L, ''{}'', ''{}'')', relation::oid,
+                relation),
+            format('SELECT lifecycle._carry_back(''view_policy'', %s)', beside::oid))];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_view_policy(regclass, regclass) IS
+'The steps by which the refresh policy of a materialized view is that of its counterpart, which has its name then.';
+
 CREATE FUNCTION lifecycle._exchange_view(
     conversion lifecycle.located_conversion, relation regclass, beside regclass
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -69,7 +93,8 @@ BEGIN
         || lifecycle._step('give it', 'materialized view ' || relation, nullif(v_properties, ''),
             note => 'rights, comments and properties of indexes')
         || lifecycle._rebind(relation)
-        || lifecycle._build_beside(relation);
+        || lifecycle._build_beside(relation)
+        || lifecycle._carry_view_policy(relation, beside);
     PERFORM lifecycle._run_steps(v_steps, (conversion.conversion).options ->> 'search_path');
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(ARRAY(
         SELECT s FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, c.swap_steps) AS s ORDER BY s.step

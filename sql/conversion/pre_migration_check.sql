@@ -50,7 +50,7 @@ BEGIN
             WHERE i.indrelid = target AND i.indisprimary), v_levels), key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
-        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u
+        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, v_levels, key_mode) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
@@ -60,9 +60,9 @@ COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb, text, text) I
 start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints without the partition keys: refuse, or extend (unique together with the keys); leaf
-(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that
-refer to such a constraint: refuse, composite (widened, where the referring table has the columns) or drop.
+what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
+(unique within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
+composite (widened, where the referring table has the columns) or drop.
 Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
 Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.

@@ -65,7 +65,8 @@ lets the new table take the name; until lifecycle.finish_conversion both are kep
 lifecycle.rollback_conversion goes back without losing a write.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints that lack partition keys: refuse, or extend (unique together with the keys);
+what becomes of unique constraints that lack partition keys: refuse, extend (unique together with the keys) or leaf
+(unique within each partition, those made later included);
 foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
 rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
 until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;

@@ -107,6 +107,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     UNION ALL
     SELECT i.* FROM lifecycle._partition_index_drift(target) AS i
     UNION ALL
+    SELECT l.* FROM lifecycle._leaf_key_drift(target) AS l
+    UNION ALL
     SELECT p.* FROM lifecycle._partition_publication_drift(target) AS p
 $fn$;
 COMMENT ON FUNCTION lifecycle._partition_object_drift(regclass) IS

@@ -162,6 +162,7 @@ BEGIN
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
     RETURN v_plan || lifecycle._partition_statistics(model, _partition_steps.sibling, partition)
+        || CASE WHEN partition_by IS NULL THEN lifecycle._leaf_key_steps(model, partition) END
         || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))

@@ -13,6 +13,7 @@ DECLARE
     v_zone constant text := attach_partition.time_zone;
     v_lower constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
     v_upper constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
+    v_keys lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_step lifecycle.plan_step;
 BEGIN
     PERFORM lifecycle._require_table(detached);
@@ -32,8 +33,9 @@ BEGIN
             format('ALTER TABLE %s DETACH PARTITION %s', parent, detached),
             note => concat_ws('; ', 'every row of it is read and checked',
                 lifecycle._require_empty_default(parent, v_key, v_lower, v_upper)));
+        v_keys := lifecycle._leaf_key_steps(parent, detached::text);
     END IF;
-    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', parent, ARRAY[v_step], dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', parent, v_keys || v_step, dry_run, expected_plan,
         jsonb_build_object('partition', detached::text), attach_partition.search_path);
 END
 $fn$;

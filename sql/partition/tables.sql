@@ -44,6 +44,19 @@ COMMENT ON TABLE lifecycle.partition_dimension IS
 changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
 origin says which database the oids belong to.';
 
+CREATE TABLE lifecycle.partition_leaf_key (
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    key_name name NOT NULL,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    kept_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_leaf_key_pkey PRIMARY KEY (parent_oid, key_name, origin)
+);
+COMMENT ON TABLE lifecycle.partition_leaf_key IS
+'One row a unique key that each partition of a partitioned table has for itself, since it lacks the partition keys. What
+it is like is read from a partition that has it. The table is named by text and by oid; origin says which database the
+oid belongs to.';
+
 -- A look that found nothing to do, so that the next one need not read the bounds again. Not dumped: it is made anew.
 CREATE TABLE lifecycle.partition_state (
     parent_oid oid NOT NULL,
@@ -72,6 +85,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
 ),
 ('partition_dimension_dimension_id_seq', 'USAGE'),
+('partition_leaf_key', 'INSERT (parent, parent_oid, key_name), UPDATE (parent), DELETE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
@@ -81,6 +95,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension_dimension_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_leaf_key', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
 

@@ -214,9 +214,9 @@ FINDINGS = {
     ),
     "materialized, managed": (
         "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; SELECT lifecycle.manage_materialized_view('m', '1 hour')",
-        "error",
+        "ok",
         "materialized view public.m",
-        "view_policy stands on it",
+        "keeps its refresh policy",
     ),
     "used by a materialized view": (
         "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE TABLE c (x m)",

@@ -106,6 +106,35 @@ TABLES: dict[str, Nasty] = {
         "USING INDEX TABLESPACE {space}; ALTER TABLE f.{t} ADD CONSTRAINT {t}_v UNIQUE (v) WITH (fillfactor = 70)",
     ),
     "unique_refused": Nasty(keys="refuse", refused=True),
+    "leaf_keys": Nasty(
+        columns=BASE + ", CONSTRAINT {t}_n UNIQUE NULLS NOT DISTINCT (v) WITH (fillfactor = 70), UNIQUE (at, v)",
+        after='CREATE UNIQUE INDEX "{t} of ( "" %s" ON f.{t} (lower(v) COLLATE "C" DESC) INCLUDE (at) '
+        "WHERE id > 5; ALTER TABLE f.{t} ADD CONSTRAINT {t}_x EXCLUDE USING btree (v WITH =) WHERE (id < 5); "
+        "COMMENT ON CONSTRAINT {t}_pkey ON f.{t} IS 'the key'",
+        keys="leaf",
+    ),
+    "soft_deleted": Nasty(
+        after="SELECT lifecycle.enable_soft_delete('f.{t}'); DELETE FROM f.active_{t} WHERE id IN (7, 8); "
+        "GRANT SELECT ON f.active_{t} TO {reader}; COMMENT ON VIEW f.active_{t} IS 'live'"
+    ),
+    "soft_deleted_live": Nasty(
+        after='ALTER TABLE f.{t} ADD CONSTRAINT {t}_v UNIQUE (v); CREATE UNIQUE INDEX "{t} of ( "" %s" ON f.{t} '
+        "(lower(v)) WHERE v <> ')'; CREATE INDEX {t}_i ON f.{t} (v); "
+        "SELECT lifecycle.enable_soft_delete('f.{t}', 'gone \"at\"', 'left (over)', live_keys => '{{*}}', "
+        "index_mode => 'live'); DELETE FROM f.\"left (over)\" WHERE id IN (7, 8)",
+    ),
+    "soft_deleted_secured": Nasty(
+        columns=BASE + ", up bigint REFERENCES f.{t} ON DELETE CASCADE DEFERRABLE, who name DEFAULT current_user",
+        rows="(id, at, v, up) SELECT x.*, CASE WHEN x.id > 30 THEN x.id - 30 END FROM (" + ROWS + ") AS x (id)",
+        after="ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON f.{t} USING (who = current_user); "
+        "GRANT SELECT, UPDATE ON f.{t} TO {reader}; SELECT lifecycle.enable_soft_delete('f.{t}', "
+        "live_foreign_keys => '{{*}}', rpc_name => ''); DELETE FROM f.active_{t} WHERE id = 7",
+        foreign="drop",
+    ),
+    "soft_deleted_intercepted": Nasty(
+        after="SELECT lifecycle.enable_soft_delete('f.{t}', intercept => true); DELETE FROM f.{t} WHERE id = 7",
+        refused=True,
+    ),
     "unique_leaf": Nasty(after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_v UNIQUE (v)", keys="leaf"),
     "exclusion": Nasty(
         after="ALTER TABLE f.{t} ADD CONSTRAINT {t}_x EXCLUDE USING gist (tstzrange(at, at) WITH &&)", refused=True
@@ -354,7 +383,6 @@ TABLES: dict[str, Nasty] = {
         after="ALTER TABLE f.{t} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
         "CREATE POLICY p ON f.{t} USING (true)"
     ),
-    "soft_deleted": Nasty(after="SELECT lifecycle.enable_soft_delete('f.{t}'); DELETE FROM f.active_{t} WHERE id = 3"),
 }
 
 ICU = "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
