@@ -50,6 +50,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT 'ok', 'is kept', NULL
     ) AS f (severity, finding, detail)
     WHERE t.tgrelid = target AND NOT t.tgisinternal
+    UNION ALL
+    SELECT 'ok', 'capture ' || c.queue_name, format('consumer %I goes on with the new table', c.consumer), NULL, NULL
+    FROM lifecycle._captures(target) AS c
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_triggers(regclass) IS
 'The findings of pre_migration_check about the table''s own triggers.';

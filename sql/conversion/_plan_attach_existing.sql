@@ -246,6 +246,7 @@ BEGIN
             UNION ALL SELECT 'foreign key ' || k.conname FROM pg_constraint AS k
             WHERE k.confrelid = target AND k.contype = 'f' AND (foreign_key_mode <> 'drop' OR k.conrelid = target)
             UNION ALL SELECT b.identity FROM lifecycle._table_bindings(target) AS b WHERE b.kind = 'materialized view'
+            UNION ALL SELECT 'capture for ' || c.consumer FROM lifecycle._captures(target) AS c
             UNION ALL SELECT 'soft delete' WHERE lifecycle._has_soft_delete(target)
             UNION ALL SELECT 'replica identity by an index' FROM pg_class AS c
             WHERE c.oid = target AND c.relreplident = 'i'

@@ -49,11 +49,6 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
     WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
-    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table', c.consumer),
-        'Its triggers and its queue belong to the old table. Drop it, and start it again after the swap.',
-        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
-    FROM lifecycle._captures(target) AS c
-    UNION ALL
     SELECT format('migration %s', m.migration_id), format('%s stands on the table', m.feature),
         'It would stay with the old table. Roll it back, and make it again after the swap.',
         format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)

@@ -214,9 +214,10 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
     SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
         (conversion.conversion).root_key || ARRAY(SELECT k FROM unnest((conversion.conversion).key_columns) AS k
         WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
+        || lifecycle._carry_capture_triggers(conversion.source, conversion.partitioned, 'conversion')
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS
-'The steps that begin to capture the new table, for the way back.';
+'The steps that begin to capture the new table, for the way back and for those who capture the old one.';
 
 CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion, reverse_queue text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -227,6 +228,7 @@ BEGIN
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
         || lifecycle._take_off_soft_delete(conversion.source)
+        || lifecycle._take_off_captures(conversion.source, 'conversion')
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
@@ -236,6 +238,7 @@ BEGIN
         || lifecycle._swap_publications(conversion)
         || lifecycle._rebind(conversion.source)
         || lifecycle._build_beside(conversion.source)
+        || lifecycle._carry_captures(conversion.source, conversion.partitioned, 'conversion')
         || lifecycle._carry_soft_delete(conversion.source, conversion.partitioned, ARRAY(
             SELECT (l ->> 'column')::name FROM jsonb_array_elements(v_row.levels) AS l))
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,

@@ -143,7 +143,9 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
-    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
+    -- Partitions that the last replay has made.
+    v_exchange := lifecycle._carry_capture_triggers(v_conversion.source, v_conversion.partitioned, 'conversion')
+        || lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._run_steps(v_exchange, _swap.search_path);
     PERFORM lifecycle._announce();
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))

@@ -1,6 +1,18 @@
 -- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
 -- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
 -- the foreign keys validated in later stages: no scan is made under it.
+-- What keeps partitions ahead goes on after the swap, and must not shut the way back.
+CREATE FUNCTION lifecycle._close_partitions(root oid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    UPDATE lifecycle.migration AS m
+    SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
+    WHERE m.feature LIKE 'partition%' AND m.state <> 'rolled_back' AND m.origin = lifecycle._origin()
+        AND m.target_oid = ANY (root || lifecycle._partitions(root))
+        AND lifecycle._may_run(m.applied_by, m.session_by, m.writer)
+$fn$;
+COMMENT ON FUNCTION lifecycle._close_partitions(oid) IS
+'Closes the migrations that made partitions of a table which is about to be dropped with them.';
+
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -38,6 +50,9 @@ BEGIN
         || v_rebind
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
+        || lifecycle._step('close', 'partitions of ' || conversion.partitioned,
+            format('SELECT lifecycle._close_partitions(%s)', conversion.partitioned::oid),
+            note => 'those that were made since go with their table')
         || lifecycle._step('roll back conversion', format('migration %s', v_migration),
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
             note => 'drops the partitioned table')

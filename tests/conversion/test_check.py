@@ -247,9 +247,9 @@ FINDINGS = {
     ),
     "captured": (
         "SELECT lifecycle.start_capture('t', 'reader')",
-        "error",
+        "ok",
         "capture lifecycle_data.t_reader_queue",
-        "consumer reader captures the table",
+        "consumer reader goes on with the new table",
     ),
     "space": ("", "info", "table public.t", "takes as much space again while both tables stand"),
     "time": ("", "info", "table public.t", "expected time of the copy"),
