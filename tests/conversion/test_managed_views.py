@@ -64,7 +64,8 @@ def test_after_the_end(database):
 INCREMENTAL = """
 CREATE TABLE public.t (id bigint PRIMARY KEY, at timestamptz NOT NULL, shop int NOT NULL, v int);
 CREATE INDEX t_shop ON public.t (shop);
-INSERT INTO public.t SELECT i, '2024-01-05'::timestamptz + i * interval '1 day', i % 5, i FROM generate_series(1, 80) AS i;
+INSERT INTO public.t SELECT i, '2024-01-05'::timestamptz + i * interval '1 day', i % 5, i
+FROM generate_series(1, 80) AS i;
 """
 QUERY = "SELECT shop, sum(v) AS total, count(*) AS n FROM public.t GROUP BY shop"
 
