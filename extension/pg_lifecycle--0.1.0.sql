@@ -4764,6 +4764,76 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_sync_capture(lifecycle.located_capture) IS
 'The plan of sync_capture for one capture.';
 
+-- source: sql/capture/_carry_captures.sql
+-- A table takes the place of a captured one: the queue and its function stay, the triggers and the registered row go
+-- over. The triggers are made before the lock: what they queue too much says only that a key is to be looked at.
+CREATE FUNCTION lifecycle._carry_capture_triggers(source regclass, successor regclass, but_for name)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH relation AS (
+        SELECT r.oid, r.place
+        FROM unnest(successor::oid || lifecycle._partitions(successor)) WITH ORDINALITY AS r (oid, place)
+    )
+    SELECT ARRAY(
+        -- A key that was unique may be so no longer.
+        SELECT lifecycle._step('replace trigger function', 'function ' || c.routine,
+            lifecycle._capture_function(c.queue_name, n.own_columns, c.key_columns, c.key_columns, c.trigger_level,
+                false, or_replace => true), lifecycle._ddl('function ' || c.routine))
+        FROM lifecycle._captures(source) AS c
+        CROSS JOIN LATERAL (SELECT array_agg(a.attname ORDER BY a.attnum) AS own_columns FROM pg_attribute AS a
+            WHERE a.attrelid = c.queue AND a.attnum IN (1, 2)) AS n
+        WHERE c.consumer <> but_for AND lifecycle._is_unique_key(source, c.key_columns)
+            AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = successor AND t.tgfoid = c.routine)
+        ORDER BY c.consumer
+    ) || ARRAY(
+        SELECT lifecycle._capture_trigger_step(r.oid::regclass::text, c.queue_name, c.consumer, e.event,
+            c.enable_always)
+        FROM lifecycle._captures(source) AS c
+        CROSS JOIN relation AS r
+        CROSS JOIN LATERAL unnest(lifecycle._capture_events(c.trigger_level, r.oid = successor)) WITH ORDINALITY
+            AS e (event, place)
+        WHERE c.consumer <> but_for AND c.routine IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger AS t
+            WHERE t.tgrelid = r.oid AND t.tgname = lifecycle._capture_trigger_name(c.consumer, e.event))
+        ORDER BY c.consumer, r.place, e.place
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_capture_triggers(regclass, regclass, name) IS
+'The steps that make the triggers of the captures of a table, but for one consumer, on the table that is to take its
+place.';
+
+CREATE FUNCTION lifecycle._take_off_captures(source regclass, but_for name) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('drop trigger', format('capture trigger %I on %s', t.tgname, source),
+            format('DROP TRIGGER %I ON %s', t.tgname, source), lifecycle._ddl_trigger(t.oid))
+        FROM lifecycle._captures(source) AS c
+        JOIN pg_trigger AS t ON t.tgrelid = source AND t.tgfoid = c.routine
+        WHERE c.consumer <> but_for
+        ORDER BY c.consumer, t.tgname
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._take_off_captures(regclass, name) IS
+'The steps that take the triggers of captures off a table before its name goes to another one.';
+
+CREATE FUNCTION lifecycle._carry_captures(source regclass, successor regclass, but_for name)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('follow', 'capture ' || c.queue_name,
+            format(s.statement, successor::oid, n.numbers, p.oids::regclass[]::text[], p.oids, c.queue_name),
+            format(s.statement, source::oid, c.column_numbers, c.partitions, c.partition_oids, c.queue_name))
+        FROM lifecycle._captures(source) AS c
+        CROSS JOIN (SELECT lifecycle._partitions(successor) AS oids) AS p
+        CROSS JOIN (SELECT 'UPDATE lifecycle.capture SET source_oid = %s, column_numbers = %L, partitions = %L, '
+            'partition_oids = %L WHERE queue OPERATOR(pg_catalog.=) %L' AS statement) AS s
+        CROSS JOIN LATERAL (SELECT array_agg(a.attnum ORDER BY k.place) AS numbers
+            FROM unnest(c.key_columns) WITH ORDINALITY AS k (name, place)
+            JOIN pg_attribute AS a ON a.attrelid = successor AND a.attname = k.name) AS n
+        WHERE c.consumer <> but_for
+        ORDER BY c.consumer
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_captures(regclass, regclass, name) IS
+'The steps by which the captures of a table, but for one consumer, are those of the one that takes its place.';
+
 -- source: sql/capture/sync_capture.sql
 CREATE FUNCTION lifecycle._lock_capture(capture lifecycle.located_capture, dry_run boolean) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -10498,6 +10568,19 @@ COMMENT ON TABLE lifecycle.partition_dimension IS
 changes, routine the function in lifecycle_data that returns what it asks for. Tables are named by text and by oid;
 origin says which database the oids belong to.';
 
+CREATE TABLE lifecycle.partition_leaf_key (
+    parent text NOT NULL,
+    parent_oid oid NOT NULL,
+    key_name name NOT NULL,
+    origin text NOT NULL DEFAULT lifecycle._origin(),
+    kept_by name NOT NULL DEFAULT current_user,
+    CONSTRAINT partition_leaf_key_pkey PRIMARY KEY (parent_oid, key_name, origin)
+);
+COMMENT ON TABLE lifecycle.partition_leaf_key IS
+'One row a unique key that each partition of a partitioned table has for itself, since it lacks the partition keys. What
+it is like is read from a partition that has it. The table is named by text and by oid; origin says which database the
+oid belongs to.';
+
 -- A look that found nothing to do, so that the next one need not read the bounds again. Not dumped: it is made anew.
 CREATE TABLE lifecycle.partition_state (
     parent_oid oid NOT NULL,
@@ -10526,6 +10609,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
     || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
 ),
 ('partition_dimension_dimension_id_seq', 'USAGE'),
+('partition_leaf_key', 'INSERT (parent, parent_oid, key_name), UPDATE (parent), DELETE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
@@ -10535,6 +10619,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_dimension_dimension_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_leaf_key', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_policy_policy_id_seq', '');
 
@@ -11207,6 +11292,186 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._publish(oid, text) IS
 'The statement that publishes a partition as its sibling is: the same columns and rows.';
 
+-- source: sql/partition/_index_body.sql
+-- An index as it is written behind its name, with more key columns. The catalog prints single columns without operator
+-- class, collation and order.
+CREATE FUNCTION lifecycle._index_column(index oid, place integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(pg_get_indexdef(index, place, false),
+        ' COLLATE ' || (SELECT i.indcollation[place - 1]::regcollation
+            WHERE i.indcollation[place - 1] NOT IN (0, k.collation)),
+        ' ' || (SELECT format('%I.%I', n.nspname, o.opcname) FROM pg_opclass AS o
+            JOIN pg_namespace AS n ON n.oid = o.opcnamespace
+            WHERE o.oid = i.indclass[place - 1] AND NOT o.opcdefault)
+            || coalesce((SELECT '(' || array_to_string(p.attoptions, ', ') || ')' FROM pg_attribute AS p
+                WHERE p.attrelid = index AND p.attnum = place AND p.attoptions IS NOT NULL), ''),
+        CASE i.indoption[place - 1] WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' END)
+    FROM pg_index AS i
+    CROSS JOIN LATERAL (SELECT CASE i.indkey[place - 1] WHEN 0 THEN t.typcollation ELSE a.attcollation END AS collation
+        FROM pg_attribute AS x JOIN pg_type AS t ON t.oid = x.atttypid
+        LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
+            AND i.indkey[place - 1] <> 0
+        WHERE x.attrelid = index AND x.attnum = place) AS k
+    WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_column(oid, integer) IS
+'A key column of an index as it is written: expression, collation, operator class, order.';
+
+CREATE FUNCTION lifecycle._index_columns(index oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format('(%s)', concat_ws(', ', (
+            SELECT string_agg(lifecycle._index_column(index, n), ', ' ORDER BY n)
+            FROM generate_series(1, i.indnkeyatts) AS n
+        ), lifecycle._column_list(more)))
+        || coalesce(' INCLUDE (' || (SELECT string_agg(pg_get_indexdef(index, n, false), ', ' ORDER BY n)
+            FROM generate_series(i.indnkeyatts + 1, i.indnatts) AS n
+            WHERE pg_get_indexdef(index, n, false) <> ALL (SELECT quote_ident(m) FROM unnest(more) AS m)) || ')', '')
+    FROM pg_index AS i WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_columns(oid, name[]) IS
+'The columns of an index with more key columns, and those that it includes.';
+
+CREATE FUNCTION lifecycle._index_options(index oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(' WITH (' || (SELECT string_agg(format('%I = %L', o.option_name, o.option_value), ', ')
+        FROM pg_options_to_table(c.reloptions) AS o) || ')', '')
+    FROM pg_class AS c WHERE c.oid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_options(oid) IS 'The storage options of an index.';
+
+CREATE FUNCTION lifecycle._index_body(index oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(m.amname, ' ', lifecycle._index_columns(index, more),
+        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, lifecycle._index_options(index),
+        ' TABLESPACE ' || quote_ident(s.spcname), ' WHERE ' || pg_get_expr(i.indpred, i.indrelid))
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_am AS m ON m.oid = c.relam
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE i.indexrelid = index
+$fn$;
+COMMENT ON FUNCTION lifecycle._index_body(oid, name[]) IS 'What an index is on, as behind USING, with more columns.';
+
+CREATE FUNCTION lifecycle._key_body(constraint_oid oid, more name[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT concat(CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
+        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, ' ', lifecycle._index_columns(k.conindid, more),
+        lifecycle._index_options(k.conindid), ' USING INDEX TABLESPACE ' || quote_ident(s.spcname),
+        CASE WHEN k.condeferrable THEN ' DEFERRABLE' END, CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' END)
+    FROM pg_constraint AS k
+    JOIN pg_index AS i ON i.indexrelid = k.conindid
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+    WHERE k.oid = constraint_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._key_body(oid, name[]) IS
+'A primary key or unique constraint as behind ADD CONSTRAINT, with more columns.';
+
+-- source: sql/partition/_leaf_keys.sql
+-- A unique key without the partition keys can stand on each partition for itself. The parent knows nothing of it, so
+-- LIKE does not bring it: a row for the root says that its partitions have it, and what it is like is read from a
+-- partition that has. No text is kept that somebody else would run.
+CREATE FUNCTION lifecycle._leaf_key_name(partition name, key_name name) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._name(ARRAY[partition::text], key_name)
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_key_name(name, name) IS 'What the key of one partition is called.';
+
+CREATE FUNCTION lifecycle._leaf_key_body(index_oid oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT CASE WHEN k.contype IN ('p', 'u') THEN lifecycle._key_body(k.oid, '{}')
+        WHEN k.contype = 'x' THEN pg_get_constraintdef(k.oid) ELSE lifecycle._index_body(i.indexrelid, '{}') END
+    FROM pg_index AS i
+    LEFT JOIN pg_constraint AS k
+        ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+    WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_key_body(oid) IS
+'What a key is, as behind ADD CONSTRAINT or, where it is none, behind USING.';
+
+CREATE FUNCTION lifecycle._leaf_key_statement(index_oid oid, relation text, key_name name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT format(CASE WHEN EXISTS (SELECT FROM pg_constraint AS k
+            WHERE k.conindid = index_oid AND k.contype IN ('p', 'u', 'x'))
+        THEN 'ALTER TABLE %1$s ADD CONSTRAINT %2$I %3$s' ELSE 'CREATE UNIQUE INDEX %2$I ON %1$s USING %3$s' END,
+        relation, key_name, lifecycle._leaf_key_body(index_oid))
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_key_statement(oid, text, name) IS
+'The statement that gives a partition a key like this one.';
+
+CREATE FUNCTION lifecycle._leaf_keys(root oid) RETURNS TABLE (key_name name, index_oid oid)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT k.key_name, m.indexrelid
+    FROM lifecycle.partition_leaf_key AS k
+    JOIN pg_class AS r
+        ON r.oid = CASE WHEN k.origin = lifecycle._origin() THEN k.parent_oid ELSE to_regclass(k.parent) END
+    -- Nobody's tables are managed by others.
+    JOIN pg_roles AS o ON o.rolname = k.kept_by AND pg_has_role(o.oid, r.relowner, 'USAGE')
+    LEFT JOIN LATERAL (
+        SELECT i.indexrelid
+        FROM unnest(lifecycle._partitions(root)) AS l (relation)
+        JOIN pg_class AS c ON c.oid = l.relation AND c.relkind = 'r'
+        JOIN pg_class AS n ON n.relnamespace = c.relnamespace
+            AND n.relname = lifecycle._leaf_key_name(c.relname, k.key_name)
+        JOIN pg_index AS i ON i.indexrelid = n.oid AND i.indrelid = c.oid AND i.indisvalid
+        ORDER BY c.oid DESC LIMIT 1
+    ) AS m ON true
+    WHERE r.oid = root
+    ORDER BY k.key_name
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_keys(oid) IS
+'The keys that each partition of a tree has for itself, each with the index of one partition that has it.';
+
+CREATE FUNCTION lifecycle._leaf_key_steps(parent regclass, partition text) RETURNS lifecycle.plan_step[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT ARRAY(
+        SELECT lifecycle._step('add leaf key', 'table ' || partition, lifecycle._leaf_key_statement(k.index_oid,
+                partition, lifecycle._leaf_key_name((parse_ident(partition))[2], k.key_name)),
+            note => 'unique within this partition')
+        FROM (SELECT a.relid FROM pg_partition_ancestors(parent) AS a (relid) UNION SELECT parent) AS a (relid)
+        CROSS JOIN LATERAL lifecycle._leaf_keys(a.relid) AS k
+        WHERE k.index_oid IS NOT NULL AND NOT EXISTS (
+            SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass(partition) AND i.indisvalid
+                AND lifecycle._leaf_key_body(i.indexrelid) = lifecycle._leaf_key_body(k.index_oid))
+        ORDER BY k.key_name
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_key_steps(regclass, text) IS
+'The steps that give a table, which is or becomes a partition below this one, the keys that each partition has.';
+
+CREATE FUNCTION lifecycle._leaf_key_drift(target regclass) RETURNS SETOF lifecycle.finding
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    WITH wanted AS MATERIALIZED (
+        SELECT DISTINCT k.parent_oid AS root FROM lifecycle.partition_leaf_key AS k
+        WHERE k.origin = lifecycle._origin()
+        UNION
+        SELECT to_regclass(k.parent)::oid FROM lifecycle.partition_leaf_key AS k WHERE k.origin <> lifecycle._origin()
+    ), entry AS MATERIALIZED (
+        SELECT w.root, k.key_name, k.index_oid, lifecycle._leaf_key_body(k.index_oid) AS body
+        FROM wanted AS w CROSS JOIN LATERAL lifecycle._leaf_keys(w.root) AS k
+    )
+    SELECT 'error', 'table ' || c.oid::regclass, 'lacks a key of its siblings', 'key ' || quote_ident(e.key_name),
+        lifecycle._leaf_key_statement(e.index_oid, c.oid::regclass::text,
+            lifecycle._leaf_key_name(c.relname, e.key_name))
+    FROM entry AS e
+    CROSS JOIN LATERAL unnest(lifecycle._partitions(e.root)) AS l (relation)
+    JOIN pg_class AS c ON c.oid = l.relation AND c.relkind = 'r'
+    WHERE e.index_oid IS NOT NULL AND (target IS NULL OR target = e.root OR target = c.oid
+            OR target IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) AS a (relid)))
+        -- One that is not valid is told by itself.
+        AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid
+            AND lifecycle._leaf_key_body(i.indexrelid) = e.body)
+    UNION ALL
+    SELECT 'error', 'table ' || e.root::regclass, 'no partition has a key that each ought to have',
+        'key ' || quote_ident(e.key_name), NULL
+    FROM entry AS e
+    WHERE e.index_oid IS NULL AND (target IS NULL OR target = e.root)
+        AND EXISTS (SELECT FROM unnest(lifecycle._partitions(e.root)) AS l (relation)
+            JOIN pg_class AS c ON c.oid = l.relation AND c.relkind = 'r')
+$fn$;
+COMMENT ON FUNCTION lifecycle._leaf_key_drift(regclass) IS
+'Partitions that lack a key which each partition of their tree ought to have for itself.';
+
 -- source: sql/partition/_partition_steps.sql
 -- LIKE and ATTACH bring columns, defaults, constraints, indexes, foreign keys and row triggers. What follows is what
 -- they leave out. Rights and row security are the parent's, so that nobody reads in a partition what the parent keeps
@@ -11372,6 +11637,7 @@ BEGIN
             format('COMMENT ON TABLE %s IS %L', partition, v_comment));
     END IF;
     RETURN v_plan || lifecycle._partition_statistics(model, _partition_steps.sibling, partition)
+        || CASE WHEN partition_by IS NULL THEN lifecycle._leaf_key_steps(model, partition) END
         || lifecycle._step('attach partition', v_object,
             format('ALTER TABLE %s ATTACH PARTITION %s %s', v_parent, partition, bounds),
             format('ALTER TABLE %s DETACH PARTITION %s', v_parent, partition))
@@ -14089,6 +14355,7 @@ DECLARE
     v_zone constant text := attach_partition.time_zone;
     v_lower constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
     v_upper constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
+    v_keys lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_step lifecycle.plan_step;
 BEGIN
     PERFORM lifecycle._require_table(detached);
@@ -14108,8 +14375,9 @@ BEGIN
             format('ALTER TABLE %s DETACH PARTITION %s', parent, detached),
             note => concat_ws('; ', 'every row of it is read and checked',
                 lifecycle._require_empty_default(parent, v_key, v_lower, v_upper)));
+        v_keys := lifecycle._leaf_key_steps(parent, detached::text);
     END IF;
-    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', parent, ARRAY[v_step], dry_run, expected_plan,
+    RETURN QUERY SELECT * FROM lifecycle._apply('partition_archive', parent, v_keys || v_step, dry_run, expected_plan,
         jsonb_build_object('partition', detached::text), attach_partition.search_path);
 END
 $fn$;
@@ -15111,6 +15379,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         AND k.conparentid = 0 AND (k.contype = 'f' OR k.conislocal)
     UNION ALL
     SELECT i.* FROM lifecycle._partition_index_drift(target) AS i
+    UNION ALL
+    SELECT l.* FROM lifecycle._leaf_key_drift(target) AS l
     UNION ALL
     SELECT p.* FROM lifecycle._partition_publication_drift(target) AS p
 $fn$;
@@ -17635,6 +17905,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT 'ok', 'is kept', NULL
     ) AS f (severity, finding, detail)
     WHERE t.tgrelid = target AND NOT t.tgisinternal
+    UNION ALL
+    SELECT 'ok', 'capture ' || c.queue_name, format('consumer %I goes on with the new table', c.consumer), NULL, NULL
+    FROM lifecycle._captures(target) AS c
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_triggers(regclass) IS
 'The findings of pre_migration_check about the table''s own triggers.';
@@ -17770,7 +18043,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
         FROM lifecycle.migration AS m
         WHERE b.kind = 'materialized view' AND m.target_oid = b.object_id AND m.origin = lifecycle._origin()
-            AND m.state <> 'rolled_back' AND m.feature <> 'materialized_view'
+            AND m.state <> 'rolled_back'
+            AND (m.feature NOT IN ('materialized_view', 'view_policy') OR m.feature = 'view_policy' AND NOT (
+                lifecycle._may_carry(m) AND m.state = 'applied'))
+        UNION ALL
+        SELECT 'ok', 'keeps its refresh policy', NULL, NULL
+        FROM lifecycle._open_migrations('view_policy', b.object_id) AS m (ids)
+        WHERE b.kind = 'materialized view' AND cardinality(m.ids) > 0
     ) AS f (severity, finding, detail, remedy)
 $fn$;
 COMMENT ON FUNCTION lifecycle._check_conversion_bindings(regclass) IS
@@ -17914,7 +18193,7 @@ BEGIN
             WHERE i.indrelid = target AND i.indisprimary), v_levels), key_mode) AS c
         UNION ALL SELECT c.* FROM lifecycle._check_conversion_activity(target) AS c
         UNION ALL
-        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, key_mode) AS u
+        SELECT 'error', u.* FROM lifecycle._unsupported_conversion(target, v_levels, key_mode) AS u
     ) AS f
     ORDER BY array_position('{error,warning,info,ok}', f.severity), f.object, f.finding;
 END
@@ -17924,90 +18203,15 @@ COMMENT ON FUNCTION lifecycle.pre_migration_check(regclass, jsonb, text, text) I
 start_conversion refuses by the same rows. Reads the table to count partitions, and NULLs where a key may be NULL.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints without the partition keys: refuse, or extend (unique together with the keys); leaf
-(within each partition) tells what would change, and is refused; foreign_key_mode - what becomes of foreign keys that
-refer to such a constraint: refuse, composite (widened, where the referring table has the columns) or drop.
+what becomes of unique constraints without the partition keys: refuse, extend (unique together with the keys) or leaf
+(unique within each partition); foreign_key_mode - what becomes of foreign keys that refer to such a constraint: refuse,
+composite (widened, where the referring table has the columns) or drop.
 Returns: one row a finding (lifecycle.finding): severity (error: the conversion is refused; warning: a decision; info: a
 figure; ok: is kept), object, finding, detail, remedy (a statement, or what to pass).
 Errors: 42P01 no such table; 22023 levels or modes; 42703 no such column.
 Example: SELECT * FROM lifecycle.pre_migration_check(''public.observation'',
     lifecycle.by_list(''program_id'') || lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'')
 WHERE severity <> ''ok'';';
-
--- source: sql/conversion/_index_body.sql
--- An index as it is written behind its name, with more key columns. The catalog prints single columns without operator
--- class, collation and order.
-CREATE FUNCTION lifecycle._index_column(index oid, place integer) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT concat(pg_get_indexdef(index, place, false),
-        ' COLLATE ' || (SELECT i.indcollation[place - 1]::regcollation
-            WHERE i.indcollation[place - 1] NOT IN (0, k.collation)),
-        ' ' || (SELECT format('%I.%I', n.nspname, o.opcname) FROM pg_opclass AS o
-            JOIN pg_namespace AS n ON n.oid = o.opcnamespace
-            WHERE o.oid = i.indclass[place - 1] AND NOT o.opcdefault)
-            || coalesce((SELECT '(' || array_to_string(p.attoptions, ', ') || ')' FROM pg_attribute AS p
-                WHERE p.attrelid = index AND p.attnum = place AND p.attoptions IS NOT NULL), ''),
-        CASE i.indoption[place - 1] WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' END)
-    FROM pg_index AS i
-    CROSS JOIN LATERAL (SELECT CASE i.indkey[place - 1] WHEN 0 THEN t.typcollation ELSE a.attcollation END AS collation
-        FROM pg_attribute AS x JOIN pg_type AS t ON t.oid = x.atttypid
-        LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place - 1]
-            AND i.indkey[place - 1] <> 0
-        WHERE x.attrelid = index AND x.attnum = place) AS k
-    WHERE i.indexrelid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._index_column(oid, integer) IS
-'A key column of an index as it is written: expression, collation, operator class, order.';
-
-CREATE FUNCTION lifecycle._index_columns(index oid, more name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('(%s)', concat_ws(', ', (
-            SELECT string_agg(lifecycle._index_column(index, n), ', ' ORDER BY n)
-            FROM generate_series(1, i.indnkeyatts) AS n
-        ), lifecycle._column_list(more)))
-        || coalesce(' INCLUDE (' || (SELECT string_agg(pg_get_indexdef(index, n, false), ', ' ORDER BY n)
-            FROM generate_series(i.indnkeyatts + 1, i.indnatts) AS n
-            WHERE pg_get_indexdef(index, n, false) <> ALL (SELECT quote_ident(m) FROM unnest(more) AS m)) || ')', '')
-    FROM pg_index AS i WHERE i.indexrelid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._index_columns(oid, name[]) IS
-'The columns of an index with more key columns, and those that it includes.';
-
-CREATE FUNCTION lifecycle._index_options(index oid) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(' WITH (' || (SELECT string_agg(format('%I = %L', o.option_name, o.option_value), ', ')
-        FROM pg_options_to_table(c.reloptions) AS o) || ')', '')
-    FROM pg_class AS c WHERE c.oid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._index_options(oid) IS 'The storage options of an index.';
-
-CREATE FUNCTION lifecycle._index_body(index oid, more name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT concat(m.amname, ' ', lifecycle._index_columns(index, more),
-        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, lifecycle._index_options(index),
-        ' TABLESPACE ' || quote_ident(s.spcname), ' WHERE ' || pg_get_expr(i.indpred, i.indrelid))
-    FROM pg_index AS i
-    JOIN pg_class AS c ON c.oid = i.indexrelid
-    JOIN pg_am AS m ON m.oid = c.relam
-    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
-    WHERE i.indexrelid = index
-$fn$;
-COMMENT ON FUNCTION lifecycle._index_body(oid, name[]) IS 'What an index is on, as behind USING, with more columns.';
-
-CREATE FUNCTION lifecycle._key_body(constraint_oid oid, more name[]) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT concat(CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
-        CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' END, ' ', lifecycle._index_columns(k.conindid, more),
-        lifecycle._index_options(k.conindid), ' USING INDEX TABLESPACE ' || quote_ident(s.spcname),
-        CASE WHEN k.condeferrable THEN ' DEFERRABLE' END, CASE WHEN k.condeferred THEN ' INITIALLY DEFERRED' END)
-    FROM pg_constraint AS k
-    JOIN pg_index AS i ON i.indexrelid = k.conindid
-    JOIN pg_class AS c ON c.oid = i.indexrelid
-    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
-    WHERE k.oid = constraint_oid
-$fn$;
-COMMENT ON FUNCTION lifecycle._key_body(oid, name[]) IS
-'A primary key or unique constraint as behind ADD CONSTRAINT, with more columns.';
 
 -- source: sql/conversion/_plan_attach_existing.sql
 -- The second way: the old table becomes the first partition. No row is copied; a CHECK that is validated beforehand
@@ -18258,6 +18462,7 @@ BEGIN
             UNION ALL SELECT 'foreign key ' || k.conname FROM pg_constraint AS k
             WHERE k.confrelid = target AND k.contype = 'f' AND (foreign_key_mode <> 'drop' OR k.conrelid = target)
             UNION ALL SELECT b.identity FROM lifecycle._table_bindings(target) AS b WHERE b.kind = 'materialized view'
+            UNION ALL SELECT 'capture for ' || c.consumer FROM lifecycle._captures(target) AS c
             UNION ALL SELECT 'soft delete' WHERE lifecycle._has_soft_delete(target)
             UNION ALL SELECT 'replica identity by an index' FROM pg_class AS c
             WHERE c.oid = target AND c.relreplident = 'i'
@@ -18753,15 +18958,30 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._row_key(regclass) IS 'The columns that tell the rows of a table apart, and their index.';
 
+CREATE FUNCTION lifecycle._is_leaf_key(index_oid oid, levels jsonb[], key_mode text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT key_mode = 'leaf' AND CASE WHEN i.indisexclusion
+        THEN current_setting('server_version_num')::integer < 170000 OR lifecycle._missing_keys(i.indrelid, ARRAY(
+            SELECT n.number FROM pg_constraint AS k CROSS JOIN LATERAL unnest(k.conkey, k.conexclop) AS n (number,
+                operator)
+            JOIN pg_operator AS o ON o.oid = n.operator AND o.oprname = '='
+            WHERE k.conindid = i.indexrelid AND k.contype = 'x'), levels) <> '{}'
+        ELSE i.indisunique AND lifecycle._missing_keys(i.indrelid, i.indkey[:i.indnkeyatts - 1]::smallint[], levels)
+            <> '{}' END
+    FROM pg_index AS i WHERE i.indexrelid = index_oid
+$fn$;
+COMMENT ON FUNCTION lifecycle._is_leaf_key(oid, jsonb[], text) IS
+'Whether a unique index or exclusion constraint becomes one of each partition for itself.';
+
 -- What this way of converting leaves to the caller, each with the statement to run first.
-CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, key_mode text)
+CREATE FUNCTION lifecycle._unsupported_conversion(target regclass, levels jsonb[], key_mode text)
 RETURNS TABLE (object text, finding text, detail text, remedy text) LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT 'table ' || target, 'key_mode leaf cannot be had',
-        'A key on each partition is none of the partitioned table: later partitions would not get it, ON CONFLICT and '
-        'foreign keys cannot use it, and what is written meanwhile could not be brought over by it.',
-        'key_mode => ''extend'''
-    WHERE key_mode = 'leaf'
+    SELECT 'index ' || i.indexrelid::regclass, 'is the replica identity and would be a key of each partition',
+        'Partitions made later would not have it as their replica identity.',
+        format('ALTER TABLE %s REPLICA IDENTITY FULL', target)
+    FROM pg_index AS i
+    WHERE i.indrelid = target AND i.indisreplident AND lifecycle._is_leaf_key(i.indexrelid, levels, key_mode)
     UNION ALL
     SELECT format('table constraint %I on %s', k.conname, target), 'is a foreign key that was never validated',
         'Each partition could have it, but before PostgreSQL 18 the partitioned table cannot, nor new partitions.',
@@ -18775,11 +18995,6 @@ SET search_path = pg_catalog, pg_temp AS $fn$
     FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
     WHERE r.prrelid = target AND NOT p.pubviaroot AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)
     UNION ALL
-    SELECT 'capture ' || c.queue_name, format('consumer %I captures the table', c.consumer),
-        'Its triggers and its queue belong to the old table. Drop it, and start it again after the swap.',
-        format('SELECT * FROM lifecycle.drop_capture(%L, %L, dry_run => false)', target, c.consumer)
-    FROM lifecycle._captures(target) AS c
-    UNION ALL
     SELECT format('migration %s', m.migration_id), format('%s stands on the table', m.feature),
         'It would stay with the old table. Roll it back, and make it again after the swap.',
         format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', m.migration_id)
@@ -18790,7 +19005,7 @@ SET search_path = pg_catalog, pg_temp AS $fn$
         AND NOT EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = m.migration_id
             AND s.action = 'register conversion')
 $fn$;
-COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, text) IS
+COMMENT ON FUNCTION lifecycle._unsupported_conversion(regclass, jsonb[], text) IS
 'What start_conversion refuses although PostgreSQL could do it, and what to run first.';
 
 CREATE FUNCTION lifecycle._require_convertible(
@@ -18889,9 +19104,9 @@ BEGIN
             MESSAGE = format('%s or %s.%I exists already', v_root, v_class.relnamespace::regnamespace, old_name),
             HINT = 'Choose another new_name or old_name.';
     END IF;
-    v_root_key := v_key.key_columns || lifecycle._missing_keys(source,
-        (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i WHERE i.indexrelid = v_key.index_oid),
-        levels);
+    v_root_key := v_key.key_columns || CASE WHEN options ->> 'key_mode' = 'leaf' THEN '{}' ELSE
+        lifecycle._missing_keys(source, (SELECT i.indkey[:i.indnkeyatts - 1]::smallint[] FROM pg_index AS i
+            WHERE i.indexrelid = v_key.index_oid), levels) END;
     RETURN lifecycle._data_schema_steps()
         || lifecycle._step('create table', 'table ' || v_root,
             format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY EXCLUDING STATISTICS) '
@@ -18910,6 +19125,10 @@ BEGIN
         || lifecycle._plan_capture(source, 'conversion', v_key.key_columns || ARRAY(
             SELECT c FROM unnest(v_level_columns) AS c WHERE c <> ALL (v_key.key_columns)), 'statement', true)
         || lifecycle._conversion_row_step(source, v_root, old_name, levels, options, v_key.key_columns, v_root_key)
+        || CASE WHEN options ->> 'key_mode' = 'leaf' THEN lifecycle._step('forget leaf keys', 'leaf keys of ' || v_root,
+            format('DELETE FROM lifecycle.partition_leaf_key WHERE parent OPERATOR(pg_catalog.=) %L', v_root),
+            format('DELETE FROM lifecycle.partition_leaf_key WHERE parent OPERATOR(pg_catalog.=) %L', v_root),
+            note => 'they are written down when they stand') END
         || lifecycle._policy_step(v_root, to_jsonb(levels), (options ->> 'premake')::integer, NULL,
             options ->> 'time_zone', NULL, NULL)
         || lifecycle._plan_leaves(source, v_root, NULL, v_class.relname, levels, census, options, '{}');
@@ -19218,6 +19437,30 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._old_views(lifecycle.located_conversion) IS
 'The materialized views that have given their names away, with those names.';
 
+-- A refresh policy, and what the journal knows of it, are about the view that has the name.
+CREATE FUNCTION lifecycle._carry_view_policy(relation regclass, beside regclass) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_statement constant text := 'UPDATE lifecycle.materialized_view_policy SET view_oid = %s '
+        'WHERE view_oid OPERATOR(pg_catalog.=) %s';
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle._view_policies() AS p WHERE p.view = relation)
+        AND cardinality(lifecycle._open_migrations('view_policy', relation)) = 0
+    THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY[
+        lifecycle._step('follow', 'refresh policy of ' || relation,
+            format(v_statement, beside::oid, relation::oid), format(v_statement, relation::oid, beside::oid)),
+        lifecycle._step('follow', 'journal of ' || relation,
+            format('SELECT lifecycle._carry_migrations(''view_policy'', %s, %L, ''{}'', ''{}'')', relation::oid,
+                relation),
+            format('SELECT lifecycle._carry_back(''view_policy'', %s)', beside::oid))];
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_view_policy(regclass, regclass) IS
+'The steps by which the refresh policy of a materialized view is that of its counterpart, which has its name then.';
+
 CREATE FUNCTION lifecycle._exchange_view(
     conversion lifecycle.located_conversion, relation regclass, beside regclass
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -19232,7 +19475,8 @@ BEGIN
         || lifecycle._step('give it', 'materialized view ' || relation, nullif(v_properties, ''),
             note => 'rights, comments and properties of indexes')
         || lifecycle._rebind(relation)
-        || lifecycle._build_beside(relation);
+        || lifecycle._build_beside(relation)
+        || lifecycle._carry_view_policy(relation, beside);
     PERFORM lifecycle._run_steps(v_steps, (conversion.conversion).options ->> 'search_path');
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(ARRAY(
         SELECT s FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, c.swap_steps) AS s ORDER BY s.step
@@ -19543,6 +19787,11 @@ BEGIN
         false), v_path)
     FROM unnest(v_steps) AS s
     WHERE s.action = 'create partition';
+    -- None as long as rows are copied.
+    PERFORM lifecycle._run_steps(lifecycle._leaf_key_steps(conversion.partitioned, c.oid::regclass::text), v_path)
+    FROM unnest(v_steps) AS s
+    JOIN pg_class AS c ON c.oid = (lifecycle._address(s.object)).object_id AND c.relkind = 'r'
+    WHERE s.action = 'create partition';
     RETURN cardinality(v_steps) > 0;
 END
 $fn$;
@@ -19598,6 +19847,7 @@ BEGIN
     PERFORM lifecycle._lock_target(v_row.queue::regclass);
     EXECUTE format('DELETE FROM %s', v_row.queue::regclass);
     EXECUTE format('TRUNCATE %s', conversion.partitioned);
+    DELETE FROM lifecycle.partition_leaf_key AS k WHERE k.parent_oid = conversion.partitioned;
     PERFORM lifecycle._drop_indexes(conversion.partitioned);
     UPDATE lifecycle.conversion AS c SET phase = 'copy', filenode = NULL, blocks_done = 0, rows_copied = 0,
         copy_started_at = NULL, copied_at = NULL
@@ -19676,8 +19926,10 @@ CREATE FUNCTION lifecycle._replay_forward(
 ) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT r.* FROM lifecycle._replay(
         (conversion.conversion).queue::regclass, conversion.source, conversion.partitioned,
-        (conversion.conversion).key_columns, (conversion.conversion).root_key, (conversion.conversion).root_key,
-        max_rows, (conversion.conversion).options ->> 'search_path',
+        (conversion.conversion).key_columns, (conversion.conversion).root_key,
+        -- With keys of each partition for itself there is none to find a conflict by: the old key says what goes.
+        CASE WHEN (conversion.conversion).options ->> 'key_mode' IS DISTINCT FROM 'leaf'
+            THEN (conversion.conversion).root_key END, max_rows, (conversion.conversion).options ->> 'search_path',
         coalesce((conversion.conversion).options ->> 'predicate', 'true')) AS r
 $fn$;
 COMMENT ON FUNCTION lifecycle._replay_forward(lifecycle.located_conversion, integer) IS
@@ -19754,16 +20006,20 @@ CREATE FUNCTION lifecycle._missing_index(
     SELECT i.indexrelid, r.relation, r.name, i.indexrelid = y.index_oid
     FROM lifecycle._row_key(conversion.source) AS y
     CROSS JOIN pg_index AS i
+    JOIN pg_class AS o ON o.oid = i.indexrelid
+    CROSS JOIN LATERAL (SELECT lifecycle._is_leaf_key(i.indexrelid, lifecycle._levels((conversion.conversion).levels),
+        (conversion.conversion).options ->> 'key_mode') AS is_key OFFSET 0) AS l
     CROSS JOIN LATERAL (
-        SELECT c.oid AS relation, true AS is_leaf, lifecycle._name(ARRAY[c.relname::text],
-            left(md5(i.indexrelid::text), 8)) AS name
+        SELECT c.oid AS relation, true AS is_leaf, CASE WHEN l.is_key
+            THEN lifecycle._leaf_key_name(c.relname, o.relname)
+            ELSE lifecycle._name(ARRAY[c.relname::text], left(md5(i.indexrelid::text), 8)) END AS name
         FROM pg_class AS c WHERE c.oid = ANY (lifecycle._partitions(conversion.partitioned)) AND c.relkind = 'r'
         UNION ALL
-        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid)
+        SELECT conversion.partitioned, false, lifecycle._new_index_name(i.indexrelid) WHERE NOT l.is_key
     ) AS r
     WHERE i.indrelid = conversion.source
         -- An exclusion constraint of the root adopts none.
-        AND NOT (i.indisexclusion AND r.is_leaf)
+        AND NOT (i.indisexclusion AND r.is_leaf AND NOT l.is_key)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
             WHERE x.indrelid = r.relation AND n.relname = r.name)
         AND NOT EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS n ON n.oid = x.indexrelid
@@ -19778,7 +20034,8 @@ stand. is_key: without it the queue cannot be replayed.';
 CREATE FUNCTION lifecycle._next_index(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT lifecycle._index_statement(m.index_oid, m.relation::text, m.index_name,
-        lifecycle._levels((conversion.conversion).levels))
+        CASE WHEN (conversion.conversion).options ->> 'key_mode' = 'leaf' THEN '{}'::jsonb[]
+            ELSE lifecycle._levels((conversion.conversion).levels) END)
     FROM lifecycle._missing_index(conversion) AS m WHERE m.index_oid IS NOT NULL
 $fn$;
 COMMENT ON FUNCTION lifecycle._next_index(lifecycle.located_conversion) IS
@@ -19802,6 +20059,12 @@ BEGIN
         PERFORM lifecycle._run_steps(ARRAY[v_step], (conversion.conversion).options ->> 'search_path');
         RETURN;
     END IF;
+    INSERT INTO lifecycle.partition_leaf_key (parent, parent_oid, key_name)
+    SELECT conversion.partitioned::text, conversion.partitioned, c.relname
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = conversion.source AND lifecycle._is_leaf_key(i.indexrelid,
+        lifecycle._levels((conversion.conversion).levels), (conversion.conversion).options ->> 'key_mode')
+    ON CONFLICT ON CONSTRAINT partition_leaf_key_pkey DO NOTHING;
     UPDATE lifecycle.conversion AS c SET phase = 'dress'
     WHERE c.conversion_id = (conversion.conversion).conversion_id;
 END
@@ -20142,7 +20405,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             (2, lifecycle._rename_step('INDEX', format('%s.%I', c.relnamespace::regnamespace,
                 lifecycle._name(ARRAY[c.relname::text], suffix)), c.relname))
         ) AS r (place, step)
-        WHERE i.indrelid = old ORDER BY i.indexrelid, r.place
+        -- A key of each partition has no counterpart, and leaves its name for one.
+        WHERE i.indrelid = old AND (r.place = 1 OR EXISTS (SELECT FROM pg_index AS x
+            JOIN pg_class AS n ON n.oid = x.indexrelid AND n.relname = lifecycle._name(ARRAY[c.relname::text], suffix)
+            WHERE x.indrelid = new))
+        ORDER BY i.indexrelid, r.place
     ) || ARRAY(
         SELECT r.step FROM pg_statistic_ext AS s
         CROSS JOIN LATERAL (VALUES
@@ -20322,9 +20589,10 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
     SELECT lifecycle._plan_capture(conversion.partitioned, 'conversion_reverse',
         (conversion.conversion).root_key || ARRAY(SELECT k FROM unnest((conversion.conversion).key_columns) AS k
         WHERE k <> ALL ((conversion.conversion).root_key)), 'row', true)
+        || lifecycle._carry_capture_triggers(conversion.source, conversion.partitioned, 'conversion')
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_reverse_capture(lifecycle.located_conversion) IS
-'The steps that begin to capture the new table, for the way back.';
+'The steps that begin to capture the new table, for the way back and for those who capture the old one.';
 
 CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion, reverse_queue text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -20335,6 +20603,7 @@ BEGIN
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
         || lifecycle._take_off_soft_delete(conversion.source)
+        || lifecycle._take_off_captures(conversion.source, 'conversion')
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
         || lifecycle._swap_sequences(conversion)
@@ -20344,6 +20613,7 @@ BEGIN
         || lifecycle._swap_publications(conversion)
         || lifecycle._rebind(conversion.source)
         || lifecycle._build_beside(conversion.source)
+        || lifecycle._carry_captures(conversion.source, conversion.partitioned, 'conversion')
         || lifecycle._carry_soft_delete(conversion.source, conversion.partitioned, ARRAY(
             SELECT (l ->> 'column')::name FROM jsonb_array_elements(v_row.levels) AS l))
         || lifecycle._step('rename in capture', 'capture ' || reverse_queue,
@@ -20353,6 +20623,11 @@ BEGIN
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.source, conversion.partitioned),
             format('UPDATE lifecycle.partition_policy SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.partitioned, conversion.source))
+        || lifecycle._step('rename in policy', 'leaf keys of ' || conversion.source,
+            format('UPDATE lifecycle.partition_leaf_key SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
+                conversion.source, conversion.partitioned),
+            format('UPDATE lifecycle.partition_leaf_key SET parent = %L WHERE parent OPERATOR(pg_catalog.=) %L',
                 conversion.partitioned, conversion.source))
         || lifecycle._step('register swap', 'conversion of ' || v_row.source,
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
@@ -20517,7 +20792,9 @@ BEGIN
     PERFORM lifecycle._drain_to_end(v_conversion);
     PERFORM lifecycle._require_phase(lifecycle._conversion(target), '{ready}');
     PERFORM lifecycle._require_all_rows(v_conversion);
-    v_exchange := lifecycle._plan_exchange(v_conversion, v_reverse);
+    -- Partitions that the last replay has made.
+    v_exchange := lifecycle._carry_capture_triggers(v_conversion.source, v_conversion.partitioned, 'conversion')
+        || lifecycle._plan_exchange(v_conversion, v_reverse);
     PERFORM lifecycle._run_steps(v_exchange, _swap.search_path);
     PERFORM lifecycle._announce();
     UPDATE lifecycle.conversion AS c SET swap_steps = to_jsonb(lifecycle._number(v_capture || v_exchange))
@@ -20718,7 +20995,8 @@ lets the new table take the name; until lifecycle.finish_conversion both are kep
 lifecycle.rollback_conversion goes back without losing a write.
 
 Arguments: target - the table; levels - from the top, as lifecycle.by_list || by_range || by_hash write them; key_mode -
-what becomes of unique constraints that lack partition keys: refuse, or extend (unique together with the keys);
+what becomes of unique constraints that lack partition keys: refuse, extend (unique together with the keys) or leaf
+(unique within each partition, those made later included);
 foreign_key_mode - refuse, composite or drop, of foreign keys that refer to such a constraint; predicate - copy only the
 rows for which it holds, a trial: such a conversion is not swapped while other rows exist; new_name - of the new table
 until the swap, default <table>_partitioned; old_name - of the old table after the swap, default <table>_old;
@@ -21109,6 +21387,18 @@ Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_r
 -- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
 -- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
 -- the foreign keys validated in later stages: no scan is made under it.
+-- What keeps partitions ahead goes on after the swap, and must not shut the way back.
+CREATE FUNCTION lifecycle._close_partitions(root oid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
+    UPDATE lifecycle.migration AS m
+    SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
+    WHERE m.feature LIKE 'partition%' AND m.state <> 'rolled_back' AND m.origin = lifecycle._origin()
+        AND m.target_oid = ANY (root || lifecycle._partitions(root))
+        AND lifecycle._may_run(m.applied_by, m.session_by, m.writer)
+$fn$;
+COMMENT ON FUNCTION lifecycle._close_partitions(oid) IS
+'Closes the migrations that made partitions of a table which is about to be dropped with them.';
+
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -21146,6 +21436,9 @@ BEGIN
         || v_rebind
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
+        || lifecycle._step('close', 'partitions of ' || conversion.partitioned,
+            format('SELECT lifecycle._close_partitions(%s)', conversion.partitioned::oid),
+            note => 'those that were made since go with their table')
         || lifecycle._step('roll back conversion', format('migration %s', v_migration),
             format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', v_migration),
             note => 'drops the partitioned table')
