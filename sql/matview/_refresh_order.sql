@@ -1,21 +1,27 @@
 CREATE FUNCTION lifecycle._refreshed_views() RETURNS TABLE (view oid, kind text, start oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT c.oid, 'materialized view', c.oid FROM pg_class AS c WHERE c.relkind = 'm'
     UNION ALL
     SELECT v.target::oid, 'incremental view', v.query_view::oid
-    FROM lifecycle._incremental_views() AS v WHERE v.target IS NOT NULL
+    FROM lifecycle._incremental_views() AS v WHERE v.target IS NOT NULL;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._refreshed_views() IS
 'All views that are refreshed, with what holds their query: the view itself, or the one of an incremental view.';
 
 CREATE FUNCTION lifecycle._view_dependencies() RETURNS TABLE (view oid, depends_on oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     WITH item AS MATERIALIZED (SELECT r.* FROM lifecycle._refreshed_views() AS r)
     SELECT u.view, u.object_id
     FROM lifecycle._view_uses(ARRAY(SELECT i.view FROM item AS i ORDER BY i.view),
         ARRAY(SELECT i.start FROM item AS i ORDER BY i.view)) AS u
     JOIN item AS i ON i.view = u.object_id
-    WHERE u.class_id = 'pg_class'::regclass
+    WHERE u.class_id = 'pg_class'::regclass;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._view_dependencies() IS
 'Which materialized or incremental view reads which others, directly or through plain views and functions.';
@@ -23,7 +29,8 @@ COMMENT ON FUNCTION lifecycle._view_dependencies() IS
 -- Level by level, so that a view comes after all that it reads. What is left when a level is empty goes round in a
 -- circle (a plain view or a function was replaced later on): those come last, with a note.
 CREATE FUNCTION lifecycle._refresh_levels() RETURNS SETOF lifecycle.refresh_item
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 DECLARE
     v_views jsonb;
     v_left oid[];
@@ -60,7 +67,8 @@ COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 
 CREATE FUNCTION lifecycle._refresh_order(
     schemas name[], only_changed boolean DEFAULT false, only_due boolean DEFAULT false
-) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 DECLARE
     v_items lifecycle.refresh_item[];
     v_views oid[];

@@ -16,7 +16,8 @@ COMMENT ON FUNCTION lifecycle._rows_written(oid) IS
 -- another row version. What another session has written reaches the counters a second or so after its commit; what
 -- this session has written is asked for itself.
 CREATE FUNCTION lifecycle._view_marks(views oid[]) RETURNS TABLE (view oid, mark lifecycle.view_mark)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN QUERY

@@ -3,7 +3,9 @@
 -- incremental view is the view with its query.
 CREATE FUNCTION lifecycle._view_uses(views oid[], starts oid[])
 RETURNS TABLE (view oid, class_id oid, object_id oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE reached (view, start, class_id, object_id) AS (
         SELECT v.view, v.start, 'pg_class'::regclass::oid, v.start FROM unnest(views, starts) AS v (view, start)
         UNION
@@ -25,7 +27,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) AS d
         WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
     )
-    SELECT r.view, r.class_id, r.object_id FROM reached AS r WHERE r.object_id NOT IN (r.view, r.start)
+    SELECT r.view, r.class_id, r.object_id FROM reached AS r WHERE r.object_id NOT IN (r.view, r.start);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._view_uses(oid[], oid[]) IS
 'The relations and functions that these views use, directly or through plain views and functions.';
