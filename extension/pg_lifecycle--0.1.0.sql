@@ -22201,7 +22201,9 @@ COMMENT ON FUNCTION lifecycle._require_incremental(regclass) IS
 -- incremental view is the view with its query.
 CREATE FUNCTION lifecycle._view_uses(views oid[], starts oid[])
 RETURNS TABLE (view oid, class_id oid, object_id oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     WITH RECURSIVE reached (view, start, class_id, object_id) AS (
         SELECT v.view, v.start, 'pg_class'::regclass::oid, v.start FROM unnest(views, starts) AS v (view, start)
         UNION
@@ -22223,7 +22225,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ) AS d
         WHERE d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)
     )
-    SELECT r.view, r.class_id, r.object_id FROM reached AS r WHERE r.object_id NOT IN (r.view, r.start)
+    SELECT r.view, r.class_id, r.object_id FROM reached AS r WHERE r.object_id NOT IN (r.view, r.start);
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._view_uses(oid[], oid[]) IS
 'The relations and functions that these views use, directly or through plain views and functions.';
@@ -22431,7 +22434,8 @@ COMMENT ON FUNCTION lifecycle._rows_written(oid) IS
 -- another row version. What another session has written reaches the counters a second or so after its commit; what
 -- this session has written is asked for itself.
 CREATE FUNCTION lifecycle._view_marks(views oid[]) RETURNS TABLE (view oid, mark lifecycle.view_mark)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN QUERY
@@ -22648,23 +22652,29 @@ COMMENT ON FUNCTION lifecycle._refresh_state() IS
 
 -- source: sql/matview/_refresh_order.sql
 CREATE FUNCTION lifecycle._refreshed_views() RETURNS TABLE (view oid, kind text, start oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     SELECT c.oid, 'materialized view', c.oid FROM pg_class AS c WHERE c.relkind = 'm'
     UNION ALL
     SELECT v.target::oid, 'incremental view', v.query_view::oid
-    FROM lifecycle._incremental_views() AS v WHERE v.target IS NOT NULL
+    FROM lifecycle._incremental_views() AS v WHERE v.target IS NOT NULL;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._refreshed_views() IS
 'All views that are refreshed, with what holds their query: the view itself, or the one of an incremental view.';
 
 CREATE FUNCTION lifecycle._view_dependencies() RETURNS TABLE (view oid, depends_on oid)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
     WITH item AS MATERIALIZED (SELECT r.* FROM lifecycle._refreshed_views() AS r)
     SELECT u.view, u.object_id
     FROM lifecycle._view_uses(ARRAY(SELECT i.view FROM item AS i ORDER BY i.view),
         ARRAY(SELECT i.start FROM item AS i ORDER BY i.view)) AS u
     JOIN item AS i ON i.view = u.object_id
-    WHERE u.class_id = 'pg_class'::regclass
+    WHERE u.class_id = 'pg_class'::regclass;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle._view_dependencies() IS
 'Which materialized or incremental view reads which others, directly or through plain views and functions.';
@@ -22672,7 +22682,8 @@ COMMENT ON FUNCTION lifecycle._view_dependencies() IS
 -- Level by level, so that a view comes after all that it reads. What is left when a level is empty goes round in a
 -- circle (a plain view or a function was replaced later on): those come last, with a note.
 CREATE FUNCTION lifecycle._refresh_levels() RETURNS SETOF lifecycle.refresh_item
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 DECLARE
     v_views jsonb;
     v_left oid[];
@@ -22709,7 +22720,8 @@ COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 
 CREATE FUNCTION lifecycle._refresh_order(
     schemas name[], only_changed boolean DEFAULT false, only_due boolean DEFAULT false
-) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan AS $fn$
 DECLARE
     v_items lifecycle.refresh_item[];
     v_views oid[];
