@@ -8,7 +8,22 @@ DECLARE
     v_queue constant regclass := CASE WHEN v_row.phase = 'swapped' THEN lifecycle._named_relation(v_row.queue) END;
     v_index record;
     v_found boolean;
+    v_columns text;
 BEGIN
+    IF v_row.phase = 'swapped' THEN
+        -- A replay brings over the columns that both have.
+        SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+        INTO v_columns
+        FROM pg_attribute AS a
+        LEFT JOIN pg_attribute AS o ON o.attrelid = conversion.source AND o.attname = a.attname
+            AND o.atttypid = a.atttypid AND o.atttypmod = a.atttypmod
+        WHERE a.attrelid = conversion.partitioned AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+            AND o.attnum IS NULL;
+        IF v_columns IS NOT NULL THEN
+            RETURN format('columns have come or changed since the swap, and the old table has none like them: %s',
+                v_columns);
+        END IF;
+    END IF;
     IF v_queue IS NULL OR conversion.source IS NULL OR conversion.partitioned IS NULL
         OR NOT has_schema_privilege('lifecycle_data', 'USAGE') OR NOT has_table_privilege(v_queue, 'SELECT')
         OR NOT has_table_privilege(conversion.partitioned, 'SELECT') OR row_security_active(conversion.partitioned)
@@ -44,8 +59,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._way_back_problem(lifecycle.located_conversion) IS
-'What was written since the last replay and the old table cannot take; NULL when there is nothing, or when the
-caller may not look.';
+'What was written since the last replay, or altered since the swap, and the old table cannot take; NULL when there is
+nothing, or when the caller may not look.';
 
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state

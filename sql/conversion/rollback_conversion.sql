@@ -95,6 +95,25 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._replay_most(lifecycle.located_conversion) IS
 'Replays the queue until little is left of it.';
 
+-- Whether the old table can still take every row must be known before anything is promised.
+CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
+BEGIN
+    IF NOT v_state.rollback_possible THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
+            DETAIL = v_state.last_error,
+            HINT = format('Correct the rows, or undo what was altered, SELECT lifecycle.convert_step(%L) and try again; or '
+                'lifecycle.finish_conversion.', (conversion.conversion).source);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
+'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
+
 CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -113,6 +132,8 @@ BEGIN
             SELECT b.relation FROM unnest(v_views) AS v CROSS JOIN LATERAL unnest(lifecycle._bound_views(v))
                 AS b (relation)) || v_views);
     PERFORM lifecycle._drain_to_end(v_conversion);
+    -- Nobody alters it any more.
+    PERFORM lifecycle._require_way_back(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
     PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s
@@ -124,25 +145,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._swap_back(regclass, text, text) IS
 'One try of the way back: locks, replays the rest into the old table, gives it its name again.';
-
--- Whether the old table can still take every row must be known before anything is promised.
-CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
-BEGIN
-    IF NOT v_state.rollback_possible THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
-            DETAIL = v_state.last_error,
-            HINT = format('Correct the rows and SELECT lifecycle.convert_step(%L), then try again; or '
-                'lifecycle.finish_conversion.', (conversion.conversion).source);
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
-'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
 
 CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$

@@ -163,6 +163,19 @@ BEGIN
             MESSAGE = format('no soft delete stands on %s', coalesce(target::text, 'NULL')),
             HINT = 'SELECT target FROM lifecycle.migration_history WHERE feature = ''soft_delete'' lists where it was.';
     END IF;
+    IF EXISTS (
+        SELECT FROM lifecycle._conversions() AS c
+        WHERE c.partitioned = target AND (c.conversion).phase = 'swapped' AND (c.conversion).ended_at IS NULL
+    ) AND EXISTS (
+        SELECT FROM lifecycle.migration AS m
+        WHERE m.migration_id = ANY (v_migrations) AND m.parameters ? 'carried_from'
+    ) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the way back of the conversion of %s rests on its soft delete', target),
+            DETAIL = 'The old table is soft-deleted as well, by the same functions.',
+            HINT = format('First lifecycle.finish_conversion(%1$L) or lifecycle.rollback_conversion(%1$L).', target);
+    END IF;
     RETURN QUERY SELECT * FROM lifecycle._rollback(v_migrations, dry_run, expected_plan, cascade,
         jsonb_build_object('deleted_rows', deleted_rows), rollback_soft_delete.search_path);
 END
@@ -176,7 +189,8 @@ refuse (the default), restore (they are live again), purge (they are deleted for
 cascade - take back later changes that rest on it as well; dry_run - only show the plan (the default); expected_plan -
 plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 55000 deleted rows exist, or soft delete is not enabled; 23505 deleted rows hold values that a key would forbid
+Errors: 55000 deleted rows exist, soft delete is not enabled, or the table was converted and the conversion is not
+finished; 23505 deleted rows hold values that a key would forbid
 again; 22023 no such choice; the others as
 lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_soft_delete(''public.packages'', deleted_rows => ''restore'');';

@@ -81,6 +81,12 @@ def converted(database, modes, levels=MONTHS):
     database.execute("CALL lifecycle.convert_data('s.item')")
 
 
+def back(database):
+    """The way back, with the foreign keys validated."""
+    call(database, "rollback_conversion", target="s.item", dry_run=False)
+    database.execute("CALL lifecycle.run_pending()")
+
+
 def marks(database, column="deleted_at"):
     """Which rows are deleted, by what, in the three tables."""
     found = database.execute(f'SELECT id, "{column}", deletion_id FROM s.item WHERE "{column}" IS NOT NULL ORDER BY id')
@@ -156,7 +162,7 @@ def test_there_and_back(scene, name, modes):
     scene.execute("SELECT lifecycle.soft_delete_where('s.item', 't.id = 20')")
     after = marks(scene, column)
     number = next(row[2] for row in after if row[0] == 20)
-    call(scene, "rollback_conversion", target="s.item", dry_run=False)
+    back(scene)
     assert marks(scene, column) == after
     assert table_facts(scene, "s") == facts
     assert scene.dump(schema_only=True) == dump
@@ -218,13 +224,33 @@ def test_soft_delete_is_taken_off_the_partitioned_table(scene, name):
     assert not any("deleted" in row[0] for row in keys), keys
 
 
+def test_it_stays_until_the_conversion_is_finished(scene):
+    """What was enabled after the swap closes the way back, and may go before it."""
+    call(scene, "enable_soft_delete", target="s.item")
+    call(scene, "enable_soft_delete", target="s.part")
+    converted(scene, DROP)
+    with refused("55000", "the way back of the conversion of s.item rests on its soft delete"):
+        call(scene, "rollback_soft_delete", target="s.item", dry_run=False)
+    back(scene)
+    call(scene, "rollback_soft_delete", target="s.item", dry_run=False)
+    converted(scene, DROP)
+    call(scene, "enable_soft_delete", target="s.item")
+    scene.execute("SELECT lifecycle.soft_delete_where('s.item', 't.id = 3')")
+    with refused("55000", "cannot be rolled back", "deleted_at timestamp with time zone, deletion_id bigint"):
+        call(scene, "rollback_conversion", target="s.item", dry_run=False)
+    call(scene, "rollback_soft_delete", target="s.item", deleted_rows="restore", dry_run=False)
+    back(scene)
+    call(scene, "enable_soft_delete", target="s.item")
+    alive(scene, {})
+
+
 def test_before_the_swap(scene):
     enabled(scene, {})
     before, dump = marks(scene), scene.dump(schema_only=True)
     start(scene, DROP)
     scene.execute("SELECT s.soft_delete_item(8)")
     assert scene.value("SELECT count(*) FROM s.active_item WHERE id = 8") == 0
-    call(scene, "rollback_conversion", target="s.item", dry_run=False)
+    back(scene)
     assert scene.dump(schema_only=True) == dump
     assert len(marks(scene)) > len(before)
     alive(scene, {})
@@ -256,7 +282,7 @@ def test_a_second_conversion(scene):
     before = marks(scene)
     for _ in range(2):
         converted(scene, DROP)
-        call(scene, "rollback_conversion", target="s.item", dry_run=False)
+        back(scene)
     converted(scene, DROP)
     call(scene, "finish_conversion", target="s.item", dry_run=False)
     scene.execute(f"SELECT lifecycle.restore({before[0][2]})")

@@ -99,6 +99,30 @@ def test_a_second_row_with_the_same_old_key_is_told_at_once(swapped):
     assert len(contents(swapped)) == 20
 
 
+@pytest.mark.parametrize(
+    ("there", "back", "names"),
+    [
+        ("ADD COLUMN extra int DEFAULT 4", "DROP COLUMN extra", "extra integer"),
+        ("RENAME COLUMN v TO w", "RENAME COLUMN w TO v", "w text"),
+        ("ALTER COLUMN v TYPE varchar(200)", "ALTER COLUMN v TYPE text", "v character varying(200)"),
+    ],
+    ids=["added", "renamed", "type"],
+)
+def test_a_column_that_the_old_table_has_not(swapped, there, back, names):
+    """The way back would lose what is in it, and drop the table that has it."""
+    swapped.execute(f"ALTER TABLE t {there}")
+    assert told(swapped)[0] is False
+    assert names in told(swapped)[1]
+    for dry_run in (True, False):
+        with refused("55000", "cannot be rolled back", names):
+            call(swapped, "rollback_conversion", target="t", dry_run=dry_run)
+    swapped.execute(f"ALTER TABLE t {back}; ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED")
+    expected = sorted(swapped.execute("SELECT id, region, v FROM t"))
+    assert told(swapped) == (True, None)
+    call(swapped, "rollback_conversion", target="t", dry_run=False)
+    assert contents(swapped) == expected
+
+
 KEYS = """
 CREATE TABLE public.site (name text PRIMARY KEY);
 INSERT INTO public.site VALUES ('eu'), ('us');
