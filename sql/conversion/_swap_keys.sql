@@ -139,24 +139,45 @@ COMMENT ON FUNCTION lifecycle._next_key(lifecycle.located_conversion) IS
 -- The way back. Keys that the swap dropped, with their tables as they will be called; only the old table changes its
 -- name.
 CREATE FUNCTION lifecycle._dropped_keys(conversion lifecycle.located_conversion) RETURNS TABLE (
-    step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text
+    step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text,
+    inverse text, is_gone boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT s.step, n.relation, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
+    WITH dropped AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.action = 'drop foreign key'
+    )
+    SELECT s.step, i.name, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
         coalesce(left(f.definition, nullif(strpos(f.definition, format('; COMMENT ON CONSTRAINT %s ON %s IS ',
-            n.constraint_name, n.relation)), 0) - 1), f.definition)
-    FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+            n.constraint_name, n.relation)), 0) - 1), f.definition),
+        CASE WHEN i.name = n.relation THEN s.inverse ELSE replace(replace(s.inverse,
+            format('ALTER TABLE %s ADD', n.relation), format('ALTER TABLE %s ADD', i.name)),
+            format('%s ON %s IS ', n.constraint_name, n.relation), format('%s ON %s IS ', n.constraint_name, i.name))
+        END, t.present IS NULL
+    FROM dropped AS s
     CROSS JOIN LATERAL (SELECT parse_ident(substr(s.statement, length('ALTER TABLE ') + 1), false) AS parts) AS p
     CROSS JOIN LATERAL (SELECT format('%I.%I', p.parts[1], p.parts[2]) AS relation) AS r
     CROSS JOIN LATERAL (SELECT r.relation, substr(s.statement,
         length('ALTER TABLE ' || r.relation || ' DROP CONSTRAINT ') + 1) AS constraint_name) AS n
     CROSS JOIN LATERAL (SELECT substr(s.inverse, length('ALTER TABLE ' || n.relation) + 1) AS definition) AS f
-    LEFT JOIN pg_class AS c
-        ON c.oid = to_regclass(n.relation) AND c.oid <> conversion.partitioned AND c.relkind = 'p'
-    WHERE s.action = 'drop foreign key'
+    CROSS JOIN LATERAL (
+        -- A table with another name by now is known by the key that the swap has given it.
+        SELECT coalesce(to_regclass(n.relation), (
+            SELECT min(o.oid) FROM pg_constraint AS k
+            CROSS JOIN LATERAL (SELECT coalesce(pg_partition_root(k.conrelid), k.conrelid)::oid AS oid) AS o
+            WHERE k.contype = 'f' AND k.confrelid = conversion.partitioned AND o.oid <> conversion.partitioned
+                AND quote_ident(k.conname) = n.constraint_name
+                AND NOT EXISTS (SELECT FROM dropped AS d
+                    WHERE d.object = format('table constraint %I on %s', k.conname, o.oid::regclass))
+            HAVING count(DISTINCT o.oid) = 1
+        )::regclass) AS present
+    ) AS t
+    CROSS JOIN LATERAL (SELECT coalesce(t.present::text, n.relation) AS name) AS i
+    LEFT JOIN pg_class AS c ON c.oid = t.present AND c.oid <> conversion.partitioned AND c.relkind = 'p'
 $fn$;
 COMMENT ON FUNCTION lifecycle._dropped_keys(lifecycle.located_conversion) IS
 'The foreign keys that a swap has dropped: table and name as text, the table itself where it is partitioned,
-whether the key was valid, and its definition after ALTER TABLE and the name.';
+whether the key was valid, its definition after ALTER TABLE and the name, the statement that gives it back, and whether
+the table is gone.';
 
 CREATE FUNCTION lifecycle._drop_new_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -181,8 +202,9 @@ COMMENT ON FUNCTION lifecycle._drop_new_keys(lifecycle.located_conversion) IS
 CREATE FUNCTION lifecycle._undrop_keys(conversion lifecycle.located_conversion, dropped lifecycle.plan_step)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT lifecycle._step('undo drop foreign key', (dropped).object, (dropped).inverse, (dropped).statement,
-            note => (dropped).note)
+        SELECT lifecycle._step('undo drop foreign key', format('table constraint %s on %s', d.constraint_name,
+            d.relation), CASE WHEN NOT d.is_gone THEN d.inverse END, (dropped).statement,
+            note => CASE WHEN d.is_gone THEN 'the table is gone' ELSE (dropped).note END)
         WHERE d.partitioned IS NULL OR NOT d.was_valid
         UNION ALL
         SELECT lifecycle._step('undo drop foreign key',
@@ -195,29 +217,28 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._undrop_keys(lifecycle.located_conversion, lifecycle.plan_step) IS
 'The steps that give a foreign key back which the swap has dropped, not validated.';
 
--- Every key in a stage of its own, so that no lock outlives its scan.
+-- Every key in a stage of its own, so that no lock outlives its scan; a table that is dropped before its turn keeps none
+-- of the others waiting.
 CREATE FUNCTION lifecycle._validate_old_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT lifecycle._step(s.action, format('table constraint %s on %s', s.constraint_name, s.relation),
-            s.statement, stage => 1 + (row_number() OVER (ORDER BY s.step, s.place, s.relation))::integer)
+            s.statement, stage => 1 + (row_number() OVER (ORDER BY s.place, s.step, s.relation))::integer)
         FROM (
             SELECT d.step, 1 AS place, d.constraint_name, r.name AS relation, 'validate foreign key' AS action,
-                format('ALTER TABLE %s VALIDATE CONSTRAINT %s', r.name, d.constraint_name) AS statement
+                format('ALTER TABLE IF EXISTS %s VALIDATE CONSTRAINT %s', r.name, d.constraint_name) AS statement
             FROM lifecycle._dropped_keys(conversion) AS d
             CROSS JOIN LATERAL (
                 SELECT d.relation WHERE d.partitioned IS NULL
                 UNION ALL SELECT l.name::text FROM lifecycle._leaves(d.partitioned) AS l (name)
             ) AS r (name)
-            WHERE d.was_valid
+            WHERE d.was_valid AND NOT d.is_gone
             UNION ALL
-            SELECT d.step, 2, d.constraint_name, d.relation, 'add foreign key', o.inverse
+            SELECT d.step, 2, d.constraint_name, d.relation, 'add foreign key', d.inverse
             FROM lifecycle._dropped_keys(conversion) AS d
-            JOIN jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS o
-                ON o.step = d.step
             WHERE d.was_valid AND d.partitioned IS NOT NULL
         ) AS s
-        ORDER BY s.step, s.place, s.relation
+        ORDER BY s.place, s.step, s.relation
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._validate_old_keys(lifecycle.located_conversion) IS

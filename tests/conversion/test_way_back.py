@@ -205,6 +205,25 @@ def test_back_before_they_are_checked(bound):
     assert database.dump(schema_only=True) == schema
 
 
+def test_neighbours_go_and_change_their_names(bound):
+    """What was dropped since keeps nobody from the way back; what has another name gets its key back."""
+    database, _ = bound
+    database.execute("CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3); ALTER TABLE part RENAME TO \"Or der\"")
+    database.execute("DROP TABLE child")
+    done = call(database, "rollback_conversion", target="t", dry_run=False)
+    assert [step.note for step in done if step.object.endswith("on public.child")] == ["the table is gone"]
+    assert set(column(database, UNCHECKED)) == {"t", "part_1", "part_2", "part_3"}
+    # Before its key is validated.
+    database.execute("DROP TABLE part_2")
+    database.execute("CALL lifecycle.run_pending()")
+    assert column(database, UNCHECKED) == []
+    assert database.value(
+        """SELECT obj_description(oid) FROM pg_constraint WHERE conrelid = 'public."Or der"'::regclass"""
+    ) == ("of a partitioned table")
+    with refused("23503"):
+        database.execute('INSERT INTO "Or der" VALUES (1, 3, 99, \'eu\')')
+
+
 def test_a_scan_stops_no_writer(bound, session, observer):
     """The scan waits for a session that keeps everybody from the referenced table; who writes the other one goes on."""
     database, schema = bound
