@@ -217,8 +217,8 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._undrop_keys(lifecycle.located_conversion, lifecycle.plan_step) IS
 'The steps that give a foreign key back which the swap has dropped, not validated.';
 
--- Every key in a stage of its own, so that no lock outlives its scan; a table that is dropped before its turn keeps none
--- of the others waiting.
+-- Every key in a stage of its own, so that no lock outlives its scan; a table that is dropped before its turn keeps no
+-- other one waiting.
 CREATE FUNCTION lifecycle._validate_old_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(

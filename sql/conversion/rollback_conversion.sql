@@ -106,8 +106,8 @@ BEGIN
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
             DETAIL = v_state.last_error,
-            HINT = format('Correct the rows, or undo what was altered, SELECT lifecycle.convert_step(%L) and try again; '
-                'or lifecycle.finish_conversion.', (conversion.conversion).source);
+            HINT = format('Correct the rows, or undo what was altered, SELECT lifecycle.convert_step(%L) and try '
+                'again; or lifecycle.finish_conversion.', (conversion.conversion).source);
     END IF;
 END
 $fn$;
