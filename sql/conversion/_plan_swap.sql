@@ -198,11 +198,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
             format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
                 (conversion.conversion).queue)),
-        -- Else verify_migrations would miss them.
+        -- Else verify_migrations would miss them. Those that made them: the ones above have no inverse.
         lifecycle._step('drop capture', 'journal of ' || (conversion.conversion).queue,
             format('UPDATE lifecycle.migration_step SET status = ''rolled_back'' WHERE status OPERATOR(pg_catalog.=) '
-                '''done'' AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by OPERATOR(pg_catalog.=) '
-                'current_user', ARRAY['table ' || (conversion.conversion).queue,
+                '''done'' AND inverse IS NOT NULL AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by '
+                'OPERATOR(pg_catalog.=) current_user', ARRAY['table ' || (conversion.conversion).queue,
                 format('function %s()', (conversion.conversion).queue), 'capture ' || (conversion.conversion).queue]))
     ]
 $fn$;

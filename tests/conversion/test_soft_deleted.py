@@ -89,21 +89,13 @@ def back(database):
 
 def marks(database, column="deleted_at"):
     """Which rows are deleted, by what, in the three tables."""
-    found = database.execute(
-        f'SELECT id, "{column}", deletion_id FROM s.item WHERE "{column}" IS NOT NULL ORDER BY id'
-    )
-    return found + database.execute(
-        "SELECT part_id, deletion_id FROM s.part WHERE deleted_at IS NOT NULL ORDER BY 1"
-    )
+    found = database.execute(f'SELECT id, "{column}", deletion_id FROM s.item WHERE "{column}" IS NOT NULL ORDER BY id')
+    return found + database.execute("SELECT part_id, deletion_id FROM s.part WHERE deleted_at IS NOT NULL ORDER BY 1")
 
 
 def problems(database, table="s.item"):
     """What check_soft_delete finds wrong."""
-    return [
-        f
-        for f in rows(database, f"SELECT * FROM lifecycle.check_soft_delete('{table}')")
-        if f[0] == "error"
-    ]
+    return [f for f in rows(database, f"SELECT * FROM lifecycle.check_soft_delete('{table}')") if f[0] == "error"]
 
 
 def alive(database, options):
@@ -113,12 +105,8 @@ def alive(database, options):
         options.get("column_name", "deleted_at"),
     )
     with database.connect() as connection:
-        assert connection.execute(
-            f'DELETE FROM s."{view}" WHERE id = 10 RETURNING id'
-        ).fetchall() == [(10,)]
-        deletion = connection.execute(
-            "SELECT deletion_id FROM s.item WHERE id = 10"
-        ).fetchone()[0]
+        assert connection.execute(f'DELETE FROM s."{view}" WHERE id = 10 RETURNING id').fetchall() == [(10,)]
+        deletion = connection.execute("SELECT deletion_id FROM s.item WHERE id = 10").fetchone()[0]
         row = connection.execute(
             "SELECT table_name, row_count FROM lifecycle.deletion WHERE deletion_id = %s",
             [deletion],
@@ -126,24 +114,14 @@ def alive(database, options):
         assert row == ("item", 1)
         connection.execute("SELECT lifecycle.restore(%s)", [deletion])
         if options.get("rpc_name") is None:
-            assert connection.execute(
-                "SELECT s.soft_delete_item(11) ->> 'status'"
-            ).fetchone() == ("deleted",)
-            assert connection.execute(
-                "SELECT s.restore_item(11) ->> 'status'"
-            ).fetchone() == ("restored",)
-        connection.execute(
-            "SELECT lifecycle.soft_delete_where('s.item', 't.id IN (12, 13)')"
-        )
+            assert connection.execute("SELECT s.soft_delete_item(11) ->> 'status'").fetchone() == ("deleted",)
+            assert connection.execute("SELECT s.restore_item(11) ->> 'status'").fetchone() == ("restored",)
+        connection.execute("SELECT lifecycle.soft_delete_where('s.item', 't.id IN (12, 13)')")
         connection.execute(f'UPDATE s.item SET "{column}" = NULL WHERE id IN (12, 13)')
         # Through a partition, where no statement trigger of the table fires.
-        leaf = connection.execute(
-            "SELECT tableoid::regclass::text FROM s.item WHERE id = 14"
-        ).fetchone()[0]
+        leaf = connection.execute("SELECT tableoid::regclass::text FROM s.item WHERE id = 14").fetchone()[0]
         connection.execute(f'UPDATE {leaf} SET "{column}" = now() WHERE id = 14')
-        number = connection.execute(
-            "SELECT deletion_id FROM s.item WHERE id = 14"
-        ).fetchone()[0]
+        number = connection.execute("SELECT deletion_id FROM s.item WHERE id = 14").fetchone()[0]
         connection.execute("SELECT lifecycle.restore(%s)", [number])
         assert (
             connection.execute(
@@ -159,10 +137,7 @@ def alive(database, options):
     [
         ("named", COMPOSITE),
         ("live", DROP),
-        *(
-            pytest.param(name, DROP, marks=pytest.mark.long)
-            for name in ("plain", "column", "bare")
-        ),
+        *(pytest.param(name, DROP, marks=pytest.mark.long) for name in ("plain", "column", "bare")),
     ],
 )
 def test_there_and_back(scene, name, modes):
@@ -177,10 +152,7 @@ def test_there_and_back(scene, name, modes):
     assert before
     alive(scene, options)
     converted(scene, modes)
-    assert (
-        scene.value("SELECT relkind FROM pg_class WHERE oid = 's.item'::regclass")
-        == "p"
-    )
+    assert scene.value("SELECT relkind FROM pg_class WHERE oid = 's.item'::regclass") == "p"
     assert marks(scene, column) == before
     assert problems(scene) == []
     alive(scene, options)
@@ -197,10 +169,7 @@ def test_there_and_back(scene, name, modes):
     assert problems(scene) == []
     alive(scene, options)
     scene.execute(f"SELECT lifecycle.restore({number})")
-    assert (
-        scene.value(f'SELECT count(*) FROM s.item WHERE id = 20 AND "{column}" IS NULL')
-        == 1
-    )
+    assert scene.value(f'SELECT count(*) FROM s.item WHERE id = 20 AND "{column}" IS NULL') == 1
     call(
         scene,
         "rollback_soft_delete",
@@ -248,16 +217,9 @@ def test_soft_delete_is_taken_off_the_partitioned_table(scene, name):
         "SELECT attname FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attnum > 0 AND NOT attisdropped"
     )
     assert {row[0] for row in left} == {"id", "at", "email", "code", "site_id"}
-    assert (
-        scene.execute(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = 's.item'::regclass AND NOT tgisinternal"
-        )
-        == []
-    )
+    assert scene.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 's.item'::regclass AND NOT tgisinternal") == []
     # Keys count all rows again, as far as a partitioned table can have them.
-    keys = scene.execute(
-        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 's.item'::regclass"
-    )
+    keys = scene.execute("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 's.item'::regclass")
     assert any("(email, at)" in row[0] for row in keys), keys
     assert not any("deleted" in row[0] for row in keys), keys
 
@@ -267,28 +229,16 @@ def test_it_stays_until_the_conversion_is_finished(scene):
     call(scene, "enable_soft_delete", target="s.item")
     call(scene, "enable_soft_delete", target="s.part")
     converted(scene, DROP)
-    with refused(
-        "55000", "the way back of the conversion of s.item rests on its soft delete"
-    ):
+    with refused("55000", "the way back of the conversion of s.item rests on its soft delete"):
         call(scene, "rollback_soft_delete", target="s.item", dry_run=False)
     back(scene)
     call(scene, "rollback_soft_delete", target="s.item", dry_run=False)
     converted(scene, DROP)
     call(scene, "enable_soft_delete", target="s.item")
     scene.execute("SELECT lifecycle.soft_delete_where('s.item', 't.id = 3')")
-    with refused(
-        "55000",
-        "cannot be rolled back",
-        "deleted_at timestamp with time zone, deletion_id bigint",
-    ):
+    with refused("55000", "cannot be rolled back", "deleted_at timestamp with time zone, deletion_id bigint"):
         call(scene, "rollback_conversion", target="s.item", dry_run=False)
-    call(
-        scene,
-        "rollback_soft_delete",
-        target="s.item",
-        deleted_rows="restore",
-        dry_run=False,
-    )
+    call(scene, "rollback_soft_delete", target="s.item", deleted_rows="restore", dry_run=False)
     back(scene)
     call(scene, "enable_soft_delete", target="s.item")
     alive(scene, {})
@@ -321,9 +271,7 @@ def test_purge_knows_the_records_of_before(scene):
     enabled(scene, {})
     converted(scene, DROP)
     for table in ("s.part", "s.item"):
-        scene.execute(
-            f"CALL lifecycle.purge_deleted('{table}', '0 days', dry_run => false)"
-        )
+        scene.execute(f"CALL lifecycle.purge_deleted('{table}', '0 days', dry_run => false)")
     assert scene.value("SELECT count(*) FROM s.item WHERE deleted_at IS NOT NULL") == 0
     assert scene.value("SELECT count(*) FROM lifecycle.deletion") == 0
 

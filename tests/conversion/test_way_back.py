@@ -21,20 +21,14 @@ ANALYZE public.t;
 def swapped(database):
     """A table of two partitions, just swapped."""
     database.execute(TABLE)
-    database.execute(
-        "SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')"
-    )
+    database.execute("SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')")
     database.execute("CALL lifecycle.convert_data('t')")
     database.execute("CALL lifecycle.swap_tables('t')")
     return database
 
 
 def step(database, size):
-    return rows(
-        database,
-        "SELECT remaining, rollback_possible FROM lifecycle.convert_step('t', %s, 0)",
-        [size],
-    )[0]
+    return rows(database, "SELECT remaining, rollback_possible FROM lifecycle.convert_step('t', %s, 0)", [size])[0]
 
 
 def contents(database):
@@ -45,9 +39,7 @@ def test_a_row_that_moved_survives_any_cut_of_the_queue(swapped):
     """Each move is two entries; whichever comes first, and alone, the row stays."""
     for number in range(1, 11):
         region = "us" if number % 2 == 0 else "eu"
-        swapped.execute(
-            "UPDATE t SET region = %s, v = 'moved' WHERE id = %s", [region, number]
-        )
+        swapped.execute("UPDATE t SET region = %s, v = 'moved' WHERE id = %s", [region, number])
         swapped.execute("UPDATE t SET region = 'us' WHERE id = %s", [number])
     swapped.execute("UPDATE t SET id = id + 100 WHERE id > 15")
     expected = contents(swapped)
@@ -60,17 +52,13 @@ def test_a_row_that_moved_survives_any_cut_of_the_queue(swapped):
 
 
 def told(place):
-    return rows(
-        place, "SELECT rollback_possible, last_error FROM lifecycle.monitor_migration()"
-    )[0]
+    return rows(place, "SELECT rollback_possible, last_error FROM lifecycle.monitor_migration()")[0]
 
 
 def test_it_is_told_before_anything_is_replayed(database, roles):
     """The moment that such a row is committed; also by another unique key, and not to those who may not look."""
     database.execute(TABLE + "ALTER TABLE t ADD CONSTRAINT t_v UNIQUE (v)")
-    database.execute(
-        "SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')"
-    )
+    database.execute("SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')")
     database.execute("CALL lifecycle.convert_data('t')")
     database.execute("CALL lifecycle.swap_tables('t')")
     watcher = roles("watcher")
@@ -84,9 +72,7 @@ def test_it_is_told_before_anything_is_replayed(database, roles):
     assert told(database.connect(watcher)) == (True, None)
     with refused("55000", "cannot be rolled back", "the same (id)"):
         call(database, "rollback_conversion", target="t")
-    database.execute(
-        "DELETE FROM t WHERE v = 'second'; INSERT INTO t VALUES (99, 'eu', 'v2')"
-    )
+    database.execute("DELETE FROM t WHERE v = 'second'; INSERT INTO t VALUES (99, 'eu', 'v2')")
     assert "two rows have the same (v)" in told(database)[1]
     database.execute("DELETE FROM t WHERE id = 99")
     assert told(database) == (True, None)
@@ -101,10 +87,7 @@ def test_a_second_row_with_the_same_old_key_is_told_at_once(swapped):
     assert len(expected) == 21
     with pytest.raises(psycopg.errors.UniqueViolation):
         swapped.execute("CALL lifecycle.convert_data('t')")
-    ((possible, reason),) = rows(
-        swapped,
-        "SELECT rollback_possible, last_error FROM lifecycle.monitor_migration()",
-    )
+    ((possible, reason),) = rows(swapped, "SELECT rollback_possible, last_error FROM lifecycle.monitor_migration()")
     assert not possible
     assert "rollback is impossible" in reason
     with refused("55000", "cannot be rolled back"):
@@ -121,11 +104,7 @@ def test_a_second_row_with_the_same_old_key_is_told_at_once(swapped):
     [
         ("ADD COLUMN extra int DEFAULT 4", "DROP COLUMN extra", "extra integer"),
         ("RENAME COLUMN v TO w", "RENAME COLUMN w TO v", "w text"),
-        (
-            "ALTER COLUMN v TYPE varchar(200)",
-            "ALTER COLUMN v TYPE text",
-            "v character varying(200)",
-        ),
+        ("ALTER COLUMN v TYPE varchar(200)", "ALTER COLUMN v TYPE text", "v character varying(200)"),
     ],
     ids=["added", "renamed", "type"],
 )
@@ -137,9 +116,7 @@ def test_a_column_that_the_old_table_has_not(swapped, there, back, names):
     for dry_run in (True, False):
         with refused("55000", "cannot be rolled back", names):
             call(swapped, "rollback_conversion", target="t", dry_run=dry_run)
-    swapped.execute(
-        f"ALTER TABLE t {back}; ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED"
-    )
+    swapped.execute(f"ALTER TABLE t {back}; ALTER TABLE t ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED")
     expected = sorted(swapped.execute("SELECT id, region, v FROM t"))
     assert told(swapped) == (True, None)
     call(swapped, "rollback_conversion", target="t", dry_run=False)
@@ -174,9 +151,7 @@ def bound(database):
     """A table with foreign keys from it, and to it from a plain and from a partitioned table, just swapped."""
     database.execute(TABLE + KEYS)
     schema = database.dump(schema_only=True)
-    database.execute(
-        "SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')"
-    )
+    database.execute("SELECT * FROM lifecycle.start_conversion('t', lifecycle.by_list('region'), key_mode => 'extend')")
     database.execute("CALL lifecycle.convert_data('t')")
     database.execute("CALL lifecycle.swap_tables('t')")
     return database, schema
@@ -189,20 +164,11 @@ def column(place, query):
 def test_keys_are_checked_behind_the_swap(bound):
     """Each leaf gets the key unchecked, a partitioned table adopts them; leaves made meanwhile are no exception."""
     database, _ = bound
-    assert set(column(database, UNCHECKED)) == {
-        "t_eu",
-        "t_us",
-        "part_1",
-        "part_2",
-        "child",
-    }
+    assert set(column(database, UNCHECKED)) == {"t_eu", "t_us", "part_1", "part_2", "child"}
     database.execute("CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3)")
     database.execute("CREATE TABLE t_ap PARTITION OF t FOR VALUES IN ('ap')")
     call(database, "sync_capture", target="t")
-    for statement in (
-        "INSERT INTO part VALUES (1, 1, 99, 'eu')",
-        "DELETE FROM t WHERE id = 1",
-    ):
+    for statement in ("INSERT INTO part VALUES (1, 1, 99, 'eu')", "DELETE FROM t WHERE id = 1"):
         with refused("23503"):
             database.execute(statement)
     database.execute("CALL lifecycle.convert_data('t')")
@@ -228,22 +194,13 @@ def test_keys_are_checked_behind_the_swap(bound):
 def test_back_before_they_are_checked(bound):
     database, schema = bound
     shown = call(database, "rollback_conversion", target="t")
-    done = call(
-        database,
-        "rollback_conversion",
-        target="t",
-        dry_run=False,
-        expected_plan=shown[0].plan_hash,
-    )
+    done = call(database, "rollback_conversion", target="t", dry_run=False, expected_plan=shown[0].plan_hash)
     assert [step.statement for step in done] == [step.statement for step in shown]
     assert {step.status for step in shown} == {"planned"}
     assert {step.status for step in done if step.stage > 1} == {"pending"}
     found = rows(database, "SELECT statement FROM lifecycle.pending_steps()")
     assert found == [(step.statement,) for step in done if step.stage > 1]
-    assert any(
-        "steps pending: 5, CALL lifecycle.run_pending(" in notice
-        for notice in database.notices
-    )
+    assert any("steps pending: 5, CALL lifecycle.run_pending(" in notice for notice in database.notices)
     database.execute("CALL lifecycle.run_pending()")
     assert database.dump(schema_only=True) == schema
 
@@ -251,14 +208,10 @@ def test_back_before_they_are_checked(bound):
 def test_neighbours_go_and_change_their_names(bound):
     """What was dropped since keeps nobody from the way back; what has another name gets its key back."""
     database, _ = bound
-    database.execute(
-        'CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3); ALTER TABLE part RENAME TO "Or der"'
-    )
+    database.execute('CREATE TABLE part_3 PARTITION OF part FOR VALUES IN (3); ALTER TABLE part RENAME TO "Or der"')
     database.execute("DROP TABLE child")
     done = call(database, "rollback_conversion", target="t", dry_run=False)
-    assert [step.note for step in done if step.object.endswith("on public.child")] == [
-        "the table is gone"
-    ]
+    assert [step.note for step in done if step.object.endswith("on public.child")] == ["the table is gone"]
     assert set(column(database, UNCHECKED)) == {"t", "part_1", "part_2", "part_3"}
     # Before its key is validated.
     database.execute("DROP TABLE part_2")
@@ -275,20 +228,12 @@ def test_a_scan_stops_no_writer(bound, session, observer):
     """The scan waits for a session that keeps everybody from the referenced table; who writes the other one goes on."""
     database, schema = bound
     call(database, "rollback_conversion", target="t", dry_run=False)
-    gate, checker, writer = (
-        session(database, name=name, autocommit=False)
-        for name in ("gate", "checker", "writer")
-    )
+    gate, checker, writer = (session(database, name=name, autocommit=False) for name in ("gate", "checker", "writer"))
     gate.run("LOCK TABLE site IN EXCLUSIVE MODE")
     checker.run("SET lifecycle.lock_attempts = 1000")
     checker.start("SELECT * FROM lifecycle.run_pending_stage()")
     assert observer.settle(checker, [gate]) == "blocked"
-    assert (
-        observer.settle(
-            writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [checker]
-        )
-        == "done"
-    )
+    assert observer.settle(writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [checker]) == "done"
     assert observer.settle(checker, [gate]) == "blocked"
     # Killed: nothing is validated, nothing is lost.
     observer.terminate(checker)
@@ -296,16 +241,9 @@ def test_a_scan_stops_no_writer(bound, session, observer):
     assert column(database, OPEN) == [LEFT]
     # Control: with the key added in one go he would have to wait.
     adder = session(database, name="adder", autocommit=False)
-    adder.start(
-        "ALTER TABLE t ADD CONSTRAINT control FOREIGN KEY (region) REFERENCES site"
-    )
+    adder.start("ALTER TABLE t ADD CONSTRAINT control FOREIGN KEY (region) REFERENCES site")
     assert observer.settle(adder, [gate]) == "blocked"
-    assert (
-        observer.settle(
-            writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [adder]
-        )
-        == "blocked"
-    )
+    assert observer.settle(writer.start("UPDATE t SET v = 'meanwhile' WHERE id = 1"), [adder]) == "blocked"
     observer.terminate(adder)
     writer.result()
     writer.run("COMMIT")

@@ -56,9 +56,7 @@ def difference(database, query=TOTALS, name="public.v"):
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "key"), [(TOTALS, ["shop"]), (DAILY, ["shop", "at"])], ids=["one", "two"]
-)
+@pytest.mark.parametrize(("query", "key"), [(TOTALS, ["shop"]), (DAILY, ["shop", "at"])], ids=["one", "two"])
 def test_what_it_does_and_what_it_leaves_to_others(base, query, key):
     create(base, query, key)
     for write, outcome in [
@@ -76,10 +74,7 @@ def test_what_it_does_and_what_it_leaves_to_others(base, query, key):
             "INSERT INTO public.sale VALUES (901, NULL, NULL, 1)",
             ("incremental", "refreshed", True),
         ),
-        (
-            "TRUNCATE public.sale; INSERT INTO public.sale VALUES (1, 1, NULL, 2)",
-            ("rebuild", "refreshed", False),
-        ),
+        ("TRUNCATE public.sale; INSERT INTO public.sale VALUES (1, 1, NULL, 2)", ("rebuild", "refreshed", False)),
         (
             "INSERT INTO lifecycle_data.sale_public_v_1_queue (all_rows) VALUES (true), (NULL)",
             ("rebuild", "refreshed", True),
@@ -93,13 +88,11 @@ def test_what_it_does_and_what_it_leaves_to_others(base, query, key):
 
 def test_many_keys_are_handed_back(base):
     create(base)
-    base.execute(
-        "INSERT INTO public.sale SELECT g, g, '2026-01-01', 1 FROM generate_series(1000, 2999) AS g"
-    )
+    base.execute("INSERT INTO public.sale SELECT g, g, '2026-01-01', 1 FROM generate_series(1000, 2999) AS g")
     base.execute("SET lifecycle.incremental_share = '100'")
-    assert rows(
-        base, "SELECT mode, note FROM lifecycle.refresh_incremental_view('public.v')"
-    ) == [("incremental", "keys 2000, rows inserted 2000, updated 0, deleted 0")]
+    assert rows(base, "SELECT mode, note FROM lifecycle.refresh_incremental_view('public.v')") == [
+        ("incremental", "keys 2000, rows inserted 2000, updated 0, deleted 0")
+    ]
     assert difference(base) == 0
     base.execute("UPDATE public.sale SET amount = id WHERE id >= 1000 AND id % 2 = 0")
     assert rows(
@@ -141,18 +134,12 @@ def test_versions_of_one_transaction_are_told_apart(base):
     fingerprint = "SELECT fingerprint FROM lifecycle.incremental_view"
     with base.connect() as connection:
         connection.autocommit = False
-        connection.execute(
-            "ALTER TABLE public.sale DISABLE TRIGGER capture_public_v_1_update"
-        )
-        connection.execute(
-            "ALTER TABLE public.sale ENABLE ALWAYS TRIGGER capture_public_v_1_update"
-        )
+        connection.execute("ALTER TABLE public.sale DISABLE TRIGGER capture_public_v_1_update")
+        connection.execute("ALTER TABLE public.sale ENABLE ALWAYS TRIGGER capture_public_v_1_update")
         connection.execute("SELECT lifecycle.refresh_incremental_view('public.v')")
         ((before,),) = connection.execute(fingerprint).fetchall()
         assert before is not None
-        connection.execute(
-            "ALTER TABLE public.sale DISABLE TRIGGER capture_public_v_1_update"
-        )
+        connection.execute("ALTER TABLE public.sale DISABLE TRIGGER capture_public_v_1_update")
         connection.execute("UPDATE public.sale SET amount = 1000 WHERE id = 4")
         ((mode, note),) = connection.execute(
             "SELECT mode, note FROM lifecycle.refresh_incremental_view('public.v')"
@@ -177,27 +164,14 @@ def test_versions_of_one_transaction_are_told_apart(base):
             "public.v",
         ),
         ("ALTER FUNCTION lifecycle_data.public_v_refresh RESET timezone", "public.v"),
-        (
-            "ALTER FUNCTION lifecycle_data.public_v_refresh SET datestyle = 'sql'",
-            "public.v",
-        ),
+        ("ALTER FUNCTION lifecycle_data.public_v_refresh SET datestyle = 'sql'", "public.v"),
         ("ALTER FUNCTION lifecycle_data.public_v_refresh STABLE", "public.v"),
         (
             "CREATE ROLE other_owner; ALTER FUNCTION lifecycle_data.public_v_refresh OWNER TO other_owner",
             "public.v",
         ),
     ],
-    ids=[
-        "renamed",
-        "moved",
-        "source renamed",
-        "dropped",
-        "replaced",
-        "reset",
-        "set",
-        "stable",
-        "given away",
-    ],
+    ids=["renamed", "moved", "source renamed", "dropped", "replaced", "reset", "set", "stable", "given away"],
 )
 def test_what_is_not_what_was_made_is_not_called(base, change, name):
     create(base)
@@ -213,17 +187,12 @@ def test_what_is_not_what_was_made_is_not_called(base, change, name):
         )
         assert difference(base, TOTALS.replace("public.sale", source), name) == 0
     if "owner" in change:
-        base.execute(
-            "ALTER FUNCTION lifecycle_data.public_v_refresh OWNER TO CURRENT_USER; DROP ROLE other_owner"
-        )
+        base.execute("ALTER FUNCTION lifecycle_data.public_v_refresh OWNER TO CURRENT_USER; DROP ROLE other_owner")
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        "ALTER TYPE public.mood RENAME TO feeling",
-        "CREATE SCHEMA away; ALTER TYPE public.mood SET SCHEMA away",
-    ],
+    ["ALTER TYPE public.mood RENAME TO feeling", "CREATE SCHEMA away; ALTER TYPE public.mood SET SCHEMA away"],
     ids=["renamed", "moved"],
 )
 def test_the_type_of_a_key_changes_its_name(database, change):
@@ -244,9 +213,7 @@ def test_the_type_of_a_key_changes_its_name(database, change):
 def test_two_rows_of_a_key_are_refused_and_nothing_is_taken(base):
     create(base, "SELECT shop, amount FROM public.sale WHERE id < 9", ["shop"])
     base.execute("INSERT INTO public.sale VALUES (-1, 4, NULL, 3)")
-    with refused(
-        "21000", "several rows for one key (shop)", "Keys with several rows: 1."
-    ):
+    with refused("21000", "several rows for one key (shop)", "Keys with several rows: 1."):
         refresh(base)
     assert base.value("SELECT entries FROM lifecycle.capture_status()") == 1
 
@@ -275,9 +242,7 @@ def test_hostile_names_and_types(database):
         database.execute(write)
         assert refresh(database)[::2] == ("incremental", True)
         assert difference(database, query) == 0
-    database.execute(
-        "INSERT INTO public.t VALUES (3, 'good', NULL, 1.0000000000000002, 'x', 1)"
-    )
+    database.execute("INSERT INTO public.t VALUES (3, 'good', NULL, 1.0000000000000002, 'x', 1)")
     assert refresh(database)[0] == "incremental"
     assert difference(database, query) == 0
 
@@ -289,13 +254,9 @@ def test_nasty_names(database, nasty):
         sql.SQL("public.{}").format(name),
         sql.SQL("public.{}").format(sql.Identifier("v" + nasty[:40])),
     )
-    spelled = database.value(
-        "SELECT format('public.%%I', %s::text)", ["v" + nasty[:40]]
-    )
+    spelled = database.value("SELECT format('public.%%I', %s::text)", ["v" + nasty[:40]])
     database.execute(
-        sql.SQL("CREATE TABLE {} ({} int, n int); CREATE INDEX ON {} ({})").format(
-            table, name, table, name
-        )
+        sql.SQL("CREATE TABLE {} ({} int, n int); CREATE INDEX ON {} ({})").format(table, name, table, name)
     )
     query = database.value(
         "SELECT format('SELECT %%1$I, sum(n) AS n FROM public.%%1$I GROUP BY %%1$I', %s::text)",
