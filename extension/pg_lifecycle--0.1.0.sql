@@ -9494,6 +9494,19 @@ BEGIN
             MESSAGE = format('no soft delete stands on %s', coalesce(target::text, 'NULL')),
             HINT = 'SELECT target FROM lifecycle.migration_history WHERE feature = ''soft_delete'' lists where it was.';
     END IF;
+    IF EXISTS (
+        SELECT FROM lifecycle._conversions() AS c
+        WHERE c.partitioned = target AND (c.conversion).phase = 'swapped' AND (c.conversion).ended_at IS NULL
+    ) AND EXISTS (
+        SELECT FROM lifecycle.migration AS m
+        WHERE m.migration_id = ANY (v_migrations) AND m.parameters ? 'carried_from'
+    ) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the way back of the conversion of %s rests on its soft delete', target),
+            DETAIL = 'The old table is soft-deleted as well, by the same functions.',
+            HINT = format('First lifecycle.finish_conversion(%1$L) or lifecycle.rollback_conversion(%1$L).', target);
+    END IF;
     RETURN QUERY SELECT * FROM lifecycle._rollback(v_migrations, dry_run, expected_plan, cascade,
         jsonb_build_object('deleted_rows', deleted_rows), rollback_soft_delete.search_path);
 END
@@ -9507,7 +9520,8 @@ refuse (the default), restore (they are live again), purge (they are deleted for
 cascade - take back later changes that rest on it as well; dry_run - only show the plan (the default); expected_plan -
 plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result).
-Errors: 55000 deleted rows exist, or soft delete is not enabled; 23505 deleted rows hold values that a key would forbid
+Errors: 55000 deleted rows exist, soft delete is not enabled, or the table was converted and the conversion is not
+finished; 23505 deleted rows hold values that a key would forbid
 again; 22023 no such choice; the others as
 lifecycle.rollback_migration.
 Example: SELECT * FROM lifecycle.rollback_soft_delete(''public.packages'', deleted_rows => ''restore'');';
@@ -19279,24 +19293,45 @@ COMMENT ON FUNCTION lifecycle._next_key(lifecycle.located_conversion) IS
 -- The way back. Keys that the swap dropped, with their tables as they will be called; only the old table changes its
 -- name.
 CREATE FUNCTION lifecycle._dropped_keys(conversion lifecycle.located_conversion) RETURNS TABLE (
-    step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text
+    step integer, relation text, constraint_name text, partitioned regclass, was_valid boolean, definition text,
+    inverse text, is_gone boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT s.step, n.relation, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
+    WITH dropped AS MATERIALIZED (
+        SELECT * FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+        WHERE s.action = 'drop foreign key'
+    )
+    SELECT s.step, i.name, n.constraint_name, c.oid::regclass, s.note IS DISTINCT FROM 'was never validated',
         coalesce(left(f.definition, nullif(strpos(f.definition, format('; COMMENT ON CONSTRAINT %s ON %s IS ',
-            n.constraint_name, n.relation)), 0) - 1), f.definition)
-    FROM jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS s
+            n.constraint_name, n.relation)), 0) - 1), f.definition),
+        CASE WHEN i.name = n.relation THEN s.inverse ELSE replace(replace(s.inverse,
+            format('ALTER TABLE %s ADD', n.relation), format('ALTER TABLE %s ADD', i.name)),
+            format('%s ON %s IS ', n.constraint_name, n.relation), format('%s ON %s IS ', n.constraint_name, i.name))
+        END, t.present IS NULL
+    FROM dropped AS s
     CROSS JOIN LATERAL (SELECT parse_ident(substr(s.statement, length('ALTER TABLE ') + 1), false) AS parts) AS p
     CROSS JOIN LATERAL (SELECT format('%I.%I', p.parts[1], p.parts[2]) AS relation) AS r
     CROSS JOIN LATERAL (SELECT r.relation, substr(s.statement,
         length('ALTER TABLE ' || r.relation || ' DROP CONSTRAINT ') + 1) AS constraint_name) AS n
     CROSS JOIN LATERAL (SELECT substr(s.inverse, length('ALTER TABLE ' || n.relation) + 1) AS definition) AS f
-    LEFT JOIN pg_class AS c
-        ON c.oid = to_regclass(n.relation) AND c.oid <> conversion.partitioned AND c.relkind = 'p'
-    WHERE s.action = 'drop foreign key'
+    CROSS JOIN LATERAL (
+        -- A table with another name by now is known by the key that the swap has given it.
+        SELECT coalesce(to_regclass(n.relation), (
+            SELECT min(o.oid) FROM pg_constraint AS k
+            CROSS JOIN LATERAL (SELECT coalesce(pg_partition_root(k.conrelid), k.conrelid)::oid AS oid) AS o
+            WHERE k.contype = 'f' AND k.confrelid = conversion.partitioned AND o.oid <> conversion.partitioned
+                AND quote_ident(k.conname) = n.constraint_name
+                AND NOT EXISTS (SELECT FROM dropped AS d
+                    WHERE d.object = format('table constraint %I on %s', k.conname, o.oid::regclass))
+            HAVING count(DISTINCT o.oid) = 1
+        )::regclass) AS present
+    ) AS t
+    CROSS JOIN LATERAL (SELECT coalesce(t.present::text, n.relation) AS name) AS i
+    LEFT JOIN pg_class AS c ON c.oid = t.present AND c.oid <> conversion.partitioned AND c.relkind = 'p'
 $fn$;
 COMMENT ON FUNCTION lifecycle._dropped_keys(lifecycle.located_conversion) IS
 'The foreign keys that a swap has dropped: table and name as text, the table itself where it is partitioned,
-whether the key was valid, and its definition after ALTER TABLE and the name.';
+whether the key was valid, its definition after ALTER TABLE and the name, the statement that gives it back, and whether
+the table is gone.';
 
 CREATE FUNCTION lifecycle._drop_new_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -19321,8 +19356,9 @@ COMMENT ON FUNCTION lifecycle._drop_new_keys(lifecycle.located_conversion) IS
 CREATE FUNCTION lifecycle._undrop_keys(conversion lifecycle.located_conversion, dropped lifecycle.plan_step)
 RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
-        SELECT lifecycle._step('undo drop foreign key', (dropped).object, (dropped).inverse, (dropped).statement,
-            note => (dropped).note)
+        SELECT lifecycle._step('undo drop foreign key', format('table constraint %s on %s', d.constraint_name,
+            d.relation), CASE WHEN NOT d.is_gone THEN d.inverse END, (dropped).statement,
+            note => CASE WHEN d.is_gone THEN 'the table is gone' ELSE (dropped).note END)
         WHERE d.partitioned IS NULL OR NOT d.was_valid
         UNION ALL
         SELECT lifecycle._step('undo drop foreign key',
@@ -19335,29 +19371,28 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._undrop_keys(lifecycle.located_conversion, lifecycle.plan_step) IS
 'The steps that give a foreign key back which the swap has dropped, not validated.';
 
--- Every key in a stage of its own, so that no lock outlives its scan.
+-- Every key in a stage of its own, so that no lock outlives its scan; a table that is dropped before its turn keeps no
+-- other one waiting.
 CREATE FUNCTION lifecycle._validate_old_keys(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT lifecycle._step(s.action, format('table constraint %s on %s', s.constraint_name, s.relation),
-            s.statement, stage => 1 + (row_number() OVER (ORDER BY s.step, s.place, s.relation))::integer)
+            s.statement, stage => 1 + (row_number() OVER (ORDER BY s.place, s.step, s.relation))::integer)
         FROM (
             SELECT d.step, 1 AS place, d.constraint_name, r.name AS relation, 'validate foreign key' AS action,
-                format('ALTER TABLE %s VALIDATE CONSTRAINT %s', r.name, d.constraint_name) AS statement
+                format('ALTER TABLE IF EXISTS %s VALIDATE CONSTRAINT %s', r.name, d.constraint_name) AS statement
             FROM lifecycle._dropped_keys(conversion) AS d
             CROSS JOIN LATERAL (
                 SELECT d.relation WHERE d.partitioned IS NULL
                 UNION ALL SELECT l.name::text FROM lifecycle._leaves(d.partitioned) AS l (name)
             ) AS r (name)
-            WHERE d.was_valid
+            WHERE d.was_valid AND NOT d.is_gone
             UNION ALL
-            SELECT d.step, 2, d.constraint_name, d.relation, 'add foreign key', o.inverse
+            SELECT d.step, 2, d.constraint_name, d.relation, 'add foreign key', d.inverse
             FROM lifecycle._dropped_keys(conversion) AS d
-            JOIN jsonb_populate_recordset(NULL::lifecycle.plan_step, (conversion.conversion).swap_steps) AS o
-                ON o.step = d.step
             WHERE d.was_valid AND d.partitioned IS NOT NULL
         ) AS s
-        ORDER BY s.step, s.place, s.relation
+        ORDER BY s.place, s.step, s.relation
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._validate_old_keys(lifecycle.located_conversion) IS
@@ -19550,7 +19585,22 @@ DECLARE
     v_queue constant regclass := CASE WHEN v_row.phase = 'swapped' THEN lifecycle._named_relation(v_row.queue) END;
     v_index record;
     v_found boolean;
+    v_columns text;
 BEGIN
+    IF v_row.phase = 'swapped' THEN
+        -- A replay brings over the columns that both have.
+        SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+        INTO v_columns
+        FROM pg_attribute AS a
+        LEFT JOIN pg_attribute AS o ON o.attrelid = conversion.source AND o.attname = a.attname
+            AND o.atttypid = a.atttypid AND o.atttypmod = a.atttypmod
+        WHERE a.attrelid = conversion.partitioned AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+            AND o.attnum IS NULL;
+        IF v_columns IS NOT NULL THEN
+            RETURN format('columns have come or changed since the swap, and the old table has none like them: %s',
+                v_columns);
+        END IF;
+    END IF;
     IF v_queue IS NULL OR conversion.source IS NULL OR conversion.partitioned IS NULL
         OR NOT has_schema_privilege('lifecycle_data', 'USAGE') OR NOT has_table_privilege(v_queue, 'SELECT')
         OR NOT has_table_privilege(conversion.partitioned, 'SELECT') OR row_security_active(conversion.partitioned)
@@ -19586,8 +19636,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._way_back_problem(lifecycle.located_conversion) IS
-'What was written since the last replay and the old table cannot take; NULL when there is nothing, or when the
-caller may not look.';
+'What was written since the last replay, or altered since the swap, and the old table cannot take; NULL when there is
+nothing, or when the caller may not look.';
 
 -- Who may read neither the queue nor the tables still sees how far it is.
 CREATE FUNCTION lifecycle._conversion_state(conversion lifecycle.located_conversion) RETURNS lifecycle.conversion_state
@@ -20573,11 +20623,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         lifecycle._step('drop capture', 'capture ' || (conversion.conversion).queue,
             format('DELETE FROM lifecycle.capture WHERE queue OPERATOR(pg_catalog.=) %L',
                 (conversion.conversion).queue)),
-        -- Else verify_migrations would miss them.
+        -- Else verify_migrations would miss them. Those that made them: the ones above have no inverse.
         lifecycle._step('drop capture', 'journal of ' || (conversion.conversion).queue,
             format('UPDATE lifecycle.migration_step SET status = ''rolled_back'' WHERE status OPERATOR(pg_catalog.=) '
-                '''done'' AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by OPERATOR(pg_catalog.=) '
-                'current_user', ARRAY['table ' || (conversion.conversion).queue,
+                '''done'' AND inverse IS NOT NULL AND object OPERATOR(pg_catalog.=) ANY (%L) AND applied_by '
+                'OPERATOR(pg_catalog.=) current_user', ARRAY['table ' || (conversion.conversion).queue,
                 format('function %s()', (conversion.conversion).queue), 'capture ' || (conversion.conversion).queue]))
     ]
 $fn$;
@@ -21481,6 +21531,25 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._replay_most(lifecycle.located_conversion) IS
 'Replays the queue until little is left of it.';
 
+-- Whether the old table can still take every row must be known before anything is promised.
+CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
+BEGIN
+    IF NOT v_state.rollback_possible THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
+            DETAIL = v_state.last_error,
+            HINT = format('Correct the rows, or undo what was altered, SELECT lifecycle.convert_step(%L) and try '
+                'again; or lifecycle.finish_conversion.', (conversion.conversion).source);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
+'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
+
 CREATE FUNCTION lifecycle._swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -21499,6 +21568,8 @@ BEGIN
             SELECT b.relation FROM unnest(v_views) AS v CROSS JOIN LATERAL unnest(lifecycle._bound_views(v))
                 AS b (relation)) || v_views);
     PERFORM lifecycle._drain_to_end(v_conversion);
+    -- Nobody alters it any more.
+    PERFORM lifecycle._require_way_back(v_conversion);
     v_steps := lifecycle._plan_swap_back(v_conversion);
     PERFORM lifecycle._assert_plan(v_steps, expected_plan);
     PERFORM lifecycle._run_steps(ARRAY(SELECT s FROM unnest(v_steps) AS s
@@ -21510,25 +21581,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._swap_back(regclass, text, text) IS
 'One try of the way back: locks, replays the rest into the old table, gives it its name again.';
-
--- Whether the old table can still take every row must be known before anything is promised.
-CREATE FUNCTION lifecycle._require_way_back(conversion lifecycle.located_conversion) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_state constant lifecycle.conversion_state := lifecycle._conversion_state(conversion);
-BEGIN
-    IF NOT v_state.rollback_possible THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('the conversion of %s cannot be rolled back', (conversion.conversion).source),
-            DETAIL = v_state.last_error,
-            HINT = format('Correct the rows and SELECT lifecycle.convert_step(%L), then try again; or '
-                'lifecycle.finish_conversion.', (conversion.conversion).source);
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_way_back(lifecycle.located_conversion) IS
-'Raises 55000 with the reason when a conversion cannot be rolled back any more.';
 
 CREATE FUNCTION lifecycle._retry_swap_back(target regclass, expected_plan text, search_path text)
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
