@@ -13744,7 +13744,7 @@ Example: SELECT * FROM lifecycle.follow_dimension(''public.observation'', ''publ
 -- source: sql/partition/ensure_future_partitions.sql
 -- One query for all sets without a policy: which of the coming months has which partitions. A set counts as monthly
 -- when its two newest partitions are months, to within the distance of time zones: one made in another zone must fail,
--- not be left out.
+-- not be left out. The partitions made last are read first; all of them only of those sets that these do not cover.
 CREATE FUNCTION lifecycle._future_months(months integer, target regclass, time_zone text, managed oid[])
 RETURNS TABLE (parent oid, zone text, month_start date, covered_by text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
@@ -13763,10 +13763,35 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
             AND c.relpersistence <> 't' AND pg_has_role(current_user, c.relowner, 'USAGE')
             AND NOT EXISTS (SELECT FROM pg_depend AS d
                 WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-    ), standing AS MATERIALIZED (
-        SELECT p.*, c.type FROM lifecycle._range_partitions(ARRAY(SELECT s.parent FROM candidate AS s)) AS p
-        JOIN candidate AS c ON c.parent = p.parent
+    ), wanted AS MATERIALIZED (
+        SELECT c.parent, c.zone, m.first::date AS month_start,
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
+                ELSE extract(epoch FROM m.first) END AS lower_place,
+            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
+                THEN extract(epoch FROM (m.first + interval '1 month') AT TIME ZONE c.zone)
+                ELSE extract(epoch FROM m.first + interval '1 month') END AS upper_place
+        FROM candidate AS c
+        CROSS JOIN LATERAL (SELECT date_trunc('month', now() AT TIME ZONE c.zone) + n * interval '1 month' AS first
+            FROM generate_series(0, months) AS n) AS m
+    ), near AS MATERIALIZED (
+        SELECT p.* FROM lifecycle._range_partitions(ARRAY(SELECT s.parent FROM candidate AS s), months + 3) AS p
         WHERE NOT p.is_default
+    ), short AS MATERIALIZED (
+        SELECT w.parent FROM wanted AS w
+        LEFT JOIN near AS n ON n.parent = w.parent AND n.lower_place < w.upper_place AND n.upper_place > w.lower_place
+        GROUP BY w.parent, w.lower_place, w.upper_place
+        HAVING coalesce(sum(least(n.upper_place, w.upper_place) - greatest(n.lower_place, w.lower_place)), 0)
+            <> w.upper_place - w.lower_place
+    ), standing AS MATERIALIZED (
+        SELECT p.*, c.type
+        FROM (
+            SELECT n.* FROM near AS n WHERE n.parent NOT IN (SELECT s.parent FROM short AS s)
+            UNION ALL
+            SELECT a.* FROM lifecycle._range_partitions(ARRAY(SELECT DISTINCT s.parent FROM short AS s)) AS a
+            WHERE NOT a.is_default
+        ) AS p
+        JOIN candidate AS c ON c.parent = p.parent
     ), recent AS (
         SELECT s.*, row_number() OVER (PARTITION BY s.parent ORDER BY s.upper_place DESC) AS age,
             to_timestamp(s.lower_place::float8) AT TIME ZONE 'UTC' AS starts,
@@ -13783,18 +13808,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
         GROUP BY r.parent
         HAVING bool_and(m.last = m.first + interval '1 month' AND m.first - r.starts <= r.tolerance
             AND r.starts - m.first <= r.tolerance AND m.last - r.ends <= r.tolerance AND r.ends - m.last <= r.tolerance)
-    ), wanted AS (
-        SELECT c.parent, c.zone, m.first::date AS month_start,
-            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
-                THEN extract(epoch FROM m.first AT TIME ZONE c.zone)
-                ELSE extract(epoch FROM m.first) END AS lower_place,
-            CASE WHEN c.type IN ('timestamptz'::regtype, 'uuid'::regtype)
-                THEN extract(epoch FROM (m.first + interval '1 month') AT TIME ZONE c.zone)
-                ELSE extract(epoch FROM m.first + interval '1 month') END AS upper_place
-        FROM candidate AS c
-        CROSS JOIN LATERAL (SELECT date_trunc('month', now() AT TIME ZONE c.zone) + n * interval '1 month' AS first
-            FROM generate_series(0, months) AS n) AS m
-        WHERE target IS NOT NULL OR c.parent IN (SELECT y.parent FROM monthly AS y)
     )
     SELECT w.parent, w.zone, w.month_start, CASE
         WHEN sum(least(s.upper_place, w.upper_place) - greatest(s.lower_place, w.lower_place))
@@ -13804,6 +13817,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, 
     FROM wanted AS w
     LEFT JOIN standing AS s ON s.parent = w.parent
         AND s.lower_place < w.upper_place AND s.upper_place > w.lower_place
+    WHERE target IS NOT NULL OR w.parent IN (SELECT y.parent FROM monthly AS y)
     GROUP BY w.parent, w.zone, w.month_start, w.lower_place, w.upper_place
 $fn$;
 COMMENT ON FUNCTION lifecycle._future_months(integer, regclass, text, oid[]) IS
@@ -13920,6 +13934,7 @@ DECLARE
     v_months record;
     v_set lifecycle.set_plan;
     v_made bigint := 0;
+    v_complete lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
     RETURN QUERY SELECT s.* FROM lifecycle._standing_sets(v_sets) AS s WHERE s.plan IS NOT NULL;
     IF NOT dry_run AND current_setting('transaction_read_only') = 'off' THEN
@@ -13954,13 +13969,17 @@ BEGIN
         GROUP BY f.parent, f.zone
         ORDER BY f.parent::regclass::text
     LOOP
-        v_set := lifecycle._set_plan(v_months.parent, time_zone => v_months.zone);
-        IF v_months.missing IS NOT NULL THEN
-            v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
+        IF v_months.missing IS NULL THEN
+            v_complete := v_complete || v_months.standing;
+            CONTINUE;
         END IF;
+        v_set := lifecycle._plan_future_set(v_months.parent, v_months.zone, v_months.missing, dry_run);
         v_set.plan := v_months.standing || v_set.plan;
         RETURN NEXT v_set;
     END LOOP;
+    IF v_complete <> '{}' THEN
+        RETURN NEXT lifecycle._set_plan(NULL, v_complete);
+    END IF;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_future(integer, regclass, text, integer, boolean) IS
