@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import statistics
+import time
 
 import pytest
 from bench.paired import paired
@@ -64,6 +66,50 @@ def test_write_cost(database, kind, synchronous):
         rounds=15,
         before=before,
     )
+
+
+# What a trigger costs that does less and less: the last one writes the keys into a table without anything else in it.
+CONTROLS = {
+    "a trigger that returns at once": "",
+    "a trigger that counts its rows": "PERFORM count(*) FROM rows_of",
+    "a trigger that writes the keys into a bare table": "INSERT INTO public.{queue} SELECT id FROM rows_of",
+}
+CONTROL = """
+CREATE TABLE public.{queue} (id bigint);
+CREATE FUNCTION public.{queue}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body}; RETURN NULL; END';
+CREATE TRIGGER i AFTER INSERT ON public.{name} REFERENCING NEW TABLE AS rows_of EXECUTE FUNCTION public.{queue}();
+CREATE TRIGGER u AFTER UPDATE ON public.{name} REFERENCING NEW TABLE AS rows_of EXECUTE FUNCTION public.{queue}();
+CREATE TRIGGER d AFTER DELETE ON public.{name} REFERENCING OLD TABLE AS rows_of EXECUTE FUNCTION public.{queue}();
+"""
+
+
+def test_what_of_it_is_the_trigger(database):
+    """The same statements on tables whose triggers do less: what is left when nothing is queued at all."""
+    names = {"plain": "plain", "capture": "captured"}
+    for number, title in enumerate(CONTROLS):
+        names[title] = f"control{number}"
+    for title, name in names.items():
+        for statement in TABLE.format(name=name).strip().split(";")[:-1]:
+            database.execute(statement)
+        if title in CONTROLS:
+            queue = f"{name}_queue"
+            body = CONTROLS[title].format(queue=queue) or "NULL"
+            database.execute(CONTROL.format(name=name, queue=queue, body=body))
+    call(database, "start_capture", target="public.captured", consumer="bench")
+    connection = database.connect()
+    connection.execute("SET synchronous_commit = off")
+    spent = {(kind, title): [] for kind in STATEMENTS for title in names}
+    for number in range(380):
+        for kind, statement in STATEMENTS.items():
+            for title in list(names)[:: 1 if number % 2 else -1]:
+                new = (10**6 if kind.endswith("rows") else 10**7) + number * 100
+                text = statement.format(name=names[title], new=new, old=49900 - number * 20, gone=number * 100)
+                begin = time.perf_counter()
+                connection.execute(text)
+                spent[kind, title].append(time.perf_counter() - begin)
+    for title in list(names)[1:]:
+        ratios = (statistics.median(spent[k, title]) / statistics.median(spent[k, "plain"]) for k in STATEMENTS)
+        print(f"{title:<50}", *(f"{kind} {ratio:.2f}" for kind, ratio in zip(STATEMENTS, ratios, strict=True)))
 
 
 def test_drain(database):
