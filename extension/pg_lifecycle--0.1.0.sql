@@ -21019,6 +21019,7 @@ DECLARE
     v_options constant jsonb := jsonb_strip_nulls(jsonb_build_object('key_mode', key_mode,
         'foreign_key_mode', foreign_key_mode, 'predicate', predicate, 'premake', premake,
         'time_zone', start_conversion.time_zone, 'search_path', start_conversion.search_path));
+    v_plan lifecycle.plan_step[];
     v_census jsonb;
 BEGIN
     PERFORM lifecycle._require_table(target);
@@ -21038,14 +21039,19 @@ BEGIN
         RETURN;
     END IF;
     PERFORM lifecycle._require_convertible(target, v_levels, key_mode, foreign_key_mode);
-    -- The table is read before the lock: under it nobody writes.
+    -- Under the lock nobody writes: the table is read before it, and a first plan fills the caches for the second.
     v_census := lifecycle._conversion_census(target, v_levels, start_conversion.time_zone, 'true');
-    PERFORM lifecycle._lock(ARRAY[target], CASE WHEN at_once THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END,
-        dry_run);
-    RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, lifecycle._plan_start_conversion(target, v_levels,
+    FOR v_locked IN 0..1 LOOP
+        IF v_locked = 1 THEN
+            PERFORM lifecycle._lock(ARRAY[target],
+                CASE WHEN at_once THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END, dry_run);
+        END IF;
+        v_plan := lifecycle._plan_start_conversion(target, v_levels,
             coalesce(new_name, lifecycle._name(ARRAY[v_name], 'partitioned')),
-            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), v_options, v_census),
-        dry_run, expected_plan, v_options || jsonb_build_object('levels', v_levels), start_conversion.search_path);
+            coalesce(old_name, lifecycle._name(ARRAY[v_name], 'old')), v_options, v_census);
+    END LOOP;
+    RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, v_plan, dry_run, expected_plan,
+        v_options || jsonb_build_object('levels', v_levels), start_conversion.search_path);
     IF at_once AND NOT dry_run THEN
         WHILE (lifecycle._convert_once(target, 100000)).remaining IS NOT NULL LOOP
         END LOOP;
