@@ -115,8 +115,7 @@ BEGIN
     WITH closed AS (
         UPDATE lifecycle.migration AS m
         SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
-        WHERE m.feature = _carry_back.feature AND m.target_oid = former AND m.origin = lifecycle._origin()
-            AND m.state <> 'rolled_back'
+        WHERE m.migration_id = ANY (lifecycle._open_migrations(_carry_back.feature, former::regclass))
         RETURNING m.parameters
     )
     SELECT array_agg((c.parameters ->> 'carried_from')::bigint) INTO v_old FROM closed AS c;

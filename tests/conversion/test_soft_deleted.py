@@ -244,6 +244,26 @@ def test_it_stays_until_the_conversion_is_finished(scene):
     alive(scene, {})
 
 
+def test_the_way_back_in_a_restored_database(scene):
+    """The oids of the swap mean other tables there, or none."""
+    enabled(scene, {})
+    converted(scene, DROP)
+    before = marks(scene)
+    copy = scene.empty()
+    scene.server.restore(copy.name, scene.server.dump(scene.name))
+    back(copy)
+    assert marks(copy) == before
+    table = (
+        "SELECT bool_and(present_oid = 's.item'::regclass) FROM lifecycle.successor WHERE origin = lifecycle._origin()"
+    )
+    assert copy.value(table) is True
+    found = rows(copy, "SELECT * FROM lifecycle.verify_migrations()")
+    assert [f for f in found if f[0] == "error" and "soft_delete s.item" in str(f)] == []
+    assert problems(copy) == []
+    alive(copy, {})
+    call(copy, "rollback_soft_delete", target="s.item", deleted_rows="restore", dry_run=False)
+
+
 def test_before_the_swap(scene):
     enabled(scene, {})
     before, dump = marks(scene), scene.dump(schema_only=True)
