@@ -2350,8 +2350,7 @@ BEGIN
     WITH closed AS (
         UPDATE lifecycle.migration AS m
         SET state = 'rolled_back', rolled_back_at = clock_timestamp(), rolled_back_by = current_user
-        WHERE m.feature = _carry_back.feature AND m.target_oid = former AND m.origin = lifecycle._origin()
-            AND m.state <> 'rolled_back'
+        WHERE m.migration_id = ANY (lifecycle._open_migrations(_carry_back.feature, former::regclass))
         RETURNING m.parameters
     )
     SELECT array_agg((c.parameters ->> 'carried_from')::bigint) INTO v_old FROM closed AS c;
@@ -21459,9 +21458,20 @@ Errors: 55000 the table is not being converted, or not swapped yet; 2BP01 someth
 Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_run => false);';
 
 -- source: sql/conversion/rollback_conversion.sql
--- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
--- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
--- the foreign keys validated in later stages: no scan is made under it.
+CREATE FUNCTION lifecycle._follow_back(conversion lifecycle.located_conversion, done lifecycle.plan_step)
+RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    -- In a restored database the oids of the swap mean other tables.
+    SELECT ARRAY[lifecycle._step('undo follow', (done).object, CASE
+            WHEN starts_with((done).inverse, 'SELECT lifecycle._succeed(') THEN
+                format('SELECT lifecycle._succeed(%s, %s)', conversion.partitioned::oid, conversion.source::oid)
+            WHEN starts_with((done).inverse, 'SELECT lifecycle._carry_back(''soft_delete'', ') THEN
+                format('SELECT lifecycle._carry_back(''soft_delete'', %s)', conversion.partitioned::oid)
+            ELSE (done).inverse
+        END, (done).statement, note => (done).note)]
+$fn$;
+COMMENT ON FUNCTION lifecycle._follow_back(lifecycle.located_conversion, lifecycle.plan_step) IS
+'The step that takes back what the journal and the records of a table were made to follow.';
+
 -- What keeps partitions ahead goes on after the swap, and must not shut the way back.
 CREATE FUNCTION lifecycle._close_partitions(root oid) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -21474,6 +21484,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._close_partitions(oid) IS
 'Closes the migrations that made partitions of a table which is about to be dropped with them.';
 
+-- Backwards: what the swap has done, in reverse order; what is bound to the new table back to the old one; then
+-- everything that start_conversion made goes by its own journal. The old materialized views are filled before the lock,
+-- the foreign keys validated in later stages: no scan is made under it.
 CREATE FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -21504,6 +21517,7 @@ BEGIN
         v_undo := v_undo || CASE v_step.action
             WHEN 'build beside' THEN '{}'
             WHEN 'drop foreign key' THEN lifecycle._undrop_keys(conversion, v_step)
+            WHEN 'follow' THEN lifecycle._follow_back(conversion, v_step)
             ELSE ARRAY[lifecycle._step('undo ' || v_step.action, v_step.object, v_step.inverse, v_step.statement,
                 note => v_step.note)] END;
     END LOOP;

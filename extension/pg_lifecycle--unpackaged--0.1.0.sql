@@ -810,6 +810,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._tell_plan(target regclass, 
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.safe_migrate_table(target regclass, levels jsonb, key_mode text, foreign_key_mode text, batch_size integer, pause interval, new_name name, old_name name, dry_run boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_finish(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.finish_conversion(target regclass, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._follow_back(conversion lifecycle.located_conversion, done lifecycle.plan_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._close_partitions(root oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_swap_back(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._journal_back(migration_id bigint, steps lifecycle.plan_step[]);
