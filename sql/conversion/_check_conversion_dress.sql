@@ -172,7 +172,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT 'error', CASE WHEN b.by_row_type THEN 'uses the row type of the table'
                 ELSE 'is bound to the table itself, not to its name' END,
             CASE WHEN b.by_row_type THEN 'It would stay with the type of the old table.'
-                ELSE 'It would go on reading and writing the old table.' END, NULL
+                ELSE 'It would go on reading and writing the old table.' END,
+            coalesce((SELECT format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE jsonb USING to_jsonb(%2$I); and after the '
+                    'conversion: ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s USING jsonb_populate_record(NULL::%3$s, '
+                    '%2$I)', a.attrelid::regclass, a.attname, t.oid::regtype)
+                FROM pg_type AS t JOIN pg_attribute AS a ON a.atttypid = t.oid AND NOT a.attisdropped
+                JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+                WHERE t.typrelid = b.relation AND a.attrelid = b.object_id
+                    AND b.identity = 'table column ' || a.attrelid::regclass || '.' || quote_ident(a.attname)),
+                CASE WHEN b.kind = 'routine' THEN format('DROP %s; and after the conversion make it again', b.identity)
+                END)
         WHERE b.kind = 'other' OR b.kind = 'routine' AND (SELECT p.prokind IN ('a', 'w') FROM pg_proc AS p
             WHERE p.oid = b.object_id)
         UNION ALL

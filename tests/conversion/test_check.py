@@ -423,3 +423,30 @@ def test_the_index_finds_the_same_partitions(database, kind):
         with refused("23514", "holds NULL or infinity"):
             database.execute(query, ["1 month", "UTC"])
         database.execute(f"DELETE FROM public.t WHERE at IS NOT DISTINCT FROM {value}")
+
+
+def test_what_to_do_about_the_row_type(database):
+    """What is refused for the row type is named, and the statements beside it clear the way."""
+    database.execute(
+        TABLE + 'CREATE TABLE c (i int, "the x" t); INSERT INTO c SELECT 1, t FROM t;'
+        "CREATE FUNCTION f(int, t) RETURNS int LANGUAGE sql AS 'SELECT $1';"
+        "CREATE AGGREGATE a (t) (SFUNC = f, STYPE = int)"
+    )
+    before = database.execute("SELECT * FROM c")
+    check = (
+        f"SELECT object, remedy FROM lifecycle.pre_migration_check('t', {LEVELS}, 'extend') WHERE severity = 'error'"
+    )
+    remedies = dict(rows(database, check))
+    assert remedies.keys() >= {'table column public.c."the x"', "aggregate public.a(public.t)"}
+    later = []
+    for remedy in remedies.values():
+        if remedy is not None:
+            now, after = remedy.split("; and after the conversion", 1)
+            database.execute(now)
+            later += [after.removeprefix(": ")] if after.startswith(":") else []
+    assert rows(database, check) == []
+    rows(database, f"SELECT * FROM lifecycle.start_conversion('t', {LEVELS}, 'extend', at_once => true)")
+    for statement in later:
+        database.execute(statement)
+    call(database, "finish_conversion", target="t", dry_run=False)
+    assert database.execute("SELECT * FROM c") == before
