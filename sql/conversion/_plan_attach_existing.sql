@@ -183,6 +183,45 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._attach_new_name(regclass) IS 'What the new table is called before it takes the name.';
 
+-- A partition can have no identity beside that of its table (PostgreSQL 17): it goes over, and goes on from its value.
+CREATE FUNCTION lifecycle._attach_identity(target regclass, old_name name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    -- First here, so last on the way back, when the sequence has its name again.
+    RETURN ARRAY(
+        SELECT lifecycle._attach_step(target, 'rights of identity', 'SELECT', nullif(ltrim(lifecycle._sequence_grants(
+            d.objid), '; '), ''))
+        FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+            AND d.deptype = 'i' AND EXISTS (SELECT FROM pg_sequence AS q WHERE q.seqrelid = d.objid)
+    ) || ARRAY(
+        SELECT lifecycle._attach_step(target, s.action, s.statement, s.inverse)
+        FROM unnest(lifecycle._swap_sequences(target, old_name)) WITH ORDINALITY
+            AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action <> 'own sequence' ORDER BY s.place
+    ) || ARRAY(
+        SELECT lifecycle._attach_step(target, 'drop identity', format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY',
+                o.name, a.attname),
+            format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s.%I INCREMENT %s '
+                || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', o.name, a.attname,
+                CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.relnamespace::regnamespace,
+                lifecycle._away_name(s.relnamespace, s.relname, 'old'), q.seqincrement, q.seqmin, q.seqmax, q.seqstart,
+                q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END))
+        FROM pg_depend AS d
+        JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+        JOIN pg_sequence AS q ON q.seqrelid = s.oid
+        JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        JOIN pg_class AS c ON c.oid = d.refobjid
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, old_name) AS name) AS o
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+            AND d.deptype = 'i'
+        ORDER BY a.attnum
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._attach_identity(regclass, name) IS
+'The steps that hand over identities, when the tables have their new names and before the old one is attached.';
+
 -- A rollback takes the rows along that have come into other partitions since.
 CREATE FUNCTION lifecycle._attach_swap(
     target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name
@@ -217,7 +256,7 @@ BEGIN
                 WITH ORDINALITY AS p (step, stage, action, object, statement, inverse, top_level, note, place)
             ORDER BY p.place);
     END LOOP;
-    RETURN v_plan || lifecycle._attach_step(target, 'attach table',
+    RETURN v_plan || lifecycle._attach_identity(target, old_name) || lifecycle._attach_step(target, 'attach table',
             format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)', target, v_old,
                 (bounds.lower_end).literal, (bounds.upper_end).literal),
             format('ALTER TABLE %1$s DETACH PARTITION %2$s; WITH moved AS (DELETE FROM %1$s RETURNING %3$s) '
@@ -241,8 +280,6 @@ BEGIN
             SELECT 'its first level is not RANGE' WHERE levels[1] ->> 'method' <> 'range'
             UNION ALL SELECT 'key_mode leaf' WHERE key_mode = 'leaf'
             UNION ALL SELECT 'foreign_key_mode composite' WHERE foreign_key_mode = 'composite'
-            UNION ALL SELECT 'identity column ' || a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = target AND a.attidentity <> '' AND NOT a.attisdropped
             UNION ALL SELECT 'foreign key ' || k.conname FROM pg_constraint AS k
             WHERE k.confrelid = target AND k.contype = 'f' AND (foreign_key_mode <> 'drop' OR k.conrelid = target)
             UNION ALL SELECT b.identity FROM lifecycle._table_bindings(target) AS b WHERE b.kind = 'materialized view'
@@ -310,7 +347,7 @@ BEGIN
                 v_check), NULL, 3, 'reads the table beside its readers and writers')]
         || v_keys_off || v_keys || lifecycle._attach_index_names(target, levels)
         || lifecycle._attach_step(target, 'create table',
-            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS) '
+            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES EXCLUDING STATISTICS) '
                 'PARTITION BY %3$s; ALTER TABLE %1$s DROP CONSTRAINT %4$I; ALTER TABLE %1$s OWNER TO %5$I',
                 lifecycle._attach_new_name(target), target, lifecycle._partition_by(levels[1:1]), v_check, v_owner),
             format('DROP TABLE %s', lifecycle._attach_new_name(target)))

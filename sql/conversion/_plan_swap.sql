@@ -68,12 +68,12 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sequence_grants(regclass) IS
 'Statements that give a new sequence of the same name the rights and the comment of this one.';
 
-CREATE FUNCTION lifecycle._swap_sequences(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+CREATE FUNCTION lifecycle._swap_sequences(source regclass, old_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH owned AS (
         SELECT s.oid::regclass AS sequence, s.relname, s.relnamespace, a.attname, a.attidentity, q.*,
-            format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS old_table,
-            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS old_name,
+            format('%s.%I', c.relnamespace::regnamespace, _swap_sequences.old_name) AS old_table,
+            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS away_name,
             d.deptype, a.attnum
         FROM pg_depend AS d
         JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
@@ -82,25 +82,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         CROSS JOIN LATERAL (SELECT lifecycle._away_name(s.relnamespace, s.relname, 'old') AS name) AS n
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-            AND d.refobjid = conversion.source AND d.deptype IN ('a', 'i')
+            AND d.refobjid = source AND d.deptype IN ('a', 'i')
     )
     SELECT ARRAY(
         SELECT r.step FROM owned AS o
         CROSS JOIN LATERAL (
             SELECT 1, lifecycle._step('own sequence', 'sequence ' || o.sequence,
-                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, conversion.source, o.attname),
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, source, o.attname),
                 format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, o.old_table, o.attname))
             WHERE o.deptype = 'a'
             UNION ALL
-            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.old_name) WHERE o.deptype = 'i'
+            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.away_name) WHERE o.deptype = 'i'
             UNION ALL
-            SELECT 3, lifecycle._step('add identity', format('column %s.%I', conversion.source, o.attname),
+            SELECT 3, lifecycle._step('add identity', format('column %s.%I', source, o.attname),
                 format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT %s '
-                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', conversion.source, o.attname,
+                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', source, o.attname,
                     CASE o.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, o.sequence, o.seqincrement,
                     o.seqmin, o.seqmax, o.seqstart, o.seqcache, CASE WHEN o.seqcycle THEN ' CYCLE' ELSE '' END)
                 || lifecycle._sequence_grants(o.sequence),
-                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', conversion.source, o.attname))
+                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', source, o.attname))
             WHERE o.deptype = 'i'
             UNION ALL
             SELECT 4, lifecycle._step('set sequence', 'sequence ' || o.sequence,
@@ -113,7 +113,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ORDER BY o.attnum, o.relname, r.place
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
+COMMENT ON FUNCTION lifecycle._swap_sequences(regclass, name) IS
 'The steps that hand over sequences and identities. Their names are those after the renames.';
 
 -- The definitions name the table as it is called before; run after the renames they mean the new one.
@@ -231,7 +231,7 @@ BEGIN
         || lifecycle._take_off_captures(conversion.source, 'conversion')
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
-        || lifecycle._swap_sequences(conversion)
+        || lifecycle._swap_sequences(conversion.source, v_row.old_name)
         || lifecycle._swap_triggers(conversion)
         || lifecycle._put_on_soft_delete(conversion.source, conversion.partitioned)
         || lifecycle._swap_rules(conversion)

@@ -9,7 +9,7 @@ DECLARE
     v_quote text := '';
     v_depth integer := 0;
     v_from integer;
-    v_entries text[] := '{}';
+    v_entries text[] := ARRAY[]::text[];
     v_entry text := '';
     v_char text;
 BEGIN
