@@ -347,7 +347,8 @@ BEGIN
                 v_check), NULL, 3, 'reads the table beside its readers and writers')]
         || v_keys_off || v_keys || lifecycle._attach_index_names(target, levels)
         || lifecycle._attach_step(target, 'create table',
-            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES EXCLUDING STATISTICS) '
+            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES '
+                'EXCLUDING STATISTICS) '
                 'PARTITION BY %3$s; ALTER TABLE %1$s DROP CONSTRAINT %4$I; ALTER TABLE %1$s OWNER TO %5$I',
                 lifecycle._attach_new_name(target), target, lifecycle._partition_by(levels[1:1]), v_check, v_owner),
             format('DROP TABLE %s', lifecycle._attach_new_name(target)))
