@@ -2244,7 +2244,7 @@ DECLARE
     v_quote text := '';
     v_depth integer := 0;
     v_from integer;
-    v_entries text[] := '{}';
+    v_entries text[] := ARRAY[]::text[];
     v_entry text := '';
     v_char text;
 BEGIN
@@ -18059,7 +18059,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT 'error', CASE WHEN b.by_row_type THEN 'uses the row type of the table'
                 ELSE 'is bound to the table itself, not to its name' END,
             CASE WHEN b.by_row_type THEN 'It would stay with the type of the old table.'
-                ELSE 'It would go on reading and writing the old table.' END, NULL
+                ELSE 'It would go on reading and writing the old table.' END,
+            coalesce((SELECT format('ALTER TABLE %1$s ALTER COLUMN %2$I TYPE jsonb USING to_jsonb(%2$I); and after the '
+                    'conversion: ALTER TABLE %1$s ALTER COLUMN %2$I TYPE %3$s USING jsonb_populate_record(NULL::%3$s, '
+                    '%2$I)', a.attrelid::regclass, a.attname, t.oid::regtype)
+                FROM pg_type AS t JOIN pg_attribute AS a ON a.atttypid = t.oid AND NOT a.attisdropped
+                JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+                WHERE t.typrelid = b.relation AND a.attrelid = b.object_id
+                    AND b.identity = 'table column ' || a.attrelid::regclass || '.' || quote_ident(a.attname)),
+                CASE WHEN b.kind = 'routine' THEN format('DROP %s; and after the conversion make it again', b.identity)
+                END)
         WHERE b.kind = 'other' OR b.kind = 'routine' AND (SELECT p.prokind IN ('a', 'w') FROM pg_proc AS p
             WHERE p.oid = b.object_id)
         UNION ALL
@@ -18431,6 +18440,45 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._attach_new_name(regclass) IS 'What the new table is called before it takes the name.';
 
+-- A partition can have no identity beside that of its table (PostgreSQL 17): it goes over, and goes on from its value.
+CREATE FUNCTION lifecycle._attach_identity(target regclass, old_name name) RETURNS lifecycle.plan_step[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    -- First here, so last on the way back, when the sequence has its name again.
+    RETURN ARRAY(
+        SELECT lifecycle._attach_step(target, 'rights of identity', 'SELECT', nullif(ltrim(lifecycle._sequence_grants(
+            d.objid), '; '), ''))
+        FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+            AND d.deptype = 'i' AND EXISTS (SELECT FROM pg_sequence AS q WHERE q.seqrelid = d.objid)
+    ) || ARRAY(
+        SELECT lifecycle._attach_step(target, s.action, s.statement, s.inverse)
+        FROM unnest(lifecycle._swap_sequences(target, old_name)) WITH ORDINALITY
+            AS s (step, stage, action, object, statement, inverse, top_level, note, place)
+        WHERE s.action <> 'own sequence' ORDER BY s.place
+    ) || ARRAY(
+        SELECT lifecycle._attach_step(target, 'drop identity', format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY',
+                o.name, a.attname),
+            format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s.%I INCREMENT %s '
+                || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', o.name, a.attname,
+                CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, s.relnamespace::regnamespace,
+                lifecycle._away_name(s.relnamespace, s.relname, 'old'), q.seqincrement, q.seqmin, q.seqmax, q.seqstart,
+                q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END))
+        FROM pg_depend AS d
+        JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+        JOIN pg_sequence AS q ON q.seqrelid = s.oid
+        JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        JOIN pg_class AS c ON c.oid = d.refobjid
+        CROSS JOIN LATERAL (SELECT format('%s.%I', c.relnamespace::regnamespace, old_name) AS name) AS o
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = target
+            AND d.deptype = 'i'
+        ORDER BY a.attnum
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._attach_identity(regclass, name) IS
+'The steps that hand over identities, when the tables have their new names and before the old one is attached.';
+
 -- A rollback takes the rows along that have come into other partitions since.
 CREATE FUNCTION lifecycle._attach_swap(
     target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name
@@ -18465,7 +18513,7 @@ BEGIN
                 WITH ORDINALITY AS p (step, stage, action, object, statement, inverse, top_level, note, place)
             ORDER BY p.place);
     END LOOP;
-    RETURN v_plan || lifecycle._attach_step(target, 'attach table',
+    RETURN v_plan || lifecycle._attach_identity(target, old_name) || lifecycle._attach_step(target, 'attach table',
             format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%s) TO (%s)', target, v_old,
                 (bounds.lower_end).literal, (bounds.upper_end).literal),
             format('ALTER TABLE %1$s DETACH PARTITION %2$s; WITH moved AS (DELETE FROM %1$s RETURNING %3$s) '
@@ -18489,8 +18537,6 @@ BEGIN
             SELECT 'its first level is not RANGE' WHERE levels[1] ->> 'method' <> 'range'
             UNION ALL SELECT 'key_mode leaf' WHERE key_mode = 'leaf'
             UNION ALL SELECT 'foreign_key_mode composite' WHERE foreign_key_mode = 'composite'
-            UNION ALL SELECT 'identity column ' || a.attname FROM pg_attribute AS a
-            WHERE a.attrelid = target AND a.attidentity <> '' AND NOT a.attisdropped
             UNION ALL SELECT 'foreign key ' || k.conname FROM pg_constraint AS k
             WHERE k.confrelid = target AND k.contype = 'f' AND (foreign_key_mode <> 'drop' OR k.conrelid = target)
             UNION ALL SELECT b.identity FROM lifecycle._table_bindings(target) AS b WHERE b.kind = 'materialized view'
@@ -18558,7 +18604,8 @@ BEGIN
                 v_check), NULL, 3, 'reads the table beside its readers and writers')]
         || v_keys_off || v_keys || lifecycle._attach_index_names(target, levels)
         || lifecycle._attach_step(target, 'create table',
-            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS) '
+            format('CREATE TABLE %1$s (LIKE %2$s INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES '
+                'EXCLUDING STATISTICS) '
                 'PARTITION BY %3$s; ALTER TABLE %1$s DROP CONSTRAINT %4$I; ALTER TABLE %1$s OWNER TO %5$I',
                 lifecycle._attach_new_name(target), target, lifecycle._partition_by(levels[1:1]), v_check, v_owner),
             format('DROP TABLE %s', lifecycle._attach_new_name(target)))
@@ -20511,12 +20558,12 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._sequence_grants(regclass) IS
 'Statements that give a new sequence of the same name the rights and the comment of this one.';
 
-CREATE FUNCTION lifecycle._swap_sequences(conversion lifecycle.located_conversion) RETURNS lifecycle.plan_step[]
+CREATE FUNCTION lifecycle._swap_sequences(source regclass, old_name name) RETURNS lifecycle.plan_step[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH owned AS (
         SELECT s.oid::regclass AS sequence, s.relname, s.relnamespace, a.attname, a.attidentity, q.*,
-            format('%s.%I', c.relnamespace::regnamespace, (conversion.conversion).old_name) AS old_table,
-            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS old_name,
+            format('%s.%I', c.relnamespace::regnamespace, _swap_sequences.old_name) AS old_table,
+            format('%s.%I', s.relnamespace::regnamespace, n.name) AS old_sequence, n.name AS away_name,
             d.deptype, a.attnum
         FROM pg_depend AS d
         JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
@@ -20525,25 +20572,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         CROSS JOIN LATERAL (SELECT lifecycle._away_name(s.relnamespace, s.relname, 'old') AS name) AS n
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-            AND d.refobjid = conversion.source AND d.deptype IN ('a', 'i')
+            AND d.refobjid = source AND d.deptype IN ('a', 'i')
     )
     SELECT ARRAY(
         SELECT r.step FROM owned AS o
         CROSS JOIN LATERAL (
             SELECT 1, lifecycle._step('own sequence', 'sequence ' || o.sequence,
-                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, conversion.source, o.attname),
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, source, o.attname),
                 format('ALTER SEQUENCE %s OWNED BY %s.%I', o.sequence, o.old_table, o.attname))
             WHERE o.deptype = 'a'
             UNION ALL
-            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.old_name) WHERE o.deptype = 'i'
+            SELECT 2, lifecycle._rename_step('SEQUENCE', o.sequence::text, o.away_name) WHERE o.deptype = 'i'
             UNION ALL
-            SELECT 3, lifecycle._step('add identity', format('column %s.%I', conversion.source, o.attname),
+            SELECT 3, lifecycle._step('add identity', format('column %s.%I', source, o.attname),
                 format('ALTER TABLE %s ALTER COLUMN %I ADD GENERATED %s AS IDENTITY (SEQUENCE NAME %s INCREMENT %s '
-                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', conversion.source, o.attname,
+                    || 'MINVALUE %s MAXVALUE %s START %s CACHE %s%s)', source, o.attname,
                     CASE o.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, o.sequence, o.seqincrement,
                     o.seqmin, o.seqmax, o.seqstart, o.seqcache, CASE WHEN o.seqcycle THEN ' CYCLE' ELSE '' END)
                 || lifecycle._sequence_grants(o.sequence),
-                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', conversion.source, o.attname))
+                format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', source, o.attname))
             WHERE o.deptype = 'i'
             UNION ALL
             SELECT 4, lifecycle._step('set sequence', 'sequence ' || o.sequence,
@@ -20556,7 +20603,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ORDER BY o.attnum, o.relname, r.place
     )
 $fn$;
-COMMENT ON FUNCTION lifecycle._swap_sequences(lifecycle.located_conversion) IS
+COMMENT ON FUNCTION lifecycle._swap_sequences(regclass, name) IS
 'The steps that hand over sequences and identities. Their names are those after the renames.';
 
 -- The definitions name the table as it is called before; run after the renames they mean the new one.
@@ -20674,7 +20721,7 @@ BEGIN
         || lifecycle._take_off_captures(conversion.source, 'conversion')
         || lifecycle._exchange_names(conversion.source, conversion.partitioned, v_row.old_name, 'partitioned', 'TABLE')
         || lifecycle._add_keys(conversion)
-        || lifecycle._swap_sequences(conversion)
+        || lifecycle._swap_sequences(conversion.source, v_row.old_name)
         || lifecycle._swap_triggers(conversion)
         || lifecycle._put_on_soft_delete(conversion.source, conversion.partitioned)
         || lifecycle._swap_rules(conversion)

@@ -702,6 +702,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_dress(target regclas
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_bindings(target regclass, old_table text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_index_names(target regclass, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_new_name(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_identity(target regclass, old_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._attach_swap(target regclass, old_name name, levels jsonb[], bounds lifecycle.range_ends, time_zone text, bounds_check name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_attachable(target regclass, levels jsonb[], key_mode text, foreign_key_mode text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_attach_existing(target regclass, levels jsonb[], old_name name, time_zone text, at_once boolean);
@@ -780,7 +781,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rename_step(kind text, iden
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._away_name(namespace oid, wanted name, suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._exchange_names(old regclass, new regclass, old_name name, suffix text, kind text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._sequence_grants(sequence regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_sequences(conversion lifecycle.located_conversion);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_sequences(source regclass, old_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_triggers(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_rules(conversion lifecycle.located_conversion);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._swap_publications(conversion lifecycle.located_conversion);
