@@ -113,6 +113,17 @@ def test_numbers_to_the_end_of_their_type(database, kind, highest):
         database.execute("INSERT INTO public.m VALUES (-1)")
 
 
+def test_names_by_a_format(database):
+    database.execute("CREATE TABLE public.m (at date NOT NULL) PARTITION BY RANGE (at)")
+    manage(database, every="1 month", premake=1, name_format='"_y"YYYY"m"MM', time_zone="UTC")
+    ensure(database)
+    wanted = (
+        "SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + n * interval '1 month', 'YYYY\"m\"MM')"
+        " FROM generate_series(0, 1) AS n"
+    )
+    assert names(database) == ["m_y" + month for (month,) in database.execute(wanted)]
+
+
 def test_a_set_that_stands_near_the_end_of_its_type(database):
     database.execute(
         "CREATE TABLE public.m (id int NOT NULL) PARTITION BY RANGE (id); CREATE TABLE public.m_1 PARTITION OF public.m"
