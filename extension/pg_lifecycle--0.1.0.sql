@@ -2262,7 +2262,7 @@ BEGIN
         END IF;
         CONTINUE WHEN v_from IS NULL OR v_place = v_from;
         IF v_depth = 0 OR v_depth = 1 AND v_quote = '' AND v_char = ',' THEN
-            v_entries := v_entries || btrim(v_entry);
+            v_entries := array_append(v_entries, btrim(v_entry));
             v_entry := '';
         ELSE
             v_entry := v_entry || v_char;
