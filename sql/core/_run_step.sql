@@ -39,7 +39,7 @@ BEGIN
         ERRCODE = v_sqlstate,
         MESSAGE = format('step %s, %s of %s: %s', step.step, step.action, step.object, v_message),
         DETAIL = concat_ws(E'\n', nullif(v_detail, ''), 'Statement: ' || step.statement),
-        HINT = v_hint;
+        HINT = coalesce(nullif(v_hint, ''), 'What this stage has done is taken back: mend the cause and run it again.');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text, text) IS

@@ -8,7 +8,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ELSE lifecycle._named_relation(r.parent) END
     WHERE pg_has_role(current_user, c.relowner, 'USAGE')
         AND (target IS NULL OR target::oid IN (c.oid, to_regclass(r.sources[1])::oid))
-    ORDER BY r.started_at
+    -- One that cannot go on, for what it replaces has been dropped, does not stop the others.
+    ORDER BY EXISTS (SELECT FROM unnest(r.sources) AS s WHERE to_regclass(s) IS NULL), r.started_at
 $fn$;
 COMMENT ON FUNCTION lifecycle._rewrites(regclass) IS
 'The rewrites under way that the caller may carry on: all, those of a table, or the one of a partition.';

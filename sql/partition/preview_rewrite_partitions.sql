@@ -7,7 +7,7 @@ RETURNS TABLE (
         (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
          WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'),
         (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
-        (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(t.source::regclass)
+        (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(to_regclass(t.source))
                 / current_setting('block_size')::integer))
          FROM unnest(r.sources, r.blocks_total) AS t (source, total))::bigint,
         r.rows_copied,

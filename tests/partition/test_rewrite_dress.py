@@ -265,6 +265,22 @@ def test_too_many_changes_for_the_lock(database):
         rollback(database, done[0].migration_id)
 
 
+def test_a_source_that_is_gone_stops_no_other(database):
+    database.execute(SET + ";" + STAGED + ";" + SET.replace("public.m", "public.other"))
+    first = call(database, "split_partition", **SPLIT)
+    call(database, "split_partition", target="public.other_2025", every="6 months")
+    database.execute("DROP TABLE public.m_2025")
+    shown = database.execute("SELECT parent, sources FROM lifecycle.preview_rewrite_partitions()")
+    assert shown == [("public.other", ["public.other_2025"]), ("public.m", ["public.m_2025"])]
+    with refused("42P01", "public.m_2025"):
+        for _ in range(20):
+            database.execute("SELECT lifecycle.rewrite_partitions_step()")
+    assert database.value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.other'::regclass") == 2
+    assert database.value("SELECT count(*) FROM public.other") == 300
+    rollback(database, first[0].migration_id)
+    assert database.execute("SELECT FROM lifecycle.preview_rewrite_partitions()") == []
+
+
 def test_run_pending_does_it_too(database):
     database.execute(SET + ";" + STAGED)
     call(database, "split_partition", **SPLIT)
