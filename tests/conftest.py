@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from psycopg import sql
 
@@ -42,6 +43,10 @@ MARKERS = (
     "min_major(major): needs this version of PostgreSQL or a later one",
     "long: random schedules and kills, minutes in all; skipped where PG_LIFECYCLE_LONG=no",
 )
+
+# The same examples in every run, so that CI says the same twice; PG_LIFECYCLE_EXAMPLES=random looks for others.
+hypothesis.settings.register_profile("same", derandomize=os.environ.get("PG_LIFECYCLE_EXAMPLES") != "random")
+hypothesis.settings.load_profile("same")
 
 _RUN = pytest.StashKey["Run"]()
 _RAISES = pytest.StashKey[Raises]()

@@ -17,7 +17,8 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
         UNION ALL
         SELECT 9, lifecycle._step('release partition', r.object, r.inverse, r.statement)
         FROM unnest(lifecycle._capture_partition_steps(a.relid, partition::text)) AS r
-        WHERE r.action = 'register partition' AND r.statement LIKE '%' || quote_literal(c.queue_name)
+        WHERE r.action = 'register partition'
+            AND starts_with(reverse(r.statement), reverse(quote_literal(c.queue_name)))
     ) AS s (place, step)
 $fn$;
 COMMENT ON FUNCTION lifecycle._release_partition_steps(regclass, regclass) IS

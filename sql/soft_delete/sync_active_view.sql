@@ -105,15 +105,19 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
         ) AS w
         JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
         JOIN pg_class AS c ON c.oid = target
+        -- As PostgreSQL writes them: quote_literal would write a backslash in another way.
         CROSS JOIN LATERAL (
-            SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
-                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
-                    THEN quote_literal(target) || '::'
-                WHEN w.name ~ '_intercept' THEN quote_literal(target) || '::'
-                WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
+            SELECT pg_get_triggerdef(t.oid) AS definition,
+                format('''%s''::', replace(target::text, '''', '''''')) AS name,
+                format('''%s''::', replace(pg_get_userbyid(c.relowner), '''', '''''')) AS owner
+        ) AS l
+        CROSS JOIN LATERAL (
+            SELECT t.tgenabled = 'A' AND strpos(l.definition, CASE
+                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close') THEN l.name
+                WHEN w.name ~ '_intercept' THEN l.name
+                WHEN w.name = 'zz_soft_delete_row' THEN l.owner
                 ELSE '' END) > 0
-                AND (w.name !~ '_intercept' OR strpos(pg_get_triggerdef(t.oid),
-                    quote_literal(pg_get_userbyid(c.relowner)) || '::') > 0) AS fits
+                AND (w.name !~ '_intercept' OR strpos(l.definition, l.owner) > 0) AS fits
         ) AS s
     )
 $fn$;

@@ -116,6 +116,7 @@ def every_way_to_delete(connection, name, table, view, key, mark):  # noqa: PLR0
 @example(schema=EVIL[0], table=EVIL[1], column=EVIL[2], other=EVIL[0], view=EVIL[1])
 @example(schema=EVIL[-1], table=EVIL[-1], column=EVIL[-2], other=EVIL[-1], view=EVIL[-2])
 @example(schema="{deleted_at}", table="{deleted_at}", column="{table_literal}", other="{same_key}", view="{table}")
+@example(schema="a\\", table="\\", column="\\c", other="\\'", view="v\\")
 @example(schema="select", table="table", column="user", other="column", view="order")
 @example(schema="s", table="id", column="id", other="deleted_at", view="active_id")
 @example(schema="public.t", table="public.t", column="public.t", other="t", view="t.public")

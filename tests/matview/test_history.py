@@ -112,7 +112,9 @@ def test_history_is_shortened_but_what_the_status_shows_stays(database, roles):
     database.execute("UPDATE public.divisor SET n = 0")
     for _ in range(3):
         database.execute(refresh)
-    status = "SELECT view_name, last_refreshed_at, last_tried_at, last_status FROM lifecycle.mv_refresh_status"
+    status = (
+        "SELECT view_name, last_refreshed_at, last_tried_at, last_status FROM lifecycle.mv_refresh_status ORDER BY 1"
+    )
     before = database.execute(status)
     assert database.value("SELECT lifecycle.cleanup_refresh_history()") == 0
     admin = roles("admin")
