@@ -1166,7 +1166,7 @@ BEGIN
         ERRCODE = v_sqlstate,
         MESSAGE = format('step %s, %s of %s: %s', step.step, step.action, step.object, v_message),
         DETAIL = concat_ws(E'\n', nullif(v_detail, ''), 'Statement: ' || step.statement),
-        HINT = v_hint;
+        HINT = coalesce(nullif(v_hint, ''), 'What this stage has done is taken back: mend the cause and run it again.');
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._run_step(lifecycle.plan_step, text, text) IS
@@ -5009,7 +5009,8 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
         UNION ALL
         SELECT 9, lifecycle._step('release partition', r.object, r.inverse, r.statement)
         FROM unnest(lifecycle._capture_partition_steps(a.relid, partition::text)) AS r
-        WHERE r.action = 'register partition' AND r.statement LIKE '%' || quote_literal(c.queue_name)
+        WHERE r.action = 'register partition'
+            AND starts_with(reverse(r.statement), reverse(quote_literal(c.queue_name)))
     ) AS s (place, step)
 $fn$;
 COMMENT ON FUNCTION lifecycle._release_partition_steps(regclass, regclass) IS
@@ -8237,15 +8238,19 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
         ) AS w
         JOIN pg_trigger AS t ON t.tgrelid = target AND t.tgname = w.name
         JOIN pg_class AS c ON c.oid = target
+        -- As PostgreSQL writes them: quote_literal would write a backslash in another way.
         CROSS JOIN LATERAL (
-            SELECT t.tgenabled = 'A' AND strpos(pg_get_triggerdef(t.oid), CASE
-                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close')
-                    THEN quote_literal(target) || '::'
-                WHEN w.name ~ '_intercept' THEN quote_literal(target) || '::'
-                WHEN w.name = 'zz_soft_delete_row' THEN quote_literal(pg_get_userbyid(c.relowner)) || '::'
+            SELECT pg_get_triggerdef(t.oid) AS definition,
+                format('''%s''::', replace(target::text, '''', '''''')) AS name,
+                format('''%s''::', replace(pg_get_userbyid(c.relowner), '''', '''''')) AS owner
+        ) AS l
+        CROSS JOIN LATERAL (
+            SELECT t.tgenabled = 'A' AND strpos(l.definition, CASE
+                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close') THEN l.name
+                WHEN w.name ~ '_intercept' THEN l.name
+                WHEN w.name = 'zz_soft_delete_row' THEN l.owner
                 ELSE '' END) > 0
-                AND (w.name !~ '_intercept' OR strpos(pg_get_triggerdef(t.oid),
-                    quote_literal(pg_get_userbyid(c.relowner)) || '::') > 0) AS fits
+                AND (w.name !~ '_intercept' OR strpos(l.definition, l.owner) > 0) AS fits
         ) AS s
     )
 $fn$;
@@ -15625,7 +15630,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         ELSE lifecycle._named_relation(r.parent) END
     WHERE pg_has_role(current_user, c.relowner, 'USAGE')
         AND (target IS NULL OR target::oid IN (c.oid, to_regclass(r.sources[1])::oid))
-    ORDER BY r.started_at
+    -- One that cannot go on, for what it replaces has been dropped, does not stop the others.
+    ORDER BY EXISTS (SELECT FROM unnest(r.sources) AS s WHERE to_regclass(s) IS NULL), r.started_at
 $fn$;
 COMMENT ON FUNCTION lifecycle._rewrites(regclass) IS
 'The rewrites under way that the caller may carry on: all, those of a table, or the one of a partition.';
@@ -16565,7 +16571,7 @@ RETURNS TABLE (
         (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
          WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'),
         (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
-        (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(t.source::regclass)
+        (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(to_regclass(t.source))
                 / current_setting('block_size')::integer))
          FROM unnest(r.sources, r.blocks_total) AS t (source, total))::bigint,
         r.rows_copied,
