@@ -4962,6 +4962,21 @@ Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, o
 Example: SELECT * FROM lifecycle.drop_capture(''public.orders'', ''search_index'', dry_run => false);';
 
 -- source: sql/capture/_capture_partition_steps.sql
+CREATE FUNCTION lifecycle._register_partition_step(partition_name text, queue_name text) RETURNS lifecycle.plan_step
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT lifecycle._step('register partition', 'capture partition ' || partition_name,
+        format('UPDATE lifecycle.capture AS c SET partitions = c.partitions OPERATOR(pg_catalog.||) %1$L::text, '
+            || 'partition_oids = ARRAY(SELECT p.o FROM pg_catalog.unnest(c.partition_oids '
+            || 'OPERATOR(pg_catalog.||) %1$L::pg_catalog.regclass::pg_catalog.oid) AS p (o) ORDER BY 1) '
+            || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, queue_name),
+        format('UPDATE lifecycle.capture AS c SET '
+            || 'partitions = pg_catalog.array_remove(c.partitions, %1$L::text), partition_oids = '
+            || 'pg_catalog.array_remove(c.partition_oids, %1$L::pg_catalog.regclass::pg_catalog.oid) '
+            || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, queue_name))
+$fn$;
+COMMENT ON FUNCTION lifecycle._register_partition_step(text, text) IS
+'The step that adds a partition to those that a capture knows.';
+
 -- Who makes a partition takes these steps into the same transaction, behind ATTACH: then no write can have come in
 -- between, and no consumer has to start afresh.
 CREATE FUNCTION lifecycle._capture_partition_steps(parent regclass, partition_name text)
@@ -4974,15 +4989,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             c.enable_always)
         FROM unnest(lifecycle._capture_events(c.trigger_level, false)) WITH ORDINALITY AS e (event, place)
         UNION ALL
-        SELECT 9, lifecycle._step('register partition', 'capture partition ' || partition_name,
-            format('UPDATE lifecycle.capture AS c SET partitions = c.partitions OPERATOR(pg_catalog.||) %1$L::text, '
-                || 'partition_oids = ARRAY(SELECT p.o FROM pg_catalog.unnest(c.partition_oids '
-                || 'OPERATOR(pg_catalog.||) %1$L::pg_catalog.regclass::pg_catalog.oid) AS p (o) ORDER BY 1) '
-                || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, c.queue_name),
-            format('UPDATE lifecycle.capture AS c SET '
-                || 'partitions = pg_catalog.array_remove(c.partitions, %1$L::text), partition_oids = '
-                || 'pg_catalog.array_remove(c.partition_oids, %1$L::pg_catalog.regclass::pg_catalog.oid) '
-                || 'WHERE c.queue OPERATOR(pg_catalog.=) %2$L', partition_name, c.queue_name))
+        SELECT 9, lifecycle._register_partition_step(partition_name, c.queue_name)
     ) AS s (place, step)
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_partition_steps(regclass, text) IS
@@ -5008,9 +5015,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             AND g.tgname = lifecycle._capture_trigger_name(c.consumer, e.event))
         UNION ALL
         SELECT 9, lifecycle._step('release partition', r.object, r.inverse, r.statement)
-        FROM unnest(lifecycle._capture_partition_steps(a.relid, partition::text)) AS r
-        WHERE r.action = 'register partition'
-            AND starts_with(reverse(r.statement), reverse(quote_literal(c.queue_name)))
+        FROM lifecycle._register_partition_step(partition::text, c.queue_name) AS r
     ) AS s (place, step)
 $fn$;
 COMMENT ON FUNCTION lifecycle._release_partition_steps(regclass, regclass) IS
@@ -5587,7 +5592,6 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('restore', 'use'),
 ('soft_delete_stats', 'use'),
 ('_deletion_relation', 'use'),
-('_may_record', 'use'),
 ('_soft_delete_columns', 'use'),
 ('_soft_delete_by', 'use'),
 ('_may_mark_by_update', 'use'),
@@ -5625,21 +5629,14 @@ RETURNS regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $f
 $fn$;
 COMMENT ON FUNCTION lifecycle._deletion_relation(name, name, oid, text) IS 'The table of a deletion today, or NULL.';
 
--- source: sql/soft_delete/_may_record.sql
-CREATE FUNCTION lifecycle._may_record(table_oid oid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT EXISTS (
-        SELECT FROM pg_class AS c WHERE c.oid = table_oid AND pg_has_role(current_user, c.relowner, 'USAGE')
-    )
-$fn$;
-COMMENT ON FUNCTION lifecycle._may_record(oid) IS 'Whether the caller owns the table, and so may record its deletions.';
-
+-- source: sql/soft_delete/_may_forget.sql
 CREATE FUNCTION lifecycle._may_forget(deletion_id bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT EXISTS (
         SELECT FROM lifecycle.deletion AS d
         WHERE d.deletion_id = _may_forget.deletion_id
-            AND lifecycle._may_record(lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin))
+            AND lifecycle._owns_relation(
+                lifecycle._deletion_relation(d.table_schema, d.table_name, d.table_oid, d.origin))
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._may_forget(bigint) IS 'Whether the caller owns the table that a deletion is of.';
@@ -5649,20 +5646,20 @@ COMMENT ON FUNCTION lifecycle._may_forget(bigint) IS 'Whether the caller owns th
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
-CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._owns_relation(table_oid));
 CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
-USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+USING (lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 CREATE POLICY deletion_removal ON lifecycle.deletion FOR DELETE
-USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+USING (lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 ALTER TABLE lifecycle.deletion_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_change_read ON lifecycle.deletion_change FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_change_write ON lifecycle.deletion_change FOR INSERT
-WITH CHECK (lifecycle._may_record(table_oid));
+WITH CHECK (lifecycle._owns_relation(table_oid));
 -- The owner of the table that a deletion is of forgets with it what it has cleared in tables of others.
 CREATE POLICY deletion_change_removal ON lifecycle.deletion_change FOR DELETE
 USING (
-    lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin))
+    lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin))
     OR lifecycle._may_forget(deletion_id)
 );
 
@@ -8245,12 +8242,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
                 format('''%s''::', replace(pg_get_userbyid(c.relowner), '''', '''''')) AS owner
         ) AS l
         CROSS JOIN LATERAL (
-            SELECT t.tgenabled = 'A' AND strpos(l.definition, CASE
-                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close') THEN l.name
-                WHEN w.name ~ '_intercept' THEN l.name
-                WHEN w.name = 'zz_soft_delete_row' THEN l.owner
-                ELSE '' END) > 0
-                AND (w.name !~ '_intercept' OR strpos(l.definition, l.owner) > 0) AS fits
+            SELECT t.tgenabled = 'A'
+                AND (strpos(l.definition, l.name) > 0 OR w.name !~ '_intercept'
+                    AND w.name NOT IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close'))
+                AND (strpos(l.definition, l.owner) > 0 OR w.name !~ '_intercept' AND w.name <> 'zz_soft_delete_row')
+                AS fits
         ) AS s
     )
 $fn$;
@@ -24287,8 +24283,8 @@ BEGIN
                     UNION ALL
                     VALUES ('search_path=pg_catalog, pg_temp'), ('plan_cache_mode=force_generic_plan')
                 ) AS x (c))
-            AND p.prosrc = lifecycle._refresh_routine_body(v_parts,
-            v_source.queue, ARRAY(SELECT a.attname FROM pg_attribute AS a
+            AND p.prosrc = lifecycle._refresh_routine_body(v_parts, v_source.queue, ARRAY(
+                SELECT a.attname FROM pg_attribute AS a
                 WHERE a.attrelid = v_source.queue::regclass AND a.attnum > 0 AND NOT a.attisdropped
                 ORDER BY a.attnum), view.settings ->> 'search_path')
     );

@@ -200,6 +200,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_capture(capture lifecy
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.sync_capture(target regclass, consumer name, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_migrations(queue_name text, with_start boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.drop_capture(target regclass, consumer name, dry_run boolean, expected_plan text, search_path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._register_partition_step(partition_name text, queue_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_partition_steps(parent regclass, partition_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._release_partition_steps(parent regclass, partition regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_size(queue regclass, OUT entries bigint, OUT oldest timestamptz);
@@ -233,7 +234,6 @@ ALTER EXTENSION pg_lifecycle ADD SEQUENCE lifecycle.deletion_deletion_id_seq;
 ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.deletion_change;
 ALTER EXTENSION pg_lifecycle ADD SEQUENCE lifecycle.deletion_change_change_id_seq;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._deletion_relation(table_schema name, table_name name, table_oid oid, origin text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._may_record(table_oid oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._may_forget(deletion_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_columns(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_where(keys lifecycle.key_column[], left_side text, right_side text);

@@ -16,9 +16,7 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
             AND g.tgname = lifecycle._capture_trigger_name(c.consumer, e.event))
         UNION ALL
         SELECT 9, lifecycle._step('release partition', r.object, r.inverse, r.statement)
-        FROM unnest(lifecycle._capture_partition_steps(a.relid, partition::text)) AS r
-        WHERE r.action = 'register partition'
-            AND starts_with(reverse(r.statement), reverse(quote_literal(c.queue_name)))
+        FROM lifecycle._register_partition_step(partition::text, c.queue_name) AS r
     ) AS s (place, step)
 $fn$;
 COMMENT ON FUNCTION lifecycle._release_partition_steps(regclass, regclass) IS

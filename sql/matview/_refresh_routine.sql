@@ -169,8 +169,8 @@ BEGIN
                     UNION ALL
                     VALUES ('search_path=pg_catalog, pg_temp'), ('plan_cache_mode=force_generic_plan')
                 ) AS x (c))
-            AND p.prosrc = lifecycle._refresh_routine_body(v_parts,
-            v_source.queue, ARRAY(SELECT a.attname FROM pg_attribute AS a
+            AND p.prosrc = lifecycle._refresh_routine_body(v_parts, v_source.queue, ARRAY(
+                SELECT a.attname FROM pg_attribute AS a
                 WHERE a.attrelid = v_source.queue::regclass AND a.attnum > 0 AND NOT a.attisdropped
                 ORDER BY a.attnum), view.settings ->> 'search_path')
     );

@@ -2,19 +2,19 @@
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
-CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._may_record(table_oid));
+CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._owns_relation(table_oid));
 CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
-USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+USING (lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 CREATE POLICY deletion_removal ON lifecycle.deletion FOR DELETE
-USING (lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
+USING (lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 ALTER TABLE lifecycle.deletion_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_change_read ON lifecycle.deletion_change FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
 CREATE POLICY deletion_change_write ON lifecycle.deletion_change FOR INSERT
-WITH CHECK (lifecycle._may_record(table_oid));
+WITH CHECK (lifecycle._owns_relation(table_oid));
 -- The owner of the table that a deletion is of forgets with it what it has cleared in tables of others.
 CREATE POLICY deletion_change_removal ON lifecycle.deletion_change FOR DELETE
 USING (
-    lifecycle._may_record(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin))
+    lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin))
     OR lifecycle._may_forget(deletion_id)
 );

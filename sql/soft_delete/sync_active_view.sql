@@ -112,12 +112,11 @@ RETURNS lifecycle.plan_step[] LANGUAGE sql STABLE SET search_path = pg_catalog, 
                 format('''%s''::', replace(pg_get_userbyid(c.relowner), '''', '''''')) AS owner
         ) AS l
         CROSS JOIN LATERAL (
-            SELECT t.tgenabled = 'A' AND strpos(l.definition, CASE
-                WHEN w.name IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close') THEN l.name
-                WHEN w.name ~ '_intercept' THEN l.name
-                WHEN w.name = 'zz_soft_delete_row' THEN l.owner
-                ELSE '' END) > 0
-                AND (w.name !~ '_intercept' OR strpos(l.definition, l.owner) > 0) AS fits
+            SELECT t.tgenabled = 'A'
+                AND (strpos(l.definition, l.name) > 0 OR w.name !~ '_intercept'
+                    AND w.name NOT IN ('aa_soft_delete', 'aa_soft_delete_open', 'zz_soft_delete_close'))
+                AND (strpos(l.definition, l.owner) > 0 OR w.name !~ '_intercept' AND w.name <> 'zz_soft_delete_row')
+                AS fits
         ) AS s
     )
 $fn$;

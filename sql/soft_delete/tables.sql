@@ -78,7 +78,6 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('restore', 'use'),
 ('soft_delete_stats', 'use'),
 ('_deletion_relation', 'use'),
-('_may_record', 'use'),
 ('_soft_delete_columns', 'use'),
 ('_soft_delete_by', 'use'),
 ('_may_mark_by_update', 'use'),

@@ -98,6 +98,12 @@ def problems(database, table="s.item"):
     return [f for f in rows(database, f"SELECT * FROM lifecycle.check_soft_delete('{table}')") if f[0] == "error"]
 
 
+def taken_off(scene):
+    """Soft delete goes from both tables, the deleted rows are live again."""
+    for table in ("s.part", "s.item"):
+        call(scene, "rollback_soft_delete", target=table, deleted_rows="restore", dry_run=False)
+
+
 def alive(database, options):
     """Marks and restores in every way that there is."""
     view, column = (
@@ -170,20 +176,7 @@ def test_there_and_back(scene, name, modes):
     alive(scene, options)
     scene.execute(f"SELECT lifecycle.restore({number})")
     assert scene.value(f'SELECT count(*) FROM s.item WHERE id = 20 AND "{column}" IS NULL') == 1
-    call(
-        scene,
-        "rollback_soft_delete",
-        target="s.part",
-        deleted_rows="restore",
-        dry_run=False,
-    )
-    call(
-        scene,
-        "rollback_soft_delete",
-        target="s.item",
-        deleted_rows="restore",
-        dry_run=False,
-    )
+    taken_off(scene)
     assert not scene.value(
         "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attname = %s)",
         [column],
@@ -199,20 +192,7 @@ def test_soft_delete_is_taken_off_the_partitioned_table(scene, name):
     found = rows(scene, "SELECT * FROM lifecycle.verify_migrations()")
     assert [f for f in found if f[0] in ("error", "warning")] == []
     alive(scene, options)
-    call(
-        scene,
-        "rollback_soft_delete",
-        target="s.part",
-        deleted_rows="restore",
-        dry_run=False,
-    )
-    call(
-        scene,
-        "rollback_soft_delete",
-        target="s.item",
-        deleted_rows="restore",
-        dry_run=False,
-    )
+    taken_off(scene)
     left = scene.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = 's.item'::regclass AND attnum > 0 AND NOT attisdropped"
     )

@@ -132,7 +132,7 @@ def test_partitions_hold_every_row_at_the_ends_of_months_and_years(database, kin
     """Leap years, the years 1 and 9999, and infinity on both sides, in zones on both sides of UTC."""
     database.execute("SET timezone = 'UTC'")
 
-    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         moment=st.sampled_from(MONTH_ENDS) | st.datetimes(datetime.datetime(1, 1, 2), datetime.datetime(9999, 12, 30)),
         zone=st.sampled_from(["UTC", *ZONES]),
@@ -152,7 +152,7 @@ def test_partitions_hold_every_row_at_the_ends_of_months_and_years(database, kin
 def test_partitions_hold_every_row_when_the_clock_is_turned(database):
     database.execute("SET timezone = 'UTC'")
 
-    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(zoned=st.sampled_from(turned()), every=st.sampled_from(SPANS))
     def check(zoned, every):
         zone, moment = zoned

@@ -246,7 +246,6 @@ def test_life(database):
             max_examples=25,
             stateful_step_count=20,
             deadline=None,
-            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
