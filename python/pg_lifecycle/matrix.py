@@ -22,14 +22,22 @@ CHECKS = ("lint", "security")
 
 
 @dataclass
+class Report:
+    """What pytest reported: counts (passed, failed, skipped), skipped tests by reason, what each failed one said."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"passed": 0, "failed": 0, "skipped": 0})
+    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Outcome:
-    """What one tox environment did: its counts, its seconds, and the skipped tests by reason."""
+    """What one tox environment did: its exit code, its seconds, and the report of its tests where it wrote one."""
 
     env: str
     code: int
     seconds: float
-    counts: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, list[str]] = field(default_factory=dict)
+    report: Report | None = None
 
     @property
     def is_required(self) -> bool:
@@ -72,34 +80,48 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """A table of what ran, and under it every reason for a skip with its tests."""
-    lines = [f"{'':10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+    """Every reason for a skip with its tests, every failed test, and the table, which decides, at the end."""
+    lines = []
     for outcome in outcomes:
-        numbers = [str(outcome.counts[key]) if outcome.counts else "-" for key in ("passed", "failed", "skipped")]
-        verdict = "ok" if outcome.code == 0 else "FAILED" if outcome.is_required else "failed, allowed to"
-        lines.append(f"{outcome.env:10}{numbers[0]:>8}{numbers[1]:>8}{numbers[2]:>9}{outcome.seconds:>9.0f}  {verdict}")
-    for outcome in outcomes:
-        for reason, tests in sorted(outcome.skipped.items()):
+        for reason, tests in sorted(outcome.report.skipped.items() if outcome.report else ()):
             lines.append(f"{outcome.env} skipped {len(tests)}: {reason}")
             lines += [f"    {test}" for test in sorted(tests)]
+    for outcome in outcomes:
+        lines += failures(outcome.env, outcome.report)
+    lines.append(f"{'':10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for outcome in outcomes:
+        counts = outcome.report.counts if outcome.report else {}
+        passed, failed, skipped = (counts.get(key, "-") for key in ("passed", "failed", "skipped"))
+        verdict = "ok" if outcome.code == 0 else "FAILED" if outcome.is_required else "failed, allowed to"
+        lines.append(f"{outcome.env:10}{passed:>8}{failed:>8}{skipped:>9}{outcome.seconds:>9.0f}  {verdict}")
     return "\n".join(lines)
 
 
-def read_report(path: Path) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Counts (passed, failed, skipped) and skipped tests by reason, from a JUnit report of pytest."""
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    skipped: dict[str, list[str]] = defaultdict(list)
+def failures(env: str, report: Report | None) -> list[str]:
+    """A line for each failed test of an environment: its name, and the first line of what it said."""
+    return [f"{env} failed: {test}: {said}" for test, said in sorted(report.failed.items())] if report else []
+
+
+def read_report(path: Path) -> Report:
+    """Reads a JUnit report of pytest."""
+    report = Report()
     for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314  (our own report)
         name = f"{case.get('classname')}::{case.get('name')}"
-        skip = case.find("skipped")
-        if skip is not None:
-            counts["skipped"] += 1
-            skipped[skip.get("message") or "no reason"].append(name)
-        elif case.find("failure") is not None or case.find("error") is not None:
-            counts["failed"] += 1
-        else:
-            counts["passed"] += 1
-    return counts, dict(skipped)
+        verdict, said = _verdict(case)
+        report.counts[verdict] += 1
+        if verdict == "skipped":
+            report.skipped[said].append(name)
+        elif verdict == "failed":
+            report.failed[name] = said
+    return report
+
+
+def _verdict(case: ElementTree.Element) -> tuple[str, str]:
+    for tag, verdict in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
+        element = case.find(tag)
+        if element is not None:
+            return verdict, ((element.get("message") or "").splitlines() or ["no reason"])[0]
+    return "passed", ""
 
 
 def _plan(major: int, hosts: Sequence[Host]) -> str:
@@ -118,5 +140,5 @@ def _tox(env: str, root: Path) -> Outcome:
     code = subprocess.run([sys.executable, "-m", "tox", "run", "-e", env], cwd=root, check=False).returncode
     outcome = Outcome(env, code, time.monotonic() - began)
     if report.is_file():
-        outcome.counts, outcome.skipped = read_report(report)
+        outcome.report = read_report(report)
     return outcome

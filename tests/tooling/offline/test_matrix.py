@@ -16,7 +16,7 @@ ENGINE = [
 
 REPORT = """<testsuites><testsuite>
     <testcase classname="tests.core.test_a" name="test_passes"/>
-    <testcase classname="tests.core.test_a" name="test_fails"><failure message="no"/></testcase>
+    <testcase classname="tests.core.test_a" name="test_fails"><failure message="no&#10;more"/></testcase>
     <testcase classname="tests.core.test_a" name="test_errs"><error message="no"/></testcase>
     <testcase classname="tests.core.test_a" name="test_b"><skipped message="needs pg_cron"/></testcase>
     <testcase classname="tests.core.test_a" name="test_c"><skipped message="needs pg_cron"/></testcase>
@@ -29,23 +29,25 @@ def test_a_container_goes_before_binaries_before_the_wheel(major: int, spec: str
     assert (host.spec if host else None) == spec
 
 
-def test_the_summary_counts_and_names_what_was_skipped(tmp_path: Path) -> None:
-    report = tmp_path / "pg16.xml"
-    report.write_text(REPORT)
-    counts, skipped = matrix.read_report(report)
-    assert counts == {"passed": 1, "failed": 2, "skipped": 2}
+def test_the_summary_names_what_was_skipped_and_what_failed_and_ends_with_the_counts(tmp_path: Path) -> None:
+    path = tmp_path / "pg16.xml"
+    path.write_text(REPORT)
+    report = matrix.read_report(path)
+    assert report.counts == {"passed": 1, "failed": 2, "skipped": 2}
     lines = matrix.summary(
-        [
-            matrix.Outcome("lint", 0, 3.0),
-            matrix.Outcome("pg16", 1, 20.4, counts, skipped),
-            matrix.Outcome("pg19", 1, 1.0),
-        ]
+        [matrix.Outcome("lint", 0, 3.0), matrix.Outcome("pg16", 1, 20.4, report), matrix.Outcome("pg19", 1, 1.0)]
     ).splitlines()
-    assert lines[1].split() == ["lint", "-", "-", "-", "3", "ok"]
-    assert lines[2].split() == ["pg16", "1", "2", "2", "20", "FAILED"]
-    assert lines[3].split() == ["pg19", "-", "-", "-", "1", "failed,", "allowed", "to"]
-    assert lines[4] == "pg16 skipped 2: needs pg_cron"
-    assert lines[5:] == ["    tests.core.test_a::test_b", "    tests.core.test_a::test_c"]
+    assert lines[:5] == [
+        "pg16 skipped 2: needs pg_cron",
+        "    tests.core.test_a::test_b",
+        "    tests.core.test_a::test_c",
+        "pg16 failed: tests.core.test_a::test_errs: no",
+        "pg16 failed: tests.core.test_a::test_fails: no",
+    ]
+    assert lines[5].split() == ["passed", "failed", "skipped", "seconds"]
+    assert lines[6].split() == ["lint", "-", "-", "-", "3", "ok"]
+    assert lines[7].split() == ["pg16", "1", "2", "2", "20", "FAILED"]
+    assert lines[8].split() == ["pg19", "-", "-", "-", "1", "failed,", "allowed", "to"]
 
 
 @pytest.mark.parametrize(
