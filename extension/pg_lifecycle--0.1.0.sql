@@ -227,6 +227,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_may_run', 'use'),
 ('_session_role', 'use'),
 ('_owns_relation', 'use'),
+('_owns_recorded', 'use'),
+('_named_relation', 'use'),
 ('_present_oid', 'use'),
 ('_former_oids', 'use'),
 ('_is_superuser', 'use'),
@@ -320,6 +322,35 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     )
 $fn$;
 COMMENT ON FUNCTION lifecycle._owns_relation(oid) IS 'Whether the caller has the rights of the owner of a relation.';
+
+-- source: sql/core/_named_relation.sql
+-- By name, but without asking whether the caller may look into the schema: a status is for everybody.
+CREATE FUNCTION lifecycle._named_relation(relation_name text) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE (n.nspname, c.relname) = ((parse_ident(relation_name))[1], (parse_ident(relation_name))[2])
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualified name, or NULL.';
+
+-- source: sql/core/_owns_recorded.sql
+-- A row that says what is to be done to a table is written by who has the rights of its owner, and by nobody else: else
+-- it would be done by the owner's next maintenance.
+CREATE FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
+    FROM pg_class AS c
+    WHERE c.oid = CASE
+        WHEN _owns_recorded.origin = lifecycle._origin() THEN recorded
+        ELSE lifecycle._named_relation(_owns_recorded.name)
+    END
+$fn$;
+COMMENT ON FUNCTION lifecycle._owns_recorded(oid, text, text) IS
+'Whether the caller has the rights of the owner of the relation that a row names, by oid in the database where it was
+written, else by name; what is gone belongs to nobody.';
 
 -- source: sql/core/policies.sql
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
@@ -3865,7 +3896,6 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('capture_status', 'use'),
 ('_captures', 'use'),
-('_named_relation', 'use'),
 ('_capture_columns', 'use'),
 ('_capture_problems', 'use'),
 ('_capture_triggers', 'use'),
@@ -3882,42 +3912,16 @@ ALTER TABLE lifecycle.capture ENABLE ROW LEVEL SECURITY;
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
 
--- source: sql/capture/_named_relation.sql
--- By name, but without asking whether the caller may look into the schema: a status is for everybody.
-CREATE FUNCTION lifecycle._named_relation(relation_name text) RETURNS oid
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    RETURN (
-        SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE (n.nspname, c.relname) = ((parse_ident(relation_name))[1], (parse_ident(relation_name))[2])
-    );
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualified name, or NULL.';
-
--- source: sql/capture/_may_capture.sql
--- A row says which function lifecycle.sync_capture attaches to a table: only who has the rights of the table's owner
--- may write it. What is gone belongs to nobody.
-CREATE FUNCTION lifecycle._may_capture(source_oid oid, source text, origin text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
-    FROM pg_class AS c
-    WHERE c.oid = CASE
-        WHEN _may_capture.origin = lifecycle._origin() THEN _may_capture.source_oid
-        ELSE lifecycle._named_relation(_may_capture.source)
-    END
-$fn$;
-COMMENT ON FUNCTION lifecycle._may_capture(oid, text, text) IS
-'Whether the caller has the rights of the owner of a captured table.';
-
+-- source: sql/capture/policies.sql
+-- A row says which function lifecycle.sync_capture attaches to a table.
 CREATE POLICY capture_read ON lifecycle.capture FOR SELECT USING (true);
 CREATE POLICY capture_write ON lifecycle.capture FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._may_capture(source_oid, source, origin));
+WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(source_oid, source, origin));
 CREATE POLICY capture_change ON lifecycle.capture FOR UPDATE
-USING (lifecycle._may_capture(source_oid, source, origin))
-WITH CHECK (lifecycle._may_capture(source_oid, source, origin));
+USING (lifecycle._owns_recorded(source_oid, source, origin))
+WITH CHECK (lifecycle._owns_recorded(source_oid, source, origin));
 CREATE POLICY capture_remove ON lifecycle.capture FOR DELETE
-USING (lifecycle._may_capture(source_oid, source, origin));
+USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 -- source: sql/capture/_captures.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
@@ -10611,6 +10615,39 @@ are these (signature of their rows in pg_inherits). Nobody relies on what anothe
 ALTER TABLE lifecycle.partition_state ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = current_user);
 
+-- What these say is done by the next maintenance of the owner.
+ALTER TABLE lifecycle.partition_policy ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_policy_read ON lifecycle.partition_policy FOR SELECT USING (true);
+CREATE POLICY partition_policy_write ON lifecycle.partition_policy FOR INSERT
+WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
+CREATE POLICY partition_policy_change ON lifecycle.partition_policy FOR UPDATE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
+CREATE POLICY partition_policy_remove ON lifecycle.partition_policy FOR DELETE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+
+ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
+CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension FOR INSERT
+WITH CHECK (followed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin));
+CREATE POLICY partition_dimension_change ON lifecycle.partition_dimension FOR UPDATE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin));
+CREATE POLICY partition_dimension_remove ON lifecycle.partition_dimension FOR DELETE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+
+ALTER TABLE lifecycle.partition_leaf_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY partition_leaf_key_read ON lifecycle.partition_leaf_key FOR SELECT USING (true);
+CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key FOR INSERT
+WITH CHECK (kept_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
+CREATE POLICY partition_leaf_key_change ON lifecycle.partition_leaf_key FOR UPDATE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
+CREATE POLICY partition_leaf_key_remove ON lifecycle.partition_leaf_key FOR DELETE
+USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'partition_state',
@@ -10685,12 +10722,12 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
 CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._may_capture(parent_oid, parent, origin));
+WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
 CREATE POLICY partition_rewrite_change ON lifecycle.partition_rewrite FOR UPDATE
-USING (lifecycle._may_capture(parent_oid, parent, origin))
-WITH CHECK (lifecycle._may_capture(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
 CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
-USING (lifecycle._may_capture(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
 
@@ -11418,7 +11455,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT k.key_name, m.indexrelid
     FROM lifecycle.partition_leaf_key AS k
     JOIN pg_class AS r
-        ON r.oid = CASE WHEN k.origin = lifecycle._origin() THEN k.parent_oid ELSE to_regclass(k.parent) END
+        ON r.oid = CASE WHEN k.origin = lifecycle._origin() THEN k.parent_oid ELSE lifecycle._named_relation(k.parent) END
     -- Nobody's tables are managed by others.
     JOIN pg_roles AS o ON o.rolname = k.kept_by AND pg_has_role(o.oid, r.relowner, 'USAGE')
     LEFT JOIN LATERAL (
@@ -11459,7 +11496,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT DISTINCT k.parent_oid AS root FROM lifecycle.partition_leaf_key AS k
         WHERE k.origin = lifecycle._origin()
         UNION
-        SELECT to_regclass(k.parent)::oid FROM lifecycle.partition_leaf_key AS k WHERE k.origin <> lifecycle._origin()
+        SELECT lifecycle._named_relation(k.parent) FROM lifecycle.partition_leaf_key AS k WHERE k.origin <> lifecycle._origin()
     ), entry AS MATERIALIZED (
         SELECT w.root, k.key_name, k.index_oid, lifecycle._leaf_key_body(k.index_oid) AS body
         FROM wanted AS w CROSS JOIN LATERAL lifecycle._leaf_keys(w.root) AS k
@@ -12348,7 +12385,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.partition_policy AS p
     JOIN pg_class AS c
-        ON c.oid = CASE WHEN p.origin = o.origin THEN p.parent_oid ELSE to_regclass(p.parent) END
+        ON c.oid = CASE WHEN p.origin = o.origin THEN p.parent_oid ELSE lifecycle._named_relation(p.parent) END
         AND c.relkind = 'p'
     JOIN pg_roles AS r ON r.rolname = p.managed_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
 $fn$;
@@ -17448,9 +17485,9 @@ ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);
 CREATE POLICY conversion_write ON lifecycle.conversion FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._may_capture(source_oid, source, origin));
+WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(source_oid, source, origin));
 CREATE POLICY conversion_change ON lifecycle.conversion FOR UPDATE
-USING (lifecycle._may_capture(source_oid, source, origin));
+USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion_conversion_id_seq', '');
@@ -22105,20 +22142,6 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_require_table', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
--- source: sql/matview/_may_maintain.sql
--- A row says which query writes which table: only who has the rights of the table's owner may write it.
-CREATE FUNCTION lifecycle._may_maintain(target_oid oid, target text, origin text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
-    FROM pg_class AS c
-    WHERE c.oid = CASE
-        WHEN _may_maintain.origin = lifecycle._origin() THEN _may_maintain.target_oid
-        ELSE to_regclass(_may_maintain.target)::oid
-    END
-$fn$;
-COMMENT ON FUNCTION lifecycle._may_maintain(oid, text, text) IS
-'Whether the caller has the rights of the owner of an incremental view; what is gone belongs to nobody.';
-
 -- source: sql/matview/incremental_tables.sql
 -- What is kept incrementally. Objects are named by text and by oid; origin says which database the oids belong to.
 CREATE TABLE lifecycle.incremental_view (
@@ -22171,15 +22194,14 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
 CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
 CREATE POLICY incremental_write ON lifecycle.incremental_view FOR INSERT
-WITH CHECK (created_by = current_user AND lifecycle._may_maintain(target_oid, target, origin));
+WITH CHECK (created_by = current_user AND lifecycle._owns_recorded(target_oid, target, origin));
 CREATE POLICY incremental_change ON lifecycle.incremental_view FOR UPDATE
-USING (lifecycle._may_maintain(target_oid, target, origin))
-WITH CHECK (lifecycle._may_maintain(target_oid, target, origin));
+USING (lifecycle._owns_recorded(target_oid, target, origin))
+WITH CHECK (lifecycle._owns_recorded(target_oid, target, origin));
 CREATE POLICY incremental_remove ON lifecycle.incremental_view FOR DELETE
-USING (lifecycle._may_maintain(target_oid, target, origin));
+USING (lifecycle._owns_recorded(target_oid, target, origin));
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
-('_may_maintain', 'use'),
 ('_session_role', 'use'),
 ('_origin', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
@@ -22220,12 +22242,12 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
 CREATE POLICY policy_write ON lifecycle.materialized_view_policy FOR INSERT
-WITH CHECK (managed_by = current_user AND lifecycle._may_maintain(view_oid, view_name, origin));
+WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(view_oid, view_name, origin));
 CREATE POLICY policy_change ON lifecycle.materialized_view_policy FOR UPDATE
-USING (lifecycle._may_maintain(view_oid, view_name, origin))
-WITH CHECK (lifecycle._may_maintain(view_oid, view_name, origin));
+USING (lifecycle._owns_recorded(view_oid, view_name, origin))
+WITH CHECK (lifecycle._owns_recorded(view_oid, view_name, origin));
 CREATE POLICY policy_remove ON lifecycle.materialized_view_policy FOR DELETE
-USING (lifecycle._may_maintain(view_oid, view_name, origin));
+USING (lifecycle._owns_recorded(view_oid, view_name, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy_policy_id_seq', '');
@@ -22278,7 +22300,7 @@ BEGIN
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t
-        ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE to_regclass(v.target)::oid END
+        ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE lifecycle._named_relation(v.target) END
     LEFT JOIN pg_class AS q
         ON q.oid = CASE WHEN v.origin = o.origin THEN v.query_view_oid ELSE to_regclass(v.query_view)::oid END
     WHERE _incremental_views.target IS NULL OR t.oid = _incremental_views.target

@@ -35,7 +35,6 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('capture_status', 'use'),
 ('_captures', 'use'),
-('_named_relation', 'use'),
 ('_capture_columns', 'use'),
 ('_capture_problems', 'use'),
 ('_capture_triggers', 'use'),

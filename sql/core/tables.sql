@@ -150,6 +150,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_may_run', 'use'),
 ('_session_role', 'use'),
 ('_owns_relation', 'use'),
+('_owns_recorded', 'use'),
+('_named_relation', 'use'),
 ('_present_oid', 'use'),
 ('_former_oids', 'use'),
 ('_is_superuser', 'use'),

@@ -29,7 +29,7 @@ BEGIN
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t
-        ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE to_regclass(v.target)::oid END
+        ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE lifecycle._named_relation(v.target) END
     LEFT JOIN pg_class AS q
         ON q.oid = CASE WHEN v.origin = o.origin THEN v.query_view_oid ELSE to_regclass(v.query_view)::oid END
     WHERE _incremental_views.target IS NULL OR t.oid = _incremental_views.target

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.partition_policy AS p
     JOIN pg_class AS c
-        ON c.oid = CASE WHEN p.origin = o.origin THEN p.parent_oid ELSE to_regclass(p.parent) END
+        ON c.oid = CASE WHEN p.origin = o.origin THEN p.parent_oid ELSE lifecycle._named_relation(p.parent) END
         AND c.relkind = 'p'
     JOIN pg_roles AS r ON r.rolname = p.managed_by AND pg_has_role(r.oid, c.relowner, 'USAGE')
 $fn$;
