@@ -186,15 +186,25 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._erase_order(jsonb) IS 'The tables in the order in which their rows can go.';
 
 -- A reason is free text, and may name the person: it goes with the last row of its deletion. What SET NULL has taken
--- away is recorded with the keys of both rows.
+-- away is recorded with the keys of both rows. Columns that a foreign key has got since (at, in a partitioned table) are
+-- in no record; of one that is gone nobody knows what it referred to: then any row of that deletion counts that has all
+-- the values.
 CREATE FUNCTION lifecycle._erase_records(base regclass, subject jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_rows constant text := format('%s AS t WHERE %s', base, lifecycle._erase_same(base, subject));
+    v_number name;
 BEGIN
-    IF lifecycle._live_where(base, 't') <> 'true' THEN
+    IF lifecycle._has_soft_delete(base) THEN
+        v_number := (lifecycle._soft_delete_columns(base)).deletion_id;
         EXECUTE format('UPDATE lifecycle.deletion AS d SET reason = NULL FROM (SELECT t.%I AS number, count(*) AS rows '
-            'FROM %s AS t WHERE %s GROUP BY 1) AS x WHERE d.deletion_id = x.number AND d.reason IS NOT NULL '
-            'AND d.row_count - d.restored_count <= x.rows', (lifecycle._soft_delete_columns(base)).deletion_id, base,
-            lifecycle._erase_same(base, subject));
+            'FROM %s GROUP BY 1) AS x WHERE d.deletion_id = x.number AND d.reason IS NOT NULL '
+            'AND d.row_count - d.restored_count <= x.rows', v_number, v_rows);
+        EXECUTE format('DELETE FROM lifecycle.deletion_change AS d USING %s AND d.deletion_id = t.%I AND NOT EXISTS ('
+            'SELECT FROM pg_constraint AS k WHERE k.conrelid = lifecycle._present_oid(d.table_oid) '
+            'AND k.conname = d.constraint_name) AND NOT EXISTS (SELECT FROM jsonb_each_text(d.old_values) AS o '
+            'WHERE o.value IS NOT NULL AND NOT EXISTS (SELECT FROM jsonb_each_text(to_jsonb(t)) AS e '
+            'WHERE e.value = o.value))', v_rows, v_number);
     END IF;
     DELETE FROM lifecycle.deletion_change AS d
     WHERE d.table_oid = ANY (lifecycle._former_oids(base)) AND EXISTS (
@@ -203,11 +213,13 @@ BEGIN
             SELECT FROM pg_constraint AS k CROSS JOIN LATERAL jsonb_array_elements(subject) AS s (element)
             WHERE k.conrelid = lifecycle._present_oid(d.table_oid) AND k.conname = d.constraint_name
                 AND k.confrelid = base
-                AND NOT EXISTS (
-                    SELECT FROM unnest(k.conkey, k.confkey) AS x (child, parent)
+                AND (
+                    SELECT coalesce(bool_and((d.old_values ->> c.attname) IS NOT DISTINCT FROM (s.element ->> p.attname)),
+                        false)
+                    FROM unnest(k.conkey, k.confkey) AS x (child, parent)
                     JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child
                     JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent
-                    WHERE (d.old_values ->> c.attname) IS DISTINCT FROM (s.element ->> p.attname)));
+                    WHERE d.old_values ? c.attname));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._erase_records(regclass, jsonb) IS

@@ -267,6 +267,46 @@ def test_written_meanwhile(scene):
     alive(scene, {})
 
 
+def test_marked_and_restored_in_the_middle_of_the_copy(scene):
+    """Of what is copied already, and of what is not: some rows are marked, some restored, between any two batches."""
+    enabled(scene, {})
+    rows(
+        scene,
+        f"SELECT * FROM lifecycle.start_conversion('s.item', {MONTHS}, key_mode => 'extend', "
+        "foreign_key_mode => 'drop')",
+    )
+    for turn in range(4):
+        low, high = 15 + turn, 40 - turn
+        scene.execute(f"SELECT lifecycle.soft_delete_where('s.item', 't.id IN ({low}, {high})')")
+        if turn % 2:
+            scene.execute(f"SELECT s.restore_item({low}); UPDATE s.item SET deleted_at = NULL WHERE id = {high}")
+        scene.execute("CALL lifecycle.convert_data('s.item', 7, max_batches => 1)")
+    scene.execute("SELECT s.restore_item(4)")
+    before = marks(scene)
+    assert {15, 17, 38} <= {row[0] for row in before} and not {4, 16, 39} & {row[0] for row in before}
+    scene.execute("CALL lifecycle.convert_data('s.item', 7)")
+    scene.execute("CALL lifecycle.swap_tables('s.item')")
+    assert marks(scene) == before
+    assert problems(scene) == []
+    alive(scene, {})
+
+
+@pytest.mark.parametrize("modes", [COMPOSITE, DROP])
+def test_erased_after_the_swap(scene, modes):
+    """Deleted before the conversion, and live: both go, with what hangs on them and what was written down of them."""
+    enabled(scene, {})
+    converted(scene, modes)
+    recorded = "SELECT old_values ->> 'item_id' FROM lifecycle.deletion_change ORDER BY 1"
+    assert scene.execute(recorded) == [("3",), ("30",), ("4",), ("5",)]
+    key = "jsonb_build_object('id', id, 'at', at)"
+    for row in (3, 20):
+        scene.execute(f"SELECT lifecycle.erase('s.item', {key}, dry_run => false) FROM s.item WHERE id = {row}")
+    assert scene.value("SELECT count(*) FROM s.item WHERE id IN (3, 20)") == 0
+    assert scene.value("SELECT count(*) FROM s.part WHERE part_id IN (3, 20)") == (0 if modes == COMPOSITE else 2)
+    assert scene.execute(recorded) == [("30",), ("4",), ("5",)]
+    assert problems(scene) == []
+
+
 def test_purge_knows_the_records_of_before(scene):
     enabled(scene, {})
     converted(scene, DROP)
