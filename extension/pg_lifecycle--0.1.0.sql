@@ -10641,12 +10641,16 @@ USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
 CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension FOR INSERT
-WITH CHECK (followed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin));
+WITH CHECK (
+    followed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
+);
 CREATE POLICY partition_dimension_change ON lifecycle.partition_dimension FOR UPDATE
 USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin));
+WITH CHECK (
+    lifecycle._owns_recorded(parent_oid, parent, origin)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
+);
 CREATE POLICY partition_dimension_remove ON lifecycle.partition_dimension FOR DELETE
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
