@@ -186,9 +186,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._erase_order(jsonb) IS 'The tables in the order in which their rows can go.';
 
 -- A reason is free text, and may name the person: it goes with the last row of its deletion. What SET NULL has taken
--- away is recorded with the keys of both rows. Columns that a foreign key has got since (at, in a partitioned table) are
--- in no record; of one that is gone nobody knows what it referred to: then any row of that deletion counts that has all
--- the values.
+-- away is recorded with the keys of both rows. Columns that a foreign key has got since, as those of a partition key,
+-- are in no record; of one that is gone nobody knows what it referred to: then any row of that deletion counts that has
+-- all the values.
 CREATE FUNCTION lifecycle._erase_records(base regclass, subject jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -214,8 +214,8 @@ BEGIN
             WHERE k.conrelid = lifecycle._present_oid(d.table_oid) AND k.conname = d.constraint_name
                 AND k.confrelid = base
                 AND (
-                    SELECT coalesce(bool_and((d.old_values ->> c.attname) IS NOT DISTINCT FROM (s.element ->> p.attname)),
-                        false)
+                    SELECT count(*) > 0 AND bool_and(
+                        (d.old_values ->> c.attname) IS NOT DISTINCT FROM (s.element ->> p.attname))
                     FROM unnest(k.conkey, k.confkey) AS x (child, parent)
                     JOIN pg_attribute AS c ON c.attrelid = k.conrelid AND c.attnum = x.child
                     JOIN pg_attribute AS p ON p.attrelid = k.confrelid AND p.attnum = x.parent
