@@ -11471,7 +11471,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT k.key_name, m.indexrelid
     FROM lifecycle.partition_leaf_key AS k
     JOIN pg_class AS r
-        ON r.oid = CASE WHEN k.origin = lifecycle._origin() THEN k.parent_oid ELSE lifecycle._named_relation(k.parent) END
+        ON r.oid = CASE
+            WHEN k.origin = lifecycle._origin() THEN k.parent_oid ELSE lifecycle._named_relation(k.parent) END
     -- Nobody's tables are managed by others.
     JOIN pg_roles AS o ON o.rolname = k.kept_by AND pg_has_role(o.oid, r.relowner, 'USAGE')
     LEFT JOIN LATERAL (
@@ -11512,7 +11513,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT DISTINCT k.parent_oid AS root FROM lifecycle.partition_leaf_key AS k
         WHERE k.origin = lifecycle._origin()
         UNION
-        SELECT lifecycle._named_relation(k.parent) FROM lifecycle.partition_leaf_key AS k WHERE k.origin <> lifecycle._origin()
+        SELECT lifecycle._named_relation(k.parent) FROM lifecycle.partition_leaf_key AS k
+        WHERE k.origin <> lifecycle._origin()
     ), entry AS MATERIALIZED (
         SELECT w.root, k.key_name, k.index_oid, lifecycle._leaf_key_body(k.index_oid) AS body
         FROM wanted AS w CROSS JOIN LATERAL lifecycle._leaf_keys(w.root) AS k
