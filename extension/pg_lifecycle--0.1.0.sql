@@ -1274,7 +1274,8 @@ COMMENT ON FUNCTION lifecycle._context() IS
 -- source: sql/core/_journal.sql
 -- Written before the first statement runs: what is pending or breaks off can then be resumed from here.
 CREATE FUNCTION lifecycle._journal(
-    feature text, target regclass, plan lifecycle.plan_step[], parameters jsonb, search_path text, name text
+    feature text, target regclass, plan lifecycle.plan_step[], plan_hash text, parameters jsonb, search_path text,
+    name text
 ) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_id bigint;
@@ -1283,7 +1284,7 @@ BEGIN
         state)
     VALUES (
         _journal.name, _journal.feature, lifecycle._context(), _journal.target::text, _journal.target::oid,
-        _journal.parameters, _journal.search_path, lifecycle._plan_hash(plan), 'pending'
+        _journal.parameters, _journal.search_path, _journal.plan_hash, 'pending'
     )
     RETURNING migration_id INTO v_id;
     INSERT INTO lifecycle.migration_step (migration_id, step, stage, action, object, statement, inverse, top_level,
@@ -1294,7 +1295,7 @@ BEGIN
     RETURN v_id;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._journal(text, regclass, lifecycle.plan_step[], jsonb, text, text) IS
+COMMENT ON FUNCTION lifecycle._journal(text, regclass, lifecycle.plan_step[], text, jsonb, text, text) IS
 'Writes a migration and its steps, all of them pending, and returns its id.';
 
 -- source: sql/core/_settle.sql
@@ -1414,7 +1415,7 @@ BEGIN
     PERFORM lifecycle._require_admin();
     PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     IF v_open > 0 THEN
-        v_id := lifecycle._journal(feature, target, v_plan, parameters,
+        v_id := lifecycle._journal(feature, target, v_plan, v_hash, parameters,
             coalesce(_apply.search_path, 'pg_catalog, pg_temp'), _apply.name);
         PERFORM lifecycle._run_journaled(v_id, (
             SELECT CASE WHEN at_once THEN max(p.stage) ELSE min(p.stage) END
@@ -2865,7 +2866,8 @@ BEGIN
             MESSAGE = format('cannot begin migration %L inside migration %s', migration_name, lifecycle._context()),
             HINT = 'Call lifecycle.end_migration() first; groups do not nest.';
     END IF;
-    v_id := lifecycle._journal('group', NULL, '{}', '{}', 'pg_catalog, pg_temp', migration_name);
+    v_id := lifecycle._journal('group', NULL, '{}', lifecycle._plan_hash('{}'), '{}', 'pg_catalog, pg_temp',
+        migration_name);
     PERFORM set_config('lifecycle.migration', v_id::text, true);
     RETURN v_id;
 END
@@ -8527,13 +8529,14 @@ BEGIN
     FROM pg_trigger AS t
     WHERE t.tgrelid = target AND t.tgname ~ '^(aa|zz)_soft_delete' AND t.tgenabled <> 'A';
     RETURN QUERY
-    SELECT 'error', (p.object), 'generated for another name, column or owner', 'The table was altered since.', v_sync
+    SELECT f.severity, p.object, f.finding, f.detail, v_sync
     FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
-    WHERE p.statement IS NOT NULL AND p.action IN ('replace trigger', 'rename column')
-    UNION ALL
-    SELECT 'warning', p.object, 'view without columns of the table', 'Or without security_invoker.', v_sync
-    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
-    WHERE p.statement IS NOT NULL AND p.action = 'replace view';
+    JOIN (VALUES
+        ('replace trigger', 'error', 'generated for another name, column or owner', 'The table was altered since.'),
+        ('rename column', 'error', 'generated for another name, column or owner', 'The table was altered since.'),
+        ('replace view', 'warning', 'view without columns of the table', 'Or without security_invoker.')
+    ) AS f (action, severity, finding, detail) USING (action)
+    WHERE p.statement IS NOT NULL;
     RETURN QUERY
     SELECT 'error', 'view ' || v, 'view runs with its owner''s rights',
         'Row-level security of the table is that of the view''s owner.',

@@ -54,7 +54,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_step(step lifecycle.pla
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_steps(steps lifecycle.plan_step[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._result_rows(plan lifecycle.plan_step[], plan_hash text, migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._context();
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._journal(feature text, target regclass, plan lifecycle.plan_step[], parameters jsonb, search_path text, name text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._journal(feature text, target regclass, plan lifecycle.plan_step[], plan_hash text, parameters jsonb, search_path text, name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._settle(migration_id bigint, step integer, made boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._settle_group(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._announce();

@@ -25,7 +25,7 @@ BEGIN
     PERFORM lifecycle._require_admin();
     PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     IF v_open > 0 THEN
-        v_id := lifecycle._journal(feature, target, v_plan, parameters,
+        v_id := lifecycle._journal(feature, target, v_plan, v_hash, parameters,
             coalesce(_apply.search_path, 'pg_catalog, pg_temp'), _apply.name);
         PERFORM lifecycle._run_journaled(v_id, (
             SELECT CASE WHEN at_once THEN max(p.stage) ELSE min(p.stage) END

@@ -12,7 +12,8 @@ BEGIN
             MESSAGE = format('cannot begin migration %L inside migration %s', migration_name, lifecycle._context()),
             HINT = 'Call lifecycle.end_migration() first; groups do not nest.';
     END IF;
-    v_id := lifecycle._journal('group', NULL, '{}', '{}', 'pg_catalog, pg_temp', migration_name);
+    v_id := lifecycle._journal('group', NULL, '{}', lifecycle._plan_hash('{}'), '{}', 'pg_catalog, pg_temp',
+        migration_name);
     PERFORM set_config('lifecycle.migration', v_id::text, true);
     RETURN v_id;
 END

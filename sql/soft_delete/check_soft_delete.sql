@@ -13,13 +13,14 @@ BEGIN
     FROM pg_trigger AS t
     WHERE t.tgrelid = target AND t.tgname ~ '^(aa|zz)_soft_delete' AND t.tgenabled <> 'A';
     RETURN QUERY
-    SELECT 'error', (p.object), 'generated for another name, column or owner', 'The table was altered since.', v_sync
+    SELECT f.severity, p.object, f.finding, f.detail, v_sync
     FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
-    WHERE p.statement IS NOT NULL AND p.action IN ('replace trigger', 'rename column')
-    UNION ALL
-    SELECT 'warning', p.object, 'view without columns of the table', 'Or without security_invoker.', v_sync
-    FROM unnest(lifecycle._plan_sync_active_view(target, 'pg_catalog')) AS p
-    WHERE p.statement IS NOT NULL AND p.action = 'replace view';
+    JOIN (VALUES
+        ('replace trigger', 'error', 'generated for another name, column or owner', 'The table was altered since.'),
+        ('rename column', 'error', 'generated for another name, column or owner', 'The table was altered since.'),
+        ('replace view', 'warning', 'view without columns of the table', 'Or without security_invoker.')
+    ) AS f (action, severity, finding, detail) USING (action)
+    WHERE p.statement IS NOT NULL;
     RETURN QUERY
     SELECT 'error', 'view ' || v, 'view runs with its owner''s rights',
         'Row-level security of the table is that of the view''s owner.',
