@@ -338,7 +338,8 @@ COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualif
 
 -- source: sql/core/_owns_recorded.sql
 -- A row that says what is to be done to a table is written by who has the rights of its owner, and by nobody else: else
--- it would be done by the owner's next maintenance.
+-- it would be done by the owner's next maintenance. Its column that says who wrote it is filled by its default alone: no
+-- grant has it.
 CREATE FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
@@ -3917,13 +3918,7 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
 -- source: sql/capture/policies.sql
 -- A row says which function lifecycle.sync_capture attaches to a table.
 CREATE POLICY capture_read ON lifecycle.capture FOR SELECT USING (true);
-CREATE POLICY capture_write ON lifecycle.capture FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(source_oid, source, origin));
-CREATE POLICY capture_change ON lifecycle.capture FOR UPDATE
-USING (lifecycle._owns_recorded(source_oid, source, origin))
-WITH CHECK (lifecycle._owns_recorded(source_oid, source, origin));
-CREATE POLICY capture_remove ON lifecycle.capture FOR DELETE
-USING (lifecycle._owns_recorded(source_oid, source, origin));
+CREATE POLICY capture_write ON lifecycle.capture USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 -- source: sql/capture/_captures.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
@@ -10633,38 +10628,21 @@ CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = 
 -- What these say is done by the next maintenance of the owner.
 ALTER TABLE lifecycle.partition_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_policy_read ON lifecycle.partition_policy FOR SELECT USING (true);
-CREATE POLICY partition_policy_write ON lifecycle.partition_policy FOR INSERT
-WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_policy_change ON lifecycle.partition_policy FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_policy_remove ON lifecycle.partition_policy FOR DELETE
+CREATE POLICY partition_policy_write ON lifecycle.partition_policy
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
-CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension FOR INSERT
-WITH CHECK (
-    followed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
-);
-CREATE POLICY partition_dimension_change ON lifecycle.partition_dimension FOR UPDATE
+CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension
 USING (lifecycle._owns_recorded(parent_oid, parent, origin))
 WITH CHECK (
     lifecycle._owns_recorded(parent_oid, parent, origin)
     AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
 );
-CREATE POLICY partition_dimension_remove ON lifecycle.partition_dimension FOR DELETE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 ALTER TABLE lifecycle.partition_leaf_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_leaf_key_read ON lifecycle.partition_leaf_key FOR SELECT USING (true);
-CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key FOR INSERT
-WITH CHECK (kept_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_leaf_key_change ON lifecycle.partition_leaf_key FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_leaf_key_remove ON lifecycle.partition_leaf_key FOR DELETE
+CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
@@ -10740,12 +10718,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
-CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_rewrite_change ON lifecycle.partition_rewrite FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
+CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
@@ -17505,10 +17478,7 @@ ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);
-CREATE POLICY conversion_write ON lifecycle.conversion FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(source_oid, source, origin));
-CREATE POLICY conversion_change ON lifecycle.conversion FOR UPDATE
-USING (lifecycle._owns_recorded(source_oid, source, origin));
+CREATE POLICY conversion_write ON lifecycle.conversion USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion_conversion_id_seq', '');
@@ -22213,13 +22183,8 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 );
 
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
-CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
-CREATE POLICY incremental_write ON lifecycle.incremental_view FOR INSERT
-WITH CHECK (created_by = current_user AND lifecycle._owns_recorded(target_oid, target, origin));
-CREATE POLICY incremental_change ON lifecycle.incremental_view FOR UPDATE
-USING (lifecycle._owns_recorded(target_oid, target, origin))
-WITH CHECK (lifecycle._owns_recorded(target_oid, target, origin));
-CREATE POLICY incremental_remove ON lifecycle.incremental_view FOR DELETE
+CREATE POLICY incremental_view_read ON lifecycle.incremental_view FOR SELECT USING (true);
+CREATE POLICY incremental_view_write ON lifecycle.incremental_view
 USING (lifecycle._owns_recorded(target_oid, target, origin));
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
@@ -22261,13 +22226,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ('materialized_view_policy_policy_id_seq', 'USAGE');
 
 ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
-CREATE POLICY policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
-CREATE POLICY policy_write ON lifecycle.materialized_view_policy FOR INSERT
-WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(view_oid, view_name, origin));
-CREATE POLICY policy_change ON lifecycle.materialized_view_policy FOR UPDATE
-USING (lifecycle._owns_recorded(view_oid, view_name, origin))
-WITH CHECK (lifecycle._owns_recorded(view_oid, view_name, origin));
-CREATE POLICY policy_remove ON lifecycle.materialized_view_policy FOR DELETE
+CREATE POLICY materialized_view_policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
+CREATE POLICY materialized_view_policy_write ON lifecycle.materialized_view_policy
 USING (lifecycle._owns_recorded(view_oid, view_name, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');

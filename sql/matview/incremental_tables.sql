@@ -47,13 +47,8 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 );
 
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
-CREATE POLICY incremental_read ON lifecycle.incremental_view FOR SELECT USING (true);
-CREATE POLICY incremental_write ON lifecycle.incremental_view FOR INSERT
-WITH CHECK (created_by = current_user AND lifecycle._owns_recorded(target_oid, target, origin));
-CREATE POLICY incremental_change ON lifecycle.incremental_view FOR UPDATE
-USING (lifecycle._owns_recorded(target_oid, target, origin))
-WITH CHECK (lifecycle._owns_recorded(target_oid, target, origin));
-CREATE POLICY incremental_remove ON lifecycle.incremental_view FOR DELETE
+CREATE POLICY incremental_view_read ON lifecycle.incremental_view FOR SELECT USING (true);
+CREATE POLICY incremental_view_write ON lifecycle.incremental_view
 USING (lifecycle._owns_recorded(target_oid, target, origin));
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES

@@ -29,13 +29,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ('materialized_view_policy_policy_id_seq', 'USAGE');
 
 ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
-CREATE POLICY policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
-CREATE POLICY policy_write ON lifecycle.materialized_view_policy FOR INSERT
-WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(view_oid, view_name, origin));
-CREATE POLICY policy_change ON lifecycle.materialized_view_policy FOR UPDATE
-USING (lifecycle._owns_recorded(view_oid, view_name, origin))
-WITH CHECK (lifecycle._owns_recorded(view_oid, view_name, origin));
-CREATE POLICY policy_remove ON lifecycle.materialized_view_policy FOR DELETE
+CREATE POLICY materialized_view_policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
+CREATE POLICY materialized_view_policy_write ON lifecycle.materialized_view_policy
 USING (lifecycle._owns_recorded(view_oid, view_name, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');

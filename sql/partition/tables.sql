@@ -76,38 +76,21 @@ CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = 
 -- What these say is done by the next maintenance of the owner.
 ALTER TABLE lifecycle.partition_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_policy_read ON lifecycle.partition_policy FOR SELECT USING (true);
-CREATE POLICY partition_policy_write ON lifecycle.partition_policy FOR INSERT
-WITH CHECK (managed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_policy_change ON lifecycle.partition_policy FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_policy_remove ON lifecycle.partition_policy FOR DELETE
+CREATE POLICY partition_policy_write ON lifecycle.partition_policy
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
-CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension FOR INSERT
-WITH CHECK (
-    followed_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
-);
-CREATE POLICY partition_dimension_change ON lifecycle.partition_dimension FOR UPDATE
+CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension
 USING (lifecycle._owns_recorded(parent_oid, parent, origin))
 WITH CHECK (
     lifecycle._owns_recorded(parent_oid, parent, origin)
     AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
 );
-CREATE POLICY partition_dimension_remove ON lifecycle.partition_dimension FOR DELETE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 ALTER TABLE lifecycle.partition_leaf_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_leaf_key_read ON lifecycle.partition_leaf_key FOR SELECT USING (true);
-CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key FOR INSERT
-WITH CHECK (kept_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_leaf_key_change ON lifecycle.partition_leaf_key FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_leaf_key_remove ON lifecycle.partition_leaf_key FOR DELETE
+CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
@@ -183,12 +166,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 
 ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
-CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite FOR INSERT
-WITH CHECK (started_by = current_user AND lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_rewrite_change ON lifecycle.partition_rewrite FOR UPDATE
-USING (lifecycle._owns_recorded(parent_oid, parent, origin))
-WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin));
-CREATE POLICY partition_rewrite_remove ON lifecycle.partition_rewrite FOR DELETE
+CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite
 USING (lifecycle._owns_recorded(parent_oid, parent, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');

@@ -89,3 +89,14 @@ def test_every_table_that_administrators_write_asks_whose_row_it_is(database):
         "AND c.relnamespace = 'lifecycle'::regnamespace AND c.relkind = 'r' WHERE NOT c.relrowsecurity"
     )
     assert found == []
+
+
+def test_nobody_is_granted_the_column_that_says_who_wrote_a_row(database, mallory):
+    found = mallory.execute(
+        "SELECT a.attrelid::regclass::text, a.attname FROM pg_attribute AS a JOIN pg_attrdef AS d "
+        "ON d.adrelid = a.attrelid AND d.adnum = a.attnum JOIN pg_class AS c ON c.oid = a.attrelid "
+        "WHERE c.relnamespace = 'lifecycle'::regnamespace AND pg_get_expr(d.adbin, d.adrelid) ~* 'current_user' "
+        "AND (has_column_privilege(c.oid, a.attnum, 'INSERT') OR has_column_privilege(c.oid, a.attnum, 'UPDATE'))"
+    ).fetchall()
+    # Its policy asks for the writer's own name.
+    assert found == [("lifecycle.setting_value", "changed_by")]
