@@ -337,9 +337,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualified name, or NULL.';
 
 -- source: sql/core/_owns_recorded.sql
--- A row that says what is to be done to a table is written by who has the rights of its owner, and by nobody else: else
--- it would be done by the owner's next maintenance. Its column that says who wrote it is filled by its default alone: no
--- grant has it.
+-- A row that says what is to be done to a table is written by who has the rights of its owner, and by nobody else: the
+-- owner's next maintenance would do it. The column that says who wrote it is filled by its default alone: no grant has
+-- it.
 CREATE FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
