@@ -20,3 +20,17 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 'A generated name of at most 63 bytes: the parts joined by an underscore, with a hash where they had to be cut.';
+
+-- A relation that was renamed keeps the names of its indexes.
+CREATE FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT n.candidate
+    FROM generate_series(0, 1000) AS g (number)
+    CROSS JOIN LATERAL (SELECT lifecycle._name(parts, suffix || coalesce(nullif(g.number, 0)::text, ''))) AS n (candidate)
+    WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace
+        WHERE s.nspname = in_schema AND c.relname = n.candidate)
+    ORDER BY g.number
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._free_name(name, text[], text) IS
+'The generated name that no relation of a schema has, with a number behind it where one has it.';

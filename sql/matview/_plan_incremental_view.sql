@@ -8,16 +8,50 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_settings(text) IS 'The settings of the session that a query may depend on.';
 
--- Each source gets a consumer, and thereby a queue, of its own.
-CREATE FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint) RETURNS name
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY[view_schema::text, view_name::text], place::text)
+-- A view that was renamed keeps what was generated under its old name, and another one may have that name by now. One
+-- that was dropped would leave its queue to grow for ever.
+CREATE FUNCTION lifecycle._incremental_base(view_schema name, view_name name) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_base text[] := ARRAY[view_schema::text, view_name::text];
+    v_view record;
+    v_number integer := 1;
+BEGIN
+    LOOP
+        SELECT v.query_view, t.oid IS NULL AS is_dropped INTO v_view
+        FROM lifecycle.incremental_view AS v
+        LEFT JOIN pg_class AS t ON t.oid = CASE WHEN v.origin = lifecycle._origin() THEN v.target_oid
+            ELSE lifecycle._named_relation(v.target) END
+        WHERE v.query_view = format('lifecycle_data.%I', lifecycle._name(v_base, 'query'));
+        EXIT WHEN NOT FOUND AND NOT EXISTS (SELECT FROM pg_class AS c
+            WHERE c.relnamespace = to_regnamespace('lifecycle_data') AND c.relname = lifecycle._name(v_base, 'query'));
+        IF v_view.is_dropped THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('incremental view %I.%I was dropped, but never rolled back', view_schema, view_name),
+                DETAIL = 'The triggers and queues on the tables of its query are still there.',
+                HINT = coalesce((
+                    SELECT format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false) takes them away.',
+                        max(m.migration_id))
+                    FROM lifecycle.migration AS m JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+                    WHERE m.feature = 'incremental_view' AND m.state <> 'rolled_back'
+                        AND s.action = 'register incremental view'
+                        AND strpos(s.inverse, quote_literal(v_view.query_view)) > 0
+                    HAVING count(*) > 0
+                ), 'Choose another name.');
+        END IF;
+        v_number := v_number + 1;
+        v_base[3] := v_number::text;
+    END LOOP;
+    RETURN v_base;
+END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_consumer(name, name, bigint) IS
-'The consumer that captures one source of an incremental view.';
+COMMENT ON FUNCTION lifecycle._incremental_base(name, name) IS
+'What the names of the generated objects of a new incremental view begin with; raises 55000 where a dropped one has left
+its own.';
 
 CREATE FUNCTION lifecycle._incremental_captures(
-    sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb
+    sources lifecycle.view_source[], base text[], OUT plan lifecycle.plan_step[], OUT stored jsonb
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source record;
@@ -31,7 +65,8 @@ BEGIN
         FROM unnest(sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
         WHERE s.way <> 'none'
     LOOP
-        v_consumer := lifecycle._incremental_consumer(view_schema, view_name, v_source.number);
+        -- Each source gets a consumer, and thereby a queue, of its own.
+        v_consumer := lifecycle._name(base, v_source.number::text);
         PERFORM lifecycle._require_table(v_source.relation::regclass);
         PERFORM lifecycle._require_owner(v_source.relation::regclass);
         v_queue := lifecycle._queue_name(v_source.relation::regclass, v_consumer);
@@ -42,7 +77,7 @@ BEGIN
     END LOOP;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
+COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], text[]) IS
 'The steps that capture the sources of an incremental view, and the sources as they are stored.';
 
 -- Where the planner must do without sequential scans and still reads a table without the help of an index, the
@@ -57,15 +92,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
 'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
-CREATE FUNCTION lifecycle._refresh_routine_name(view_schema name, view_name name) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('lifecycle_data.%I', lifecycle._name(ARRAY[view_schema::text, view_name::text], 'refresh'))
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_routine_name(name, name) IS 'The generated function of an incremental view.';
-
 CREATE FUNCTION lifecycle._plan_refresh_routine(
-    view_schema name,
-    view_name name,
+    routine text,
+    target text,
     query_view text,
     shape lifecycle.query_shape,
     key_columns name[],
@@ -76,7 +105,7 @@ DECLARE
     v_parts lifecycle.merge_parts;
     v_source lifecycle.view_source;
 BEGIN
-    v_parts.target := format('%I.%I', view_schema, view_name);
+    v_parts.target := target;
     v_parts.query_view := query_view;
     v_parts.columns := shape.columns;
     v_parts.key_columns := key_columns;
@@ -87,13 +116,13 @@ BEGIN
     CROSS JOIN LATERAL (SELECT shape.column_types[array_position(shape.columns, k.name)] AS name) AS t;
     v_source := lifecycle._refresh_routine_source(lifecycle._view_sources(stored), v_parts);
     RETURN CASE WHEN v_source.queue IS NULL THEN ARRAY[]::lifecycle.plan_step[] ELSE ARRAY[
-        lifecycle._refresh_routine_step(lifecycle._refresh_routine_name(view_schema, view_name), v_parts,
-            v_source.queue, lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
+        lifecycle._refresh_routine_step(routine, v_parts, v_source.queue,
+            lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
     ] END;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_refresh_routine(
-    name, name, text, lifecycle.query_shape, name[], jsonb, jsonb
+    text, text, text, lifecycle.query_shape, name[], jsonb, jsonb
 ) IS 'The step that makes the generated function of an incremental view, where it can have one.';
 
 CREATE FUNCTION lifecycle._plan_incremental_view(
@@ -107,11 +136,12 @@ CREATE FUNCTION lifecycle._plan_incremental_view(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_target constant text := format('%I.%I', view_schema, view_name);
-    v_query_view constant text := format('lifecycle_data.%I',
-        lifecycle._name(ARRAY[view_schema::text, view_name::text], 'query'));
+    v_base constant text[] := lifecycle._incremental_base(view_schema, view_name);
+    v_query_view constant text := format('lifecycle_data.%I', lifecycle._name(v_base, 'query'));
+    v_refresh constant text := format('lifecycle_data.%I', lifecycle._name(v_base, 'refresh'));
     v_keys constant text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY u.place)
         FROM unnest(key_columns) WITH ORDINALITY AS u (k, place));
-    v_constraint constant name := lifecycle._name(ARRAY[view_name::text], 'key');
+    v_constraint constant name := lifecycle._free_name(view_schema, ARRAY[view_name::text], 'key');
     v_shape lifecycle.query_shape;
     v_sources lifecycle.view_source[];
     v_captures record;
@@ -123,8 +153,8 @@ BEGIN
     PERFORM lifecycle._require_local(v_shape);
     v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
     SELECT c.plan, c.stored INTO v_captures
-    FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
-    v_routine := lifecycle._plan_refresh_routine(view_schema, view_name, v_query_view, v_shape, key_columns,
+    FROM lifecycle._incremental_captures(v_sources, v_base) AS c;
+    v_routine := lifecycle._plan_refresh_routine(v_refresh, v_target, v_query_view, v_shape, key_columns,
         v_captures.stored, v_settings);
     RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
         lifecycle._step('create view', 'view ' || v_query_view,
@@ -146,8 +176,7 @@ BEGIN
                 || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
                 || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
                 v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
-                CASE WHEN cardinality(v_routine) > 0
-                    THEN lifecycle._refresh_routine_name(view_schema, view_name) END),
+                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.

@@ -73,14 +73,36 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._at_once_steps(regclass, text, name) IS
 'The steps that make partitions in the transaction which writes the dimension.';
 
+-- Both tables may have been renamed, and what was generated for them stands under the old names.
+CREATE FUNCTION lifecycle._dimension_names(target regclass, dimension regclass, OUT consumer name, OUT routine name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT n.consumer, n.routine
+    FROM pg_class AS r
+    JOIN pg_class AS d ON d.oid = dimension
+    CROSS JOIN (VALUES (1, NULL), (2, concat_ws(' ', target::oid, dimension::oid))) AS s (place, more)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._name(ARRAY['partitions of', r.relname::text],
+            left(md5(concat_ws(' ', target::text, s.more)), 6)),
+            lifecycle._name(ARRAY[d.relname::text, left(md5(concat_ws(' ', target::text, dimension::text, s.more)), 6)],
+                'wants')
+    ) AS n (consumer, routine)
+    WHERE r.oid = target AND (s.place = 2
+        OR NOT EXISTS (SELECT FROM pg_proc AS p
+            WHERE p.pronamespace = to_regnamespace('lifecycle_data') AND p.proname = n.routine)
+        AND NOT EXISTS (SELECT FROM lifecycle._captures(dimension) AS c WHERE c.consumer = n.consumer))
+    ORDER BY s.place
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimension_names(regclass, regclass) IS
+'Free names for the capture of a dimension and for the function that says what it wants.';
+
 CREATE FUNCTION lifecycle._plan_dimension(
     target regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, at_once boolean
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_consumer constant name := lifecycle._name(ARRAY['partitions of', (SELECT c.relname::text FROM pg_class AS c
-        WHERE c.oid = target)], left(md5(target::text), 6));
-    v_name constant name := lifecycle._name(ARRAY[(SELECT c.relname::text FROM pg_class AS c
-        WHERE c.oid = dimension), left(md5(concat_ws(' ', target::text, dimension::text)), 6)], 'wants');
+    v_names constant record := lifecycle._dimension_names(target, dimension);
+    v_consumer constant name := v_names.consumer;
+    v_name constant name := v_names.routine;
     v_routine constant text := format('lifecycle_data.%I', v_name);
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = dimension);
     v_root_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
@@ -110,7 +132,8 @@ BEGIN
             || format('; INSERT INTO %s (%I) VALUES (true)', lifecycle._queue_name(dimension, v_consumer),
                 (lifecycle._own_columns(path_columns))[2]),
             format('DELETE FROM lifecycle.partition_dimension WHERE parent OPERATOR(pg_catalog.=) %L '
-                || 'AND dimension OPERATOR(pg_catalog.=) %L', target, dimension));
+                || 'AND dimension OPERATOR(pg_catalog.=) %L AND routine OPERATOR(pg_catalog.=) %L', target, dimension,
+                v_name));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_dimension(regclass, regclass, jsonb[], name[], text, boolean) IS

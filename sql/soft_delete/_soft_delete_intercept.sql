@@ -60,6 +60,8 @@ DECLARE
         FROM pg_constraint AS k
         WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
             AND NOT lifecycle._is_intercepted(k.confrelid));
+    v_truncate constant text := lifecycle._soft_delete_routine_of(target::text, 'aa_soft_delete_intercept_truncate', target,
+        '_truncate');
     v_plan lifecycle.plan_step[];
 BEGIN
     IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target AND c.relkind = 'p') THEN
@@ -70,11 +72,11 @@ BEGIN
                 'lost.',
             HINT = 'Let the application write to the active view, and REVOKE DELETE on the table.';
     END IF;
-    SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, '_truncate'), '', '', 'trigger',
-            '', lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
+    SELECT lifecycle._soft_delete_function_step(target, v_truncate, '', '', 'trigger', '',
+            lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
                 lifecycle._key_columns(target), path), v_owner)
         || array_agg(lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
-            CASE t.suffix WHEN '_truncate' THEN lifecycle._soft_delete_routine(target, t.suffix)
+            CASE t.suffix WHEN '_truncate' THEN v_truncate
                 ELSE lifecycle._soft_delete_sibling(target, t.suffix) END, '', true))
     INTO v_plan
     FROM lifecycle._intercept_triggers(target) AS t;

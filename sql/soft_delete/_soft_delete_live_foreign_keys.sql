@@ -146,13 +146,15 @@ DECLARE
 BEGIN
     SELECT k.conname, k.conrelid::regclass AS child, pg_get_userbyid(p.relowner) AS owner INTO v_key
     FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid WHERE k.oid = foreign_key;
-    v_routine := lifecycle._soft_delete_routine(v_key.child, '_live_' || left(md5(v_key.conname), 6));
+    v_routine := lifecycle._soft_delete_routine_of(v_key.child::text,
+        lifecycle._name(ARRAY['zz_live_insert', v_key.conname::text]), v_key.child,
+        '_live_' || left(md5(v_key.conname), 6));
     SELECT string_agg(format('NEW.%I IS NOT NULL', f.child_column), ' AND '),
         string_agg(format('(OLD.%1$I %2$s NEW.%1$I) IS NOT TRUE', f.child_column, f.child_equals), ' OR ')
     INTO v_refers, v_moved
     FROM lifecycle._live_foreign_key_columns(foreign_key) AS f;
-    v_steps := ARRAY[lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', 'SECURITY DEFINER ',
-        lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
+    v_steps := ARRAY[lifecycle._soft_delete_function_step(v_key.child, v_routine, '', '', 'trigger',
+        'SECURITY DEFINER ', lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
     v_steps := v_steps || ARRAY(
         SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
             lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),

@@ -93,7 +93,7 @@ BEGIN
         string_agg(k.type, ', ' ORDER BY k.place)
     INTO v_parameters, v_types
     FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place);
-    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '',
+    v_step := lifecycle._soft_delete_function_step(target, rpc, v_parameters, v_types, 'jsonb', '',
         lifecycle._soft_delete_rpc_body(template, target, deleted_at, v_arguments, keys, path), v_owner);
     v_step.statement := v_step.statement || coalesce((
         SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),

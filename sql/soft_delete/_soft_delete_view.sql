@@ -102,13 +102,13 @@ CREATE FUNCTION lifecycle._soft_delete_view_steps(
     target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text, added name[]
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
+    v_routine constant text := lifecycle._soft_delete_routine_of(view_identity, 'soft_delete', target, '_view');
     v_statement constant text := lifecycle._soft_delete_sibling(target, '_statement');
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[
         lifecycle._active_view_step(target, view_identity, deleted_at, added),
-        lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', '',
+        lifecycle._soft_delete_function_step(target, v_routine, '', '', 'trigger', '',
             lifecycle._soft_delete_body(lifecycle._soft_delete_view_template(), target, deleted_at, 'deletion_id',
                 keys, path),
             v_owner),

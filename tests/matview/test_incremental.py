@@ -534,6 +534,33 @@ def test_renames_are_followed_and_losses_are_said(base):
         refresh(base, "public.totals")
 
 
+def test_the_old_name_of_a_renamed_view_is_free(base):
+    create(base, TOTALS, ["shop"])
+    for n in (1, 2):
+        base.execute(f"ALTER TABLE public.v RENAME TO v{n}")
+        create(base, TOTALS, ["shop"])
+    base.execute("UPDATE public.sale SET amount = 1 WHERE shop = 1")
+    for name in ("public.v", "public.v1", "public.v2"):
+        assert refresh(base, name)[0] == "incremental"
+        assert difference(base, TOTALS, name) == 0
+    rows(base, "SELECT * FROM lifecycle.rollback_incremental_view('public.v1', dry_run => false)")
+    rows(base, "SELECT * FROM lifecycle.rollback_incremental_view('public.v', dry_run => false)")
+    base.execute("UPDATE public.sale SET amount = 2 WHERE shop = 2")
+    assert refresh(base, "public.v2")[0] == "incremental"
+    assert difference(base, TOTALS, "public.v2") == 0
+
+
+def test_a_dropped_view_is_to_be_rolled_back_first(base):
+    """Its queue would grow for ever."""
+    create(base, TOTALS, ["shop"])
+    base.execute("DROP TABLE public.v")
+    way_back = "SELECT * FROM lifecycle.rollback_migration(1, dry_run => false)"
+    with refused("55000", "public.v was dropped, but never rolled back", way_back):
+        create(base, TOTALS, ["shop"])
+    base.execute(way_back)
+    create(base, TOTALS, ["shop"])
+
+
 def test_two_clocks(base):
     create(base, TOTALS, ["shop"])
     status = (

@@ -81,6 +81,24 @@ def test_rolled_back_by_its_number(scene):
     assert scene.execute("SELECT * FROM lifecycle.partition_dimension") == []
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_old_names_of_renamed_tables_are_free(scene, at_once):
+    first = follow(scene, **PROGRAMS, at_once=at_once)
+    scene.execute("ALTER TABLE public.obs RENAME TO old_obs")
+    scene.execute(SCENE[SCENE.index("CREATE TABLE public.obs") :].replace(" REFERENCES public.program", ""))
+    second = follow(scene, **PROGRAMS, at_once=at_once)
+    scene.execute("ALTER TABLE public.program RENAME TO old_program; CREATE TABLE public.program (program_id uuid)")
+    third = follow(scene, **PROGRAMS, at_once=at_once)
+    assert all(set(statuses(s)) == {"done"} for s in (first, second, third))
+    rollback(scene, second[0].migration_id)
+    scene.execute(f"INSERT INTO public.program VALUES ('{A}'); INSERT INTO public.old_program VALUES ('{B}')")
+    ensure(scene)
+    assert tree(scene) == ["obs_aaaaaaaa"]
+    assert rows(scene, "SELECT relid::text FROM pg_partition_tree('public.old_obs') WHERE level = 1") == [
+        ("obs_bbbbbbbb",)
+    ]
+
+
 def test_at_once(scene, roles):
     """An application role that owns nothing writes a row: the partitions stand when it commits."""
     web = roles("web")

@@ -55,6 +55,56 @@ ALTERATIONS = {
 }
 
 
+def marked(place, *tables, key="id"):
+    return [[r[0] for r in rows(place, f"SELECT {key} FROM {t} WHERE deleted_at IS NOT NULL ORDER BY 1")] for t in tables]
+
+
+def test_the_old_name_of_a_renamed_table_is_free(note):
+    """Each of the two has functions of its own."""
+    note.execute("ALTER TABLE note RENAME TO memo")
+    note.execute(TABLE)
+    with refused("55000", "soft delete of public.memo would write to public.note", "sync_active_view('public.memo')"):
+        call(note, "enable_soft_delete", target="public.note")
+    sync(note, "public.memo")
+    with refused("42P07", "active_note stands already and is not the active view of public.note"):
+        call(note, "enable_soft_delete", target="public.note")
+    note.execute("ALTER VIEW active_note RENAME TO active_memo")
+    with refused("42723", "soft_delete_note(integer) stands already, for public.memo", "Pass another rpc_name"):
+        call(note, "enable_soft_delete", target="public.note")
+    more = {"rpc_name": "drop_note", "restore_rpc_name": "bring_note", "intercept": True}
+    before = note.dump(schema_only=True)
+    assert set(statuses(call(note, "enable_soft_delete", target="public.note", **more))) == {"done"}
+    assert set(statuses(call(note, "enable_soft_delete", target="public.note", **more))) == {"skipped"}
+    note.execute(
+        "DELETE FROM active_note WHERE id = 1; DELETE FROM active_memo WHERE id = 2; SELECT drop_note(3), "
+        "soft_delete_note(4); UPDATE note SET deleted_at = now() WHERE id = 5; DELETE FROM note WHERE id = 6; "
+        "SELECT lifecycle.soft_delete('note', 7), lifecycle.soft_delete('memo', 8)"
+    )
+    assert marked(note, "note", "memo") == [[1, 3, 5, 6, 7], [2, 4, 8]]
+    assert findings(note, "error") == []
+    call(note, "rollback_soft_delete", target="public.note", deleted_rows="restore", dry_run=False)
+    assert note.dump(schema_only=True) == before
+    note.execute("DELETE FROM active_memo WHERE id = 9")
+    assert marked(note, "memo") == [[2, 4, 8, 9]]
+
+
+@pytest.mark.parametrize("key", ["id int", "nr int", "nr bigint"])
+def test_a_dropped_table_made_anew(note, key):
+    """What was generated for the old one is taken over, with the key of the new one."""
+    name, kind = key.split()
+    note.execute("DROP TABLE note CASCADE")
+    note.execute(TABLE.replace("id int", key))
+    before = note.dump(schema_only=True)
+    call(note, "enable_soft_delete", target="public.note")
+    note.execute(
+        f"DELETE FROM active_note WHERE {name} = 1; SELECT soft_delete_note({name} => 2::{kind}); UPDATE note SET "
+        f"deleted_at = now() WHERE {name} = 3; SELECT lifecycle.soft_delete('note', 4)"
+    )
+    assert marked(note, "note", key=name) == [[1, 2, 3, 4]]
+    call(note, "rollback_soft_delete", target="public.note", deleted_rows="restore", dry_run=False)
+    assert note.dump(schema_only=True) == before
+
+
 @pytest.mark.parametrize("case", ALTERATIONS)
 def test_sync(note, roles, case):
     statement, table, key = ALTERATIONS[case]
