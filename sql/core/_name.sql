@@ -26,7 +26,9 @@ CREATE FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text) 
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT n.candidate
     FROM generate_series(0, 1000) AS g (number)
-    CROSS JOIN LATERAL (SELECT lifecycle._name(parts, suffix || coalesce(nullif(g.number, 0)::text, ''))) AS n (candidate)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._name(parts, suffix || coalesce(nullif(g.number, 0)::text, ''))
+    ) AS n (candidate)
     WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace
         WHERE s.nspname = in_schema AND c.relname = n.candidate)
     ORDER BY g.number

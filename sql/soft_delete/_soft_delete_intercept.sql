@@ -60,8 +60,8 @@ DECLARE
         FROM pg_constraint AS k
         WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
             AND NOT lifecycle._is_intercepted(k.confrelid));
-    v_truncate constant text := lifecycle._soft_delete_routine_of(target::text, 'aa_soft_delete_intercept_truncate', target,
-        '_truncate');
+    v_truncate constant text := lifecycle._soft_delete_routine_of(target::text, 'aa_soft_delete_intercept_truncate',
+        target, '_truncate');
     v_plan lifecycle.plan_step[];
 BEGIN
     IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target AND c.relkind = 'p') THEN

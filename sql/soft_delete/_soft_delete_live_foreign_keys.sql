@@ -154,7 +154,8 @@ BEGIN
     INTO v_refers, v_moved
     FROM lifecycle._live_foreign_key_columns(foreign_key) AS f;
     v_steps := ARRAY[lifecycle._soft_delete_function_step(v_key.child, v_routine, '', '', 'trigger',
-        'SECURITY DEFINER ', lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
+        'SECURITY DEFINER ', lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at),
+        v_key.owner)];
     v_steps := v_steps || ARRAY(
         SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
             lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),

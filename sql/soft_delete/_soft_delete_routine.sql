@@ -9,7 +9,7 @@ BEGIN
             SELECT ARRAY[n.nspname::text, c.relname::text] AS parts, s.place, left(md5(s.seed), 6) AS hash
             FROM pg_class AS c
             JOIN pg_namespace AS n ON n.oid = c.relnamespace
-            CROSS JOIN LATERAL (VALUES (1, target::text), (2, concat_ws(' ', target::text, target::oid))) AS s (place, seed)
+            CROSS JOIN (VALUES (1, target::text), (2, concat_ws(' ', target::text, target::oid))) AS s (place, seed)
             WHERE c.oid = target
         ) AS h
         WHERE h.place = 2 OR NOT EXISTS (

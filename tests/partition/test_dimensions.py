@@ -95,7 +95,7 @@ def test_the_old_names_of_renamed_tables_are_free(scene, at_once):
     ensure(scene)
     assert tree(scene) == ["obs_aaaaaaaa"]
     assert rows(scene, "SELECT relid::text FROM pg_partition_tree('public.old_obs') WHERE level = 1") == [
-        ("obs_bbbbbbbb",)
+        ("old_obs_bbbbbbbb",)
     ]
 
 

@@ -56,7 +56,8 @@ ALTERATIONS = {
 
 
 def marked(place, *tables, key="id"):
-    return [[r[0] for r in rows(place, f"SELECT {key} FROM {t} WHERE deleted_at IS NOT NULL ORDER BY 1")] for t in tables]
+    found = "SELECT {} FROM {} WHERE deleted_at IS NOT NULL ORDER BY 1"
+    return [[r[0] for r in rows(place, found.format(key, t))] for t in tables]
 
 
 def test_the_old_name_of_a_renamed_table_is_free(note):
