@@ -679,6 +679,22 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._name(text[], text) IS
 'A generated name of at most 63 bytes: the parts joined by an underscore, with a hash where they had to be cut.';
 
+-- A relation that was renamed keeps the names of its indexes.
+CREATE FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT n.candidate
+    FROM generate_series(0, 1000) AS g (number)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._name(parts, suffix || coalesce(nullif(g.number, 0)::text, ''))
+    ) AS n (candidate)
+    WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace
+        WHERE s.nspname = in_schema AND c.relname = n.candidate)
+    ORDER BY g.number
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._free_name(name, text[], text) IS
+'The generated name that no relation of a schema has, with a number behind it where one has it.';
+
 -- source: sql/core/_partitions.sql
 -- pg_partition_tree() locks every table that it lists, to the end of the transaction: a tree of thousands of leaves
 -- would fill the lock table only to be looked at.
@@ -5771,23 +5787,44 @@ COMMENT ON FUNCTION lifecycle._soft_delete_columns(regclass) IS
 enabled.';
 
 -- source: sql/soft_delete/_soft_delete_routine.sql
--- The hash keeps apart what an underscore would run together: schema a_b, table c and schema a, table b_c.
+-- The hash keeps apart what an underscore would run together: schema a_b, table c and schema a, table b_c. A table that
+-- was renamed keeps its functions: the next one of its name gets other ones.
 CREATE FUNCTION lifecycle._soft_delete_routine(target regclass, suffix text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     RETURN (
-        SELECT format('lifecycle_data.%I', lifecycle._name(
-            ARRAY[n.nspname::text, c.relname::text],
-            left(md5(target::text), 6) || '_soft_delete' || suffix
-        ))
-        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE c.oid = target);
+        SELECT format('lifecycle_data.%I', lifecycle._name(h.parts, h.hash || '_soft_delete' || suffix))
+        FROM (
+            SELECT ARRAY[n.nspname::text, c.relname::text] AS parts, s.place, left(md5(s.seed), 6) AS hash
+            FROM pg_class AS c
+            JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            CROSS JOIN (VALUES (1, target::text), (2, concat_ws(' ', target::text, target::oid))) AS s (place, seed)
+            WHERE c.oid = target
+        ) AS h
+        WHERE h.place = 2 OR NOT EXISTS (
+            SELECT FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+            WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0 AND t.tgrelid <> target
+                AND p.pronamespace = to_regnamespace('lifecycle_data')
+                AND p.proname = lifecycle._name(h.parts, h.hash || '_soft_delete_row'))
+        ORDER BY h.place LIMIT 1);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._soft_delete_routine(
     regclass,
     text
 ) IS 'The name of a generated function of a soft-deleted table.';
+
+-- What stands keeps its name when the table gets another.
+CREATE FUNCTION lifecycle._soft_delete_routine_of(relation text, trigger_name name, target regclass, suffix text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT coalesce((
+        SELECT format('%s.%I', p.pronamespace::regnamespace, p.proname)
+        FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+        WHERE t.tgrelid = to_regclass(relation) AND t.tgname = trigger_name
+    ), lifecycle._soft_delete_routine(target, suffix))
+$fn$;
+COMMENT ON FUNCTION lifecycle._soft_delete_routine_of(text, name, regclass, text) IS
+'The function that a trigger of a soft-deleted table or of its view calls, or will call.';
 
 -- source: sql/soft_delete/_soft_delete_keys.sql
 -- What a DELETE would do by foreign keys, done for marked rows, and taken back when they come back. Four generated
@@ -6747,13 +6784,13 @@ CREATE FUNCTION lifecycle._soft_delete_view_steps(
     target regclass, view_identity text, deleted_at name, keys lifecycle.key_column[], path text, added name[]
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_routine constant text := lifecycle._soft_delete_routine(target, '_view');
+    v_routine constant text := lifecycle._soft_delete_routine_of(view_identity, 'soft_delete', target, '_view');
     v_statement constant text := lifecycle._soft_delete_sibling(target, '_statement');
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
 BEGIN
     RETURN ARRAY[
         lifecycle._active_view_step(target, view_identity, deleted_at, added),
-        lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', '',
+        lifecycle._soft_delete_function_step(target, v_routine, '', '', 'trigger', '',
             lifecycle._soft_delete_body(lifecycle._soft_delete_view_template(), target, deleted_at, 'deletion_id',
                 keys, path),
             v_owner),
@@ -7292,6 +7329,8 @@ DECLARE
         FROM pg_constraint AS k
         WHERE k.conrelid = target AND k.contype = 'f' AND k.confdeltype = 'c' AND k.confrelid <> target
             AND NOT lifecycle._is_intercepted(k.confrelid));
+    v_truncate constant text := lifecycle._soft_delete_routine_of(target::text, 'aa_soft_delete_intercept_truncate',
+        target, '_truncate');
     v_plan lifecycle.plan_step[];
 BEGIN
     IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = target AND c.relkind = 'p') THEN
@@ -7302,11 +7341,11 @@ BEGIN
                 'lost.',
             HINT = 'Let the application write to the active view, and REVOKE DELETE on the table.';
     END IF;
-    SELECT lifecycle._soft_delete_function_step(lifecycle._soft_delete_routine(target, '_truncate'), '', '', 'trigger',
-            '', lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
+    SELECT lifecycle._soft_delete_function_step(target, v_truncate, '', '', 'trigger', '',
+            lifecycle._soft_delete_body(lifecycle._intercept_template(), target, deleted_at, 'deletion_id',
                 lifecycle._key_columns(target), path), v_owner)
         || array_agg(lifecycle._soft_delete_trigger_step(target::text, t.name, t.definition,
-            CASE t.suffix WHEN '_truncate' THEN lifecycle._soft_delete_routine(target, t.suffix)
+            CASE t.suffix WHEN '_truncate' THEN v_truncate
                 ELSE lifecycle._soft_delete_sibling(target, t.suffix) END, '', true))
     INTO v_plan
     FROM lifecycle._intercept_triggers(target) AS t;
@@ -7487,13 +7526,16 @@ DECLARE
 BEGIN
     SELECT k.conname, k.conrelid::regclass AS child, pg_get_userbyid(p.relowner) AS owner INTO v_key
     FROM pg_constraint AS k JOIN pg_class AS p ON p.oid = k.confrelid WHERE k.oid = foreign_key;
-    v_routine := lifecycle._soft_delete_routine(v_key.child, '_live_' || left(md5(v_key.conname), 6));
+    v_routine := lifecycle._soft_delete_routine_of(v_key.child::text,
+        lifecycle._name(ARRAY['zz_live_insert', v_key.conname::text]), v_key.child,
+        '_live_' || left(md5(v_key.conname), 6));
     SELECT string_agg(format('NEW.%I IS NOT NULL', f.child_column), ' AND '),
         string_agg(format('(OLD.%1$I %2$s NEW.%1$I) IS NOT TRUE', f.child_column, f.child_equals), ' OR ')
     INTO v_refers, v_moved
     FROM lifecycle._live_foreign_key_columns(foreign_key) AS f;
-    v_steps := ARRAY[lifecycle._soft_delete_function_step(v_routine, '', '', 'trigger', 'SECURITY DEFINER ',
-        lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at), v_key.owner)];
+    v_steps := ARRAY[lifecycle._soft_delete_function_step(v_key.child, v_routine, '', '', 'trigger',
+        'SECURITY DEFINER ', lifecycle._live_foreign_key_body(foreign_key, child_deleted_at, parent_deleted_at),
+        v_key.owner)];
     v_steps := v_steps || ARRAY(
         SELECT lifecycle._soft_delete_trigger_step(v_key.child::text,
             lifecycle._name(ARRAY[t.prefix, v_key.conname::text]),
@@ -7653,13 +7695,57 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_step(text, name, text, text, 
 'The step that makes a trigger on a relation; definition holds %s for the relation; always: also as a replica; kind:
 CONSTRAINT or nothing.';
 
+-- A function that we generated for another table lives on where that one was renamed, and is left over where it was
+-- dropped. Of trigger functions the triggers tell (_soft_delete_routine), of RPCs the journal.
+CREATE FUNCTION lifecycle._left_function_step(target regclass, routine regprocedure, parameters text, creation text)
+RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_removal text := '';
+    v_other constant regclass := (
+        SELECT c.oid FROM lifecycle.migration AS m
+        JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+        JOIN pg_class AS c ON c.oid = m.target_oid AND c.oid <> _left_function_step.target
+        JOIN pg_proc AS p ON p.oid = routine AND p.prorettype <> 'trigger'::regtype
+            AND p.pronamespace <> to_regnamespace('lifecycle_data')
+        WHERE m.feature = 'soft_delete' AND m.state <> 'rolled_back' AND m.origin = lifecycle._origin()
+            AND s.action IN ('create function', 'replace function') AND (s.address).object_id = routine
+        LIMIT 1);
+BEGIN
+    IF v_other IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'duplicate_function',
+            MESSAGE = format('function %s stands already, for %s', routine, v_other),
+            DETAIL = 'It would go on deleting or restoring rows of that table.',
+            HINT = 'Pass another rpc_name and restore_rpc_name, or rename that function.';
+    END IF;
+    IF pg_get_function_arguments(routine) <> parameters THEN
+        v_removal := format('DROP FUNCTION %s; ', routine);
+    END IF;
+    RETURN lifecycle._step('replace function', 'function ' || routine,
+        v_removal || CASE WHEN v_removal = '' THEN regexp_replace(creation, '^CREATE', 'CREATE OR REPLACE')
+            ELSE creation END,
+        v_removal || lifecycle._ddl('function ' || routine),
+        note => 'generated for a table that is gone; no rewrite, no lock');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._left_function_step(regclass, regprocedure, text, text) IS
+'The step that takes over a function generated for a table that is gone; raises 42723 when that one is still there.';
+
 CREATE FUNCTION lifecycle._soft_delete_function_step(
-    routine text, parameters text, types text, result text, attributes text, body text, owner name
+    target regclass, routine text, parameters text, types text, result text, attributes text, body text, owner name
 ) RETURNS lifecycle.plan_step LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_identity constant text := format('%s(%s)', routine, types);
-    v_present name := (SELECT pg_get_userbyid(p.proowner) FROM pg_proc AS p WHERE p.oid = to_regprocedure(v_identity));
+    v_creation constant text := format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = '
+        || 'pg_catalog, pg_temp AS %L; ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %6$s FROM PUBLIC',
+        routine, parameters, result, attributes, body, v_identity, owner);
+    v_present name;
+    v_is_left boolean;
 BEGIN
+    SELECT pg_get_userbyid(p.proowner), p.prosrc <> body AND p.prosrc ~ '^\n-- Generated by pg_lifecycle'
+        AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = target AND t.tgname = 'zz_soft_delete_row')
+    INTO v_present, v_is_left
+    FROM pg_proc AS p WHERE p.oid = to_regprocedure(v_identity);
     -- Whoever made it first decides what it does, with the rights of those who call it.
     IF v_present <> owner THEN
         RAISE EXCEPTION USING
@@ -7667,22 +7753,19 @@ BEGIN
             MESSAGE = format('function %s stands already and belongs to %I', v_identity, v_present),
             DETAIL = format('Only a function of %I, the owner of the table, would be taken over.', owner),
             HINT = 'Look at it, drop it or rename it; an RPC can have another name.';
+    ELSIF v_is_left THEN
+        RETURN lifecycle._left_function_step(target, to_regprocedure(v_identity), parameters, v_creation);
     END IF;
     RETURN lifecycle._step(
         'create function', 'function ' || v_identity,
-        CASE WHEN v_present IS NULL THEN
-            format('CREATE FUNCTION %s(%s) RETURNS %s LANGUAGE plpgsql %sSET search_path = pg_catalog, pg_temp AS %L; ',
-                routine, parameters, result, attributes, body)
-            || format('ALTER FUNCTION %s OWNER TO %I; REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_identity, owner,
-                v_identity)
-        END,
+        CASE WHEN v_present IS NULL THEN v_creation END,
         format('DROP FUNCTION %s', v_identity),
         note => CASE WHEN v_present IS NOT NULL THEN 'a function of that name and arguments stands already'
             ELSE 'no rewrite, no lock' END
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._soft_delete_function_step(text, text, text, text, text, text, name) IS
+COMMENT ON FUNCTION lifecycle._soft_delete_function_step(regclass, text, text, text, text, text, text, name) IS
 'The step that makes a generated function for the owner of the table, executable by nobody else.';
 
 -- soft_delete_where and the functions that follow foreign keys number the rows themselves, set-based, where they run as
@@ -7800,8 +7883,8 @@ BEGIN
     FOR v_function IN SELECT f.*, lifecycle._soft_delete_sibling(target, f.suffix) AS routine
         FROM lifecycle._soft_delete_functions(follow_foreign_keys) AS f
     LOOP
-        v_step := lifecycle._soft_delete_function_step(v_function.routine, v_function.parameters, v_function.types,
-            v_function.result, v_function.attributes,
+        v_step := lifecycle._soft_delete_function_step(target, v_function.routine, v_function.parameters,
+            v_function.types, v_function.result, v_function.attributes,
             lifecycle._soft_delete_body(v_function.template, target, deleted_at, deletion_id, keys, path), v_owner);
         IF v_function.suffix = '_key' AND v_step.statement IS NOT NULL THEN
             v_step.statement := v_step.statement || coalesce((
@@ -7826,6 +7909,29 @@ COMMENT ON FUNCTION lifecycle._soft_delete_trigger_steps(
     regclass, name, name, lifecycle.key_column[], boolean, text
 ) IS 'The steps that make the generated functions of a table and its triggers.';
 
+-- Between a rename and the sync, functions write to whatever has the old name.
+CREATE FUNCTION lifecycle._require_synced_namesake(target regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_other constant regclass := (
+        SELECT t.tgrelid FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+        WHERE t.tgname = 'aa_soft_delete' AND t.tgparentid = 0 AND t.tgrelid <> target
+            AND p.pronamespace = to_regnamespace('lifecycle_data')
+            AND strpos(p.prosrc, quote_literal(target)) > 0
+        LIMIT 1);
+BEGIN
+    IF v_other IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('soft delete of %s would write to %s', v_other, target),
+            DETAIL = 'Its functions were generated when it had that name.',
+            HINT = format('SELECT * FROM lifecycle.sync_active_view(%L) first.', v_other);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_synced_namesake(regclass) IS
+'Raises 55000 when another soft-deleted table had the name of this one and was not synced since.';
+
 CREATE FUNCTION lifecycle._plan_soft_delete(
     target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name,
     follow_foreign_keys boolean, live_keys text[], live_keys_as text, live_foreign_keys text[], intercept boolean,
@@ -7837,14 +7943,22 @@ DECLARE
         live_keys_as);
     v_schema name;
     v_table name;
+    v_index name;
     v_plan lifecycle.plan_step[];
 BEGIN
     SELECT n.nspname, c.relname INTO v_schema, v_table
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target;
+    PERFORM lifecycle._require_synced_namesake(target);
+    v_index := lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx');
+    IF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = target
+        AND i.indexrelid = to_regclass(format('%I.%I', v_schema, v_index)))
+    THEN
+        v_index := lifecycle._free_name(v_schema, ARRAY[v_table::text], 'deletion_id_idx');
+    END IF;
     v_plan := lifecycle._data_schema_steps()
         || lifecycle._soft_delete_column_steps(target, column_name)
         || CASE WHEN index_mode = 'none' THEN '{}' ELSE ARRAY[lifecycle._soft_delete_index_step(target,
-            lifecycle._name(ARRAY[v_table::text], 'deletion_id_idx'))] END
+            v_index)] END
         || lifecycle._index_mode_steps(target, column_name, index_mode)
         || v_live_keys
         || lifecycle._soft_delete_trigger_steps(target, column_name, 'deletion_id', v_keys, follow_foreign_keys,
@@ -7967,7 +8081,7 @@ BEGIN
         string_agg(k.type, ', ' ORDER BY k.place)
     INTO v_parameters, v_types
     FROM unnest(keys) WITH ORDINALITY AS k (name, type, equals, place);
-    v_step := lifecycle._soft_delete_function_step(rpc, v_parameters, v_types, 'jsonb', '',
+    v_step := lifecycle._soft_delete_function_step(target, rpc, v_parameters, v_types, 'jsonb', '',
         lifecycle._soft_delete_rpc_body(template, target, deleted_at, v_arguments, keys, path), v_owner);
     v_step.statement := v_step.statement || coalesce((
         SELECT string_agg(format('; GRANT EXECUTE ON FUNCTION %s(%s) TO %s', rpc, v_types, g.grantee),
@@ -13651,14 +13765,36 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._at_once_steps(regclass, text, name) IS
 'The steps that make partitions in the transaction which writes the dimension.';
 
+-- Both tables may have been renamed, and what was generated for them stands under the old names.
+CREATE FUNCTION lifecycle._dimension_names(target regclass, dimension regclass, OUT consumer name, OUT routine name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT n.consumer, n.routine
+    FROM pg_class AS r
+    JOIN pg_class AS d ON d.oid = dimension
+    CROSS JOIN (VALUES (1, NULL), (2, concat_ws(' ', target::oid, dimension::oid))) AS s (place, more)
+    CROSS JOIN LATERAL (
+        SELECT lifecycle._name(ARRAY['partitions of', r.relname::text],
+            left(md5(concat_ws(' ', target::text, s.more)), 6)),
+            lifecycle._name(ARRAY[d.relname::text, left(md5(concat_ws(' ', target::text, dimension::text, s.more)), 6)],
+                'wants')
+    ) AS n (consumer, routine)
+    WHERE r.oid = target AND (s.place = 2
+        OR NOT EXISTS (SELECT FROM pg_proc AS p
+            WHERE p.pronamespace = to_regnamespace('lifecycle_data') AND p.proname = n.routine)
+        AND NOT EXISTS (SELECT FROM lifecycle._captures(dimension) AS c WHERE c.consumer = n.consumer))
+    ORDER BY s.place
+    LIMIT 1
+$fn$;
+COMMENT ON FUNCTION lifecycle._dimension_names(regclass, regclass) IS
+'Free names for the capture of a dimension and for the function that says what it wants.';
+
 CREATE FUNCTION lifecycle._plan_dimension(
     target regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, at_once boolean
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_consumer constant name := lifecycle._name(ARRAY['partitions of', (SELECT c.relname::text FROM pg_class AS c
-        WHERE c.oid = target)], left(md5(target::text), 6));
-    v_name constant name := lifecycle._name(ARRAY[(SELECT c.relname::text FROM pg_class AS c
-        WHERE c.oid = dimension), left(md5(concat_ws(' ', target::text, dimension::text)), 6)], 'wants');
+    v_names constant record := lifecycle._dimension_names(target, dimension);
+    v_consumer constant name := v_names.consumer;
+    v_name constant name := v_names.routine;
     v_routine constant text := format('lifecycle_data.%I', v_name);
     v_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = dimension);
     v_root_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = target);
@@ -13688,7 +13824,8 @@ BEGIN
             || format('; INSERT INTO %s (%I) VALUES (true)', lifecycle._queue_name(dimension, v_consumer),
                 (lifecycle._own_columns(path_columns))[2]),
             format('DELETE FROM lifecycle.partition_dimension WHERE parent OPERATOR(pg_catalog.=) %L '
-                || 'AND dimension OPERATOR(pg_catalog.=) %L', target, dimension));
+                || 'AND dimension OPERATOR(pg_catalog.=) %L AND routine OPERATOR(pg_catalog.=) %L', target, dimension,
+                v_name));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_dimension(regclass, regclass, jsonb[], name[], text, boolean) IS
@@ -24307,16 +24444,50 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_settings(text) IS 'The settings of the session that a query may depend on.';
 
--- Each source gets a consumer, and thereby a queue, of its own.
-CREATE FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint) RETURNS name
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT lifecycle._name(ARRAY[view_schema::text, view_name::text], place::text)
+-- A view that was renamed keeps what was generated under its old name, and another one may have that name by now. One
+-- that was dropped would leave its queue to grow for ever.
+CREATE FUNCTION lifecycle._incremental_base(view_schema name, view_name name) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_base text[] := ARRAY[view_schema::text, view_name::text];
+    v_view record;
+    v_number integer := 1;
+BEGIN
+    LOOP
+        SELECT v.query_view, t.oid IS NULL AS is_dropped INTO v_view
+        FROM lifecycle.incremental_view AS v
+        LEFT JOIN pg_class AS t ON t.oid = CASE WHEN v.origin = lifecycle._origin() THEN v.target_oid
+            ELSE lifecycle._named_relation(v.target) END
+        WHERE v.query_view = format('lifecycle_data.%I', lifecycle._name(v_base, 'query'));
+        EXIT WHEN NOT FOUND AND NOT EXISTS (SELECT FROM pg_class AS c
+            WHERE c.relnamespace = to_regnamespace('lifecycle_data') AND c.relname = lifecycle._name(v_base, 'query'));
+        IF v_view.is_dropped THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('incremental view %I.%I was dropped, but never rolled back', view_schema, view_name),
+                DETAIL = 'The triggers and queues on the tables of its query are still there.',
+                HINT = coalesce((
+                    SELECT format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false) takes them away.',
+                        max(m.migration_id))
+                    FROM lifecycle.migration AS m JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
+                    WHERE m.feature = 'incremental_view' AND m.state <> 'rolled_back'
+                        AND s.action = 'register incremental view'
+                        AND strpos(s.inverse, quote_literal(v_view.query_view)) > 0
+                    HAVING count(*) > 0
+                ), 'Choose another name.');
+        END IF;
+        v_number := v_number + 1;
+        v_base[3] := v_number::text;
+    END LOOP;
+    RETURN v_base;
+END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_consumer(name, name, bigint) IS
-'The consumer that captures one source of an incremental view.';
+COMMENT ON FUNCTION lifecycle._incremental_base(name, name) IS
+'What the names of the generated objects of a new incremental view begin with; raises 55000 where a dropped one has left
+its own.';
 
 CREATE FUNCTION lifecycle._incremental_captures(
-    sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb
+    sources lifecycle.view_source[], base text[], OUT plan lifecycle.plan_step[], OUT stored jsonb
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_source record;
@@ -24330,7 +24501,8 @@ BEGIN
         FROM unnest(sources) WITH ORDINALITY AS s (relation, way, columns, query, consumer, queue, place)
         WHERE s.way <> 'none'
     LOOP
-        v_consumer := lifecycle._incremental_consumer(view_schema, view_name, v_source.number);
+        -- Each source gets a consumer, and thereby a queue, of its own.
+        v_consumer := lifecycle._name(base, v_source.number::text);
         PERFORM lifecycle._require_table(v_source.relation::regclass);
         PERFORM lifecycle._require_owner(v_source.relation::regclass);
         v_queue := lifecycle._queue_name(v_source.relation::regclass, v_consumer);
@@ -24341,7 +24513,7 @@ BEGIN
     END LOOP;
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], name, name) IS
+COMMENT ON FUNCTION lifecycle._incremental_captures(lifecycle.view_source[], text[]) IS
 'The steps that capture the sources of an incremental view, and the sources as they are stored.';
 
 -- Where the planner must do without sequential scans and still reads a table without the help of an index, the
@@ -24356,15 +24528,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._unindexed_sources(jsonb) IS
 'Which tables the plan of one key reads as a whole, in words; NULL when none.';
 
-CREATE FUNCTION lifecycle._refresh_routine_name(view_schema name, view_name name) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT format('lifecycle_data.%I', lifecycle._name(ARRAY[view_schema::text, view_name::text], 'refresh'))
-$fn$;
-COMMENT ON FUNCTION lifecycle._refresh_routine_name(name, name) IS 'The generated function of an incremental view.';
-
 CREATE FUNCTION lifecycle._plan_refresh_routine(
-    view_schema name,
-    view_name name,
+    routine text,
+    target text,
     query_view text,
     shape lifecycle.query_shape,
     key_columns name[],
@@ -24375,7 +24541,7 @@ DECLARE
     v_parts lifecycle.merge_parts;
     v_source lifecycle.view_source;
 BEGIN
-    v_parts.target := format('%I.%I', view_schema, view_name);
+    v_parts.target := target;
     v_parts.query_view := query_view;
     v_parts.columns := shape.columns;
     v_parts.key_columns := key_columns;
@@ -24386,13 +24552,13 @@ BEGIN
     CROSS JOIN LATERAL (SELECT shape.column_types[array_position(shape.columns, k.name)] AS name) AS t;
     v_source := lifecycle._refresh_routine_source(lifecycle._view_sources(stored), v_parts);
     RETURN CASE WHEN v_source.queue IS NULL THEN ARRAY[]::lifecycle.plan_step[] ELSE ARRAY[
-        lifecycle._refresh_routine_step(lifecycle._refresh_routine_name(view_schema, view_name), v_parts,
-            v_source.queue, lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
+        lifecycle._refresh_routine_step(routine, v_parts, v_source.queue,
+            lifecycle._own_columns(v_source.columns) || v_source.columns, settings)
     ] END;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_refresh_routine(
-    name, name, text, lifecycle.query_shape, name[], jsonb, jsonb
+    text, text, text, lifecycle.query_shape, name[], jsonb, jsonb
 ) IS 'The step that makes the generated function of an incremental view, where it can have one.';
 
 CREATE FUNCTION lifecycle._plan_incremental_view(
@@ -24406,11 +24572,12 @@ CREATE FUNCTION lifecycle._plan_incremental_view(
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_target constant text := format('%I.%I', view_schema, view_name);
-    v_query_view constant text := format('lifecycle_data.%I',
-        lifecycle._name(ARRAY[view_schema::text, view_name::text], 'query'));
+    v_base constant text[] := lifecycle._incremental_base(view_schema, view_name);
+    v_query_view constant text := format('lifecycle_data.%I', lifecycle._name(v_base, 'query'));
+    v_refresh constant text := format('lifecycle_data.%I', lifecycle._name(v_base, 'refresh'));
     v_keys constant text := (SELECT string_agg(quote_ident(k), ', ' ORDER BY u.place)
         FROM unnest(key_columns) WITH ORDINALITY AS u (k, place));
-    v_constraint constant name := lifecycle._name(ARRAY[view_name::text], 'key');
+    v_constraint constant name := lifecycle._free_name(view_schema, ARRAY[view_name::text], 'key');
     v_shape lifecycle.query_shape;
     v_sources lifecycle.view_source[];
     v_captures record;
@@ -24422,8 +24589,8 @@ BEGIN
     PERFORM lifecycle._require_local(v_shape);
     v_sources := lifecycle._query_sources(v_shape, key_columns, sources, _plan_incremental_view.search_path);
     SELECT c.plan, c.stored INTO v_captures
-    FROM lifecycle._incremental_captures(v_sources, view_schema, view_name) AS c;
-    v_routine := lifecycle._plan_refresh_routine(view_schema, view_name, v_query_view, v_shape, key_columns,
+    FROM lifecycle._incremental_captures(v_sources, v_base) AS c;
+    v_routine := lifecycle._plan_refresh_routine(v_refresh, v_target, v_query_view, v_shape, key_columns,
         v_captures.stored, v_settings);
     RETURN lifecycle._data_schema_steps() || v_captures.plan || ARRAY[
         lifecycle._step('create view', 'view ' || v_query_view,
@@ -24445,8 +24612,7 @@ BEGIN
                 || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
                 || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
                 v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
-                CASE WHEN cardinality(v_routine) > 0
-                    THEN lifecycle._refresh_routine_name(view_schema, view_name) END),
+                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.

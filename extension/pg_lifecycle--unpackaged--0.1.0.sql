@@ -31,6 +31,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash(plan lifecycle.pl
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._assert_plan(plan lifecycle.plan_step[], expected_plan text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._number(plan lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._name(parts text[], suffix text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions(root regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._setting_definition(setting_name text);
@@ -242,6 +243,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_text(keys lifecycle.key
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._has_soft_delete(relation oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_columns(target regclass, OUT deleted_at name, OUT deleted_at_type text, OUT deletion_id name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_routine(target regclass, suffix text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_routine_of(relation text, trigger_name name, target regclass, suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_key_query();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_key_snippet(name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_ref_template();
@@ -300,13 +302,15 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._live_foreign_key_steps(targ
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_column_steps(target regclass, column_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_index_step(target regclass, index_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_trigger_step(relation text, trigger_name name, definition text, routine text, argument text, always boolean, kind text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_function_step(routine text, parameters text, types text, result text, attributes text, body text, owner name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._left_function_step(target regclass, routine regprocedure, parameters text, creation text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_function_step(target regclass, routine text, parameters text, types text, result text, attributes text, body text, owner name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_row_condition(owner name, deleted_at name, deletion_id name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_triggers(target regclass, deleted_at name, deletion_id name, is_partitioned boolean, OUT name text, OUT definition text, OUT suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_functions(follow_foreign_keys boolean, OUT suffix text, OUT template text, OUT parameters text, OUT types text, OUT result text, OUT attributes text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._followed_foreign_keys(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._neighbour_owners(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_trigger_steps(target regclass, deleted_at name, deletion_id name, keys lifecycle.key_column[], follow_foreign_keys boolean, path text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_synced_namesake(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, follow_foreign_keys boolean, live_keys text[], live_keys_as text, live_foreign_keys text[], intercept boolean, index_mode text, path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_template();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restore_rpc_template();
@@ -540,6 +544,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_partition_policy(ta
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dimension_function(parent regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, routine text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._follow_at_once(routine name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._at_once_steps(dimension regclass, routine text, owner name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._dimension_names(target regclass, dimension regclass, OUT consumer name, OUT routine name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_dimension(target regclass, dimension regclass, levels jsonb[], path_columns name[], predicate text, at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_dimension(target regclass, levels jsonb[], path_columns name[], at_once boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.follow_dimension(target regclass, dimension regclass, path_columns name[], predicate text, at_once boolean, dry_run boolean, expected_plan text, search_path text);
@@ -904,11 +909,10 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_routine_step(routin
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_fingerprint(target oid, query_view oid, routine oid, queues text[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_refresh_routine(view lifecycle.located_incremental);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_settings(search_path text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_consumer(view_schema name, view_name name, place bigint);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_captures(sources lifecycle.view_source[], view_schema name, view_name name, OUT plan lifecycle.plan_step[], OUT stored jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_base(view_schema name, view_name name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_captures(sources lifecycle.view_source[], base text[], OUT plan lifecycle.plan_step[], OUT stored jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unindexed_sources(path_plan jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_routine_name(view_schema name, view_name name);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_refresh_routine(view_schema name, view_name name, query_view text, shape lifecycle.query_shape, key_columns name[], stored jsonb, settings jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_refresh_routine(routine text, target text, query_view text, shape lifecycle.query_shape, key_columns name[], stored jsonb, settings jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_incremental_view(view_schema name, view_name name, query text, key_columns name[], sources jsonb, tolerance interval, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_incremental_view(target regclass, query text, key_columns name[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._new_relation(view_name text, search_path text, OUT relation_schema name, OUT relation_name name);
