@@ -160,9 +160,14 @@ def during(sessions: list[Load], seconds: float = 0.0) -> list[float]:
     return spent
 
 
-def test_what_writers_notice(database: Database) -> None:
-    """Four sessions, 50 transactions a second each: before, during and after; and beside a plain copy of the rows."""
+@pytest.mark.parametrize("share", [100, 25])
+def test_what_writers_notice(database: Database, share: int) -> None:
+    """Four sessions, 50 transactions a second each: before, during and after; and beside a plain copy of the rows.
+
+    Share is the setting conversion_share, in percent.
+    """
     database.execute(TABLE)
+    database.execute(f"SELECT lifecycle.set_setting('conversion_share', '{share}')")
     with loads(database, 4, 0.02) as sessions:
         during(sessions, 2)
         found = {"before": during(sessions, 10)}
@@ -186,7 +191,8 @@ def test_what_writers_notice(database: Database) -> None:
             flush=True,
         )
     p99 = {name: statistics.quantiles(found[name], n=100)[98] for name in ("before", "alone again", "during")}
-    print(f"p99 during / before: {p99['during'] / max(p99['before'], p99['alone again']):.2f}   goal <= 1.3")
+    ratio = p99["during"] / max(p99["before"], p99["alone again"])
+    print(f"conversion_share {share} %, p99 during / before: {ratio:.2f}   goal <= 1.3")
 
 
 @pytest.mark.parametrize("writers", [1, 8, 32])
