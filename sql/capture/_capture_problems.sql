@@ -37,6 +37,17 @@ BEGIN
         FROM pg_class AS c
         WHERE c.oid = capture.source AND c.relispartition AND capture.trigger_level = 'statement'
         UNION ALL
+        SELECT 'error', 'inheritance', format('%s inherits from %s: no trigger of one fires for writes to the other',
+                i.inhrelid::regclass, i.inhparent::regclass),
+            format('ALTER TABLE %s NO INHERIT %s', i.inhrelid::regclass, i.inhparent::regclass)
+        FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent AND p.relkind <> 'p'
+        WHERE capture.source IN (i.inhrelid, i.inhparent)
+        UNION ALL
+        SELECT 'error', 'unlogged', 'the source is unlogged now: a crash empties it without any trigger',
+            format('ALTER TABLE %s SET LOGGED', capture.source)
+        FROM pg_class AS c
+        WHERE c.oid = capture.source AND c.relpersistence = 'u'
+        UNION ALL
         SELECT 'error', 'column gone', format('column %I was dropped: every write to the source fails',
             capture.key_columns[c.place]), 'undo'
         FROM captured AS c

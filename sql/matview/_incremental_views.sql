@@ -25,7 +25,7 @@ BEGIN
         lifecycle._view_sources(v.sources), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
         v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
-        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END
+        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END, v.ground
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t

@@ -14,7 +14,9 @@ BEGIN
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
         WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
-            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p WHERE p.severity = 'error')
+            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p
+                WHERE p.severity = 'error' AND p.finding NOT IN ('inheritance', 'unlogged')
+                    OR p.finding = 'not always')
     LOOP
         BEGIN
             PERFORM lifecycle.sync_capture(v_capture.source, v_capture.consumer);

@@ -173,10 +173,12 @@ BEGIN
     ] || v_routine || ARRAY[
         lifecycle._step('register incremental view', 'incremental view ' || v_target,
             format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
-                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
-                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
+                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine, ground) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L, '
+                || 'lifecycle._incremental_ground(%2$L::pg_catalog.regclass, %9$L))',
                 v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
-                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END),
+                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END,
+                ARRAY(SELECT q ->> 'queue' FROM jsonb_array_elements(v_captures.stored) AS q)),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.

@@ -29,19 +29,48 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_uses(oid) IS 'The relations and functions that a view uses, directly or not.';
 
+-- The policies that decide what the owner of a view sees of its tables.
+CREATE FUNCTION lifecycle._query_policies(view oid)
+RETURNS TABLE (relation oid, policy_name name, is_permissive boolean, predicate text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
+    SELECT c.oid, p.polname, p.polpermissive, p.polqual::text
+    FROM lifecycle._view_uses(ARRAY[_query_policies.view], ARRAY[_query_policies.view]) AS u
+    JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id AND c.relrowsecurity
+    JOIN pg_class AS v ON v.oid = _query_policies.view
+    JOIN pg_roles AS o ON o.oid = v.relowner AND NOT (o.rolsuper OR o.rolbypassrls)
+    -- Without a policy nobody sees anything: a row all the same.
+    LEFT JOIN pg_policy AS p ON p.polrelid = c.oid AND p.polcmd IN ('r', '*')
+    WHERE c.relforcerowsecurity OR NOT pg_has_role(v.relowner, c.relowner, 'USAGE');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_policies(oid) IS
+'The row security that holds for the owner of a view: tables with their policies, as stored.';
+
 -- What makes the rows of a query depend on more than the tables: the moment, the session, chance.
 CREATE FUNCTION lifecycle._query_findings(view oid) RETURNS lifecycle.finding[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH used AS (
+    WITH policy AS MATERIALIZED (
+        SELECT p.relation, p.predicate FROM lifecycle._query_policies(view) AS p
+    ), used AS (
         SELECT u.class_id, u.object_id FROM lifecycle._query_uses(view) AS u
         UNION
         SELECT 'pg_class'::regclass, view
+        UNION
+        SELECT 'pg_proc'::regclass, m[1]::oid
+        FROM policy AS p CROSS JOIN LATERAL regexp_matches(p.predicate, ':(?:funcid|opfuncid) (\d+)', 'g') AS m
+    ), tree AS MATERIALIZED (
+        SELECT w.ev_action::text AS body
+        FROM used AS u
+        JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
+            AND w.rulename = '_RETURN'
+        UNION ALL
+        SELECT p.predicate FROM policy AS p
     ), word AS (
         -- CURRENT_DATE to LOCALTIMESTAMP, then CURRENT_ROLE to CURRENT_SCHEMA
         SELECT DISTINCT m[1]::integer AS op
-        FROM used AS u
-        JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
-        CROSS JOIN LATERAL regexp_matches(w.ev_action::text, '\{SQLVALUEFUNCTION :op (\d+)', 'g') AS m
+        FROM tree AS t CROSS JOIN LATERAL regexp_matches(t.body, '\{SQLVALUEFUNCTION :op (\d+)', 'g') AS m
     ), found AS (
         SELECT CASE
                 WHEN p.provolatile = 'v' THEN 'volatile'
@@ -59,17 +88,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT CASE WHEN w.op < 9 THEN 'time' ELSE 'session' END,
             CASE WHEN w.op < 9 THEN 'CURRENT_DATE or CURRENT_TIMESTAMP' ELSE 'CURRENT_USER or the like' END
         FROM word AS w
+        UNION ALL
+        SELECT 'sample', 'TABLESAMPLE' FROM tree AS t WHERE t.body LIKE '%{TABLESAMPLECLAUSE %'
+        UNION ALL
+        SELECT 'collation', l.oid::regcollation::text
+        FROM tree AS t
+        CROSS JOIN LATERAL regexp_matches(t.body, ':collOid (\d+)', 'g') AS m
+        JOIN pg_collation AS l ON l.oid = m[1]::oid AND NOT l.collisdeterministic
+        UNION ALL
+        SELECT 'policy', 'the row security of ' || p.relation::regclass
+        FROM policy AS p WHERE p.predicate LIKE '%{SUBLINK %'
     )
     SELECT coalesce(array_agg(ROW('error', f.name, f.finding, CASE f.finding
         WHEN 'volatile' THEN f.name || ' is volatile: two runs over the same rows differ'
         WHEN 'time' THEN f.name || ' moves with the clock, and the clock fires no trigger'
         WHEN 'session' THEN f.name || ' depends on who asks'
+        WHEN 'sample' THEN f.name || ' takes rows by chance, or by where they lie'
+        WHEN 'collation' THEN 'COLLATE ' || f.name || ' makes different texts equal, and a plan does not show where: '
+            || 'give the column that collation'
+        WHEN 'policy' THEN f.name || ' reads other tables'
         ELSE f.name || ' has a body in quotes: nobody knows which tables it reads'
     END, NULL)::lifecycle.finding ORDER BY f.finding, f.name), '{}')
     FROM (SELECT DISTINCT o.finding, o.name FROM found AS o WHERE o.finding IS NOT NULL) AS f
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
-'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
+'What of a view does not follow from the rows of its tables, or cannot be followed: finding is volatile, time, session,
+hidden, sample, collation or policy.';
 
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
 CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
@@ -125,7 +169,7 @@ BEGIN
             HINT = 'Name the columns of the query that determine a row, for example ''{customer_id}''.';
     END IF;
     FOR v_column IN
-        SELECT k.name, t.typname, t.typcategory, lifecycle._equality(t.oid) AS equality
+        SELECT k.name, t.typname, t.typcategory, t.typtype, lifecycle._equality(t.oid) AS equality
         FROM unnest(key_columns) AS k (name)
         LEFT JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name AND a.attnum > 0
         LEFT JOIN pg_type AS t ON t.oid = a.atttypid
@@ -133,10 +177,10 @@ BEGIN
         IF v_column.typname IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('the query has no column %I', v_column.name);
-        ELSIF v_column.equality IS NULL OR v_column.typcategory = 'A' THEN
+        ELSIF v_column.equality IS NULL OR v_column.typcategory = 'A' OR v_column.typtype = 'c' THEN
             RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
                 MESSAGE = format('column %I of type %s cannot be a key', v_column.name, v_column.typname),
-                HINT = 'A key needs an order, and cannot be an array.';
+                HINT = 'A key needs an order, and cannot be an array or a row.';
         END IF;
     END LOOP;
 END

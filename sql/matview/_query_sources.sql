@@ -67,29 +67,43 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM lifecycle._plan_nodes(plan) AS n WHERE n.relation IS NOT NULL
     ), known AS MATERIALIZED (
         SELECT s.number, s.relation, a.attname, format('%I.%I', s.alias, a.attname) AS name,
-            format_type(a.atttypid, a.atttypmod) AS type
-        FROM scan AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+            format_type(a.atttypid, a.atttypmod) AS type, CASE WHEN t.typcategory = 'S' THEN 'string'
+                -- Those that no setting writes in another way.
+                WHEN t.typtype = 'e' OR t.oid = ANY ('{int2,int4,int8,numeric,uuid,oid,bool}'::regtype[]::oid[])
+                    THEN 'text' END AS written
+        FROM scan AS s
+        JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_type AS t ON t.oid = a.atttypid
     ), wanted AS (
         SELECT NULL::bigint AS number, NULL::oid AS relation, NULL::name AS attname, 'lifecycle_key.k' || k.place AS
-            name, k.place::integer AS place, k.type
+            name, k.place::integer AS place, k.type, 'string' AS written
         FROM unnest(key_types) WITH ORDINALITY AS k (type, place)
         UNION ALL
-        SELECT k.number, k.relation, k.attname, k.name, NULL, NULL FROM known AS k
+        SELECT k.number, k.relation, k.attname, k.name, NULL, NULL, k.written FROM known AS k
     ), link AS MATERIALIZED (
         SELECT s.number, s.relation, s.is_global, m.attname, w.place, w.number AS other_scan,
-            w.relation AS other_relation, w.attname AS other_column
+            w.relation AS other_relation, w.attname AS other_column,
+            coalesce(w.place IS NULL AND 'text' IN (m.written, w.written) AND NOT s.conditions && ARRAY[
+                format('(%s = %s)', m.name, w.name), format('(%s = %s)', w.name, m.name)], false) AS as_text
         FROM scan AS s
         LEFT JOIN (known AS m JOIN wanted AS w ON w.number IS DISTINCT FROM m.number AND (w.place IS NULL
                 OR w.type = m.type))
-            ON m.number = s.number AND s.conditions && ARRAY[format('(%s = %s)', m.name, w.name),
-                format('(%s = %s)', w.name, m.name), format('((%s)::text = (%s)::text)', m.name, w.name),
-                format('((%s)::text = (%s)::text)', w.name, m.name)]
+            ON m.number = s.number AND (
+                s.conditions && ARRAY[format('(%s = %s)', m.name, w.name), format('(%s = %s)', w.name, m.name)]
+                OR w.written IS NOT NULL AND (m.written IS NOT NULL OR w.place IS NOT NULL)
+                AND EXISTS (
+                    -- What is text already is written without a cast.
+                    SELECT FROM unnest(ARRAY[m.name, format('(%s)::text', m.name)]) AS one (name)
+                    CROSS JOIN unnest(ARRAY[w.name, format('(%s)::text', w.name)]) AS other (name)
+                    WHERE s.conditions && ARRAY[format('(%s = %s)', one.name, other.name),
+                        format('(%s = %s)', other.name, one.name)]
+                ))
     )
     SELECT l.* FROM link AS l
     UNION ALL
     -- Two that are asked for the same part of the key are joined by it; the other one must know the whole key, or each
     -- would need the other as it was.
-    SELECT l.number, l.relation, l.is_global, l.attname, NULL, o.number, o.relation, o.attname
+    SELECT l.number, l.relation, l.is_global, l.attname, NULL, o.number, o.relation, o.attname, false
     FROM link AS l
     JOIN link AS o ON o.place = l.place AND o.number <> l.number
     WHERE cardinality(key_types) = (SELECT count(DISTINCT k.place) FROM link AS k WHERE k.number = o.number)
@@ -135,9 +149,10 @@ RETURNS lifecycle.view_source LANGUAGE sql IMMUTABLE SET search_path = pg_catalo
             ), '{}'), coalesce((SELECT p.columns FROM part AS p WHERE p.scan = _scan_path.scan), '{}')
         UNION ALL
         SELECT l.other_scan, w.hops + 1, w.visited || l.other_scan,
-            w.tables || format(' JOIN %s AS t%s ON t%s.%I OPERATOR(pg_catalog.=) %s.%I', l.other_relation::regclass,
-                w.hops + 1, w.hops + 1, l.other_column, CASE w.hops WHEN 0 THEN 'c' ELSE 't' || w.hops END,
-                l.column_name),
+            w.tables || format(' JOIN %1$s AS t%2$s ON t%2$s.%3$I%6$s OPERATOR(pg_catalog.=) %4$s.%5$I%6$s',
+                l.other_relation::regclass, w.hops + 1, l.other_column,
+                CASE w.hops WHEN 0 THEN 'c' ELSE 't' || w.hops END, l.column_name,
+                CASE WHEN l.as_text THEN '::pg_catalog.text' ELSE '' END),
             coalesce((SELECT jsonb_object_agg(u.place, format('t%s.%I', w.hops + 1, u.name))
                 FROM part AS p CROSS JOIN unnest(p.places, p.columns) AS u (place, name)
                 WHERE p.scan = l.other_scan), '{}') || w.keys,
@@ -214,6 +229,38 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the caller described it.';
 
+-- A way to the keys that leads nowhere is found out here, not by the first refresh.
+CREATE FUNCTION lifecycle._require_source_query(source lifecycle.view_source, key_types text[], search_path text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_changed constant text := (
+        SELECT string_agg(format('NULL::%s AS %I', lifecycle._base_type(a.atttypid, a.atttypmod), a.attname), ', ')
+        FROM pg_attribute AS a
+        WHERE a.attrelid = source.relation::regclass AND a.attname = ANY (source.columns) AND NOT a.attisdropped);
+    v_keys constant text := (SELECT string_agg(format('NULL::%s', k), ', ' ORDER BY u.place)
+        FROM unnest(key_types) WITH ORDINALITY AS u (k, place));
+    v_message text;
+BEGIN
+    BEGIN
+        PERFORM pg_catalog.set_config('search_path', _require_source_query.search_path, true);
+        EXECUTE pg_catalog.format('SELECT * FROM (WITH changed AS (SELECT %s WHERE false) %s) AS m '
+            'UNION ALL SELECT %s LIMIT 0', v_changed, source.query, v_keys);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RETURN;
+    EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+    END;
+    RAISE EXCEPTION USING
+        ERRCODE = 'invalid_parameter_value',
+        MESSAGE = format('the query of source %s leads from changed (%s) to no key', source.relation,
+            array_to_string(source.columns, ', ')),
+        DETAIL = v_message || ': ' || source.query,
+        HINT = format('It must return the key: %s.', array_to_string(key_types, ', '));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_source_query(lifecycle.view_source, text[], text) IS
+'Raises 22023 when the query of a source cannot be run, or returns something else than keys.';
+
 CREATE FUNCTION lifecycle._query_sources(
     shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
 ) RETURNS lifecycle.view_source[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -254,6 +301,9 @@ BEGIN
             SELECT FROM unnest(v_links || v_path_links) AS l WHERE l.relation = v_relation AND l.is_global)
         THEN
             v_unknown := v_unknown || v_source.relation;
+        END IF;
+        IF v_source.way = 'query' THEN
+            PERFORM lifecycle._require_source_query(v_source, v_types, _query_sources.search_path);
         END IF;
         v_result := v_result || v_source;
     END LOOP;

@@ -94,11 +94,11 @@ COMMENT ON FUNCTION lifecycle._refresh_routine_step(text, lifecycle.merge_parts,
 'The step that makes the generated function of an incremental view.';
 
 -- Every row version in the catalogs on which the answer depends that no write is missed: the view, its query, its
--- function, the tables, their columns, schemas, triggers and partitions, types that the function names, and what is
--- registered. xmin and ctid together tell versions apart that one transaction has made. Two that are equal need no
--- second look.
+-- function, the tables, their columns, schemas, triggers and partitions, what the query uses, types that the function
+-- names, and what is registered. xmin and ctid together tell versions apart that one transaction has made. Two that are
+-- equal need no second look.
 CREATE FUNCTION lifecycle._incremental_fingerprint(
-    target oid, query_view oid, routine oid, queues text[]
+    target oid, query_view oid, routine oid, queues text[], uses oid[]
 ) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 AS $fn$
 BEGIN
@@ -134,7 +134,14 @@ BEGIN
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
             WHERE t.tgrelid = ANY ((SELECT k.members FROM known AS k)::oid[])
             UNION ALL
-            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_proc AS p WHERE p.oid = routine
+            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_proc AS p WHERE p.oid = ANY (routine || uses)
+            UNION ALL
+            -- The views, policies and generated columns that it rests on.
+            SELECT concat_ws(' ', w.oid, w.xmin, w.ctid) FROM pg_rewrite AS w WHERE w.ev_class = ANY (uses)
+            UNION ALL
+            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_policy AS p WHERE p.polrelid = ANY (uses)
+            UNION ALL
+            SELECT concat_ws(' ', d.oid, d.xmin, d.ctid) FROM pg_attrdef AS d WHERE d.adrelid = ANY (uses)
             UNION ALL
             SELECT d.oid::text FROM pg_database AS d WHERE d.datname = current_database()
         )
@@ -142,7 +149,7 @@ BEGIN
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_fingerprint(oid, oid, oid, text[]) IS
+COMMENT ON FUNCTION lifecycle._incremental_fingerprint(oid, oid, oid, text[], oid[]) IS
 'The versions of all that must stand unchanged, so that a refresh need not look at it again.';
 
 -- Whether the generated function still does what it has to: asked when something has changed.

@@ -73,9 +73,11 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT m.* FROM lifecycle._view_marks(ARRAY(SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'm')) AS m
     ), incremental AS MATERIALIZED (
         SELECT v.* FROM lifecycle.incremental_view AS v
+    ), unseen AS MATERIALIZED (
+        SELECT u.* FROM lifecycle._unseen_changes() AS u
     ), item AS MATERIALIZED (
         SELECT c.oid AS view, c.relkind, c.relispopulated, c.relfilenode, o.origin, i.rebuilt_at, i.checked_at,
-            i.data_as_of, CASE WHEN i.origin = o.origin THEN i.rebuild_reason
+            i.data_as_of, CASE WHEN i.origin = o.origin THEN coalesce(i.rebuild_reason, u.reason)
                 WHEN i.target IS NOT NULL THEN 'it was restored into this database' END AS rebuild_reason,
             lifecycle._last_refresh(c.oid, o.origin, true) AS done,
             lifecycle._last_refresh(c.oid, o.origin, false) AS latest
@@ -83,6 +85,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         CROSS JOIN pg_class AS c
         LEFT JOIN incremental AS i
             ON c.oid = CASE WHEN i.origin = o.origin THEN i.target_oid ELSE lifecycle._named_relation(i.target) END
+        LEFT JOIN unseen AS u ON u.view = c.oid
         WHERE c.relkind = 'm' OR i.target IS NOT NULL
     )
     SELECT i.view, k.kind, CASE i.relkind WHEN 'm' THEN i.relispopulated ELSE i.rebuilt_at IS NOT NULL END,

@@ -87,7 +87,8 @@ BEGIN
         changes := mark.base_writes - done.base_writes;
         IF changes = 0 THEN
             note := concat_ws('; ',
-                (SELECT string_agg(f.detail, '; ') FROM unnest(lifecycle._query_findings(view)) AS f),
+                (SELECT string_agg(f.detail, '; ') FROM unnest(lifecycle._query_findings(view)) AS f
+                    WHERE f.finding <> 'collation'),
                 -- Catalogs are no dependencies, and change without being counted.
                 (SELECT min('it reads ' || m[1]::oid::regclass)
                  FROM (SELECT u.object_id FROM lifecycle._query_uses(view) AS u

@@ -17,6 +17,7 @@ CREATE TABLE lifecycle.incremental_view (
     routine text,
     routine_oid oid,
     fingerprint text,
+    ground jsonb,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -30,14 +31,15 @@ row to its keys, the settings under which the query is run, and two clocks: chec
 data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
 what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. routine: the generated
 function for few keys; fingerprint: the row versions in the catalogs with which it was last found to be right, NULL when
-it must not be called. Read it through lifecycle.mv_refresh_status.';
+it must not be called. ground: the definitions and triggers as they were at the last refresh. Read it through
+lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
-    || 'rebuild_reason, routine), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, origin), DELETE'
+    || 'rebuild_reason, routine, ground), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, '
+    || 'data_as_of, rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, ground, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES

@@ -335,15 +335,20 @@ CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer
 RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_started constant timestamptz := clock_timestamp();
-    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
+    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s);
     -- Before the captures are looked at: what changes in between is found by the next refresh.
+    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_queues);
     v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
-        v_view.query_view, v_routine, ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s)) END;
+        v_view.query_view, v_routine, v_queues, lifecycle._ground_uses(v_now)) END;
+    v_ground record;
     v_work lifecycle.refresh_work;
 BEGIN
+    v_ground := lifecycle._ground_reason(v_view, v_now);
+    v_view.rebuild_reason := coalesce(v_view.rebuild_reason, v_ground.reason);
     v_work := lifecycle._refresh_rounds(v_view, max_rows, taken);
-    IF v_work.problem IS NOT NULL THEN
+    IF v_work.problem IS NOT NULL OR v_ground.ground <> v_now THEN
         v_fingerprint := NULL;
     ELSIF taken.entries > 0 THEN
         -- The captures were not looked at this time.
@@ -354,11 +359,11 @@ BEGIN
     UPDATE lifecycle.incremental_view AS v
     SET target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
         origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
-        routine_oid = v_routine, fingerprint = v_fingerprint
+        routine_oid = v_routine, fingerprint = v_fingerprint, ground = v_ground.ground
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END
-        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint) IS DISTINCT FROM
-            (v_view.target::text, v_routine, v_fingerprint));
+        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint, v.ground) IS DISTINCT FROM
+            (v_view.target::text, v_routine, v_fingerprint, v_ground.ground));
     RETURN lifecycle._record_refresh(target, v_view.query_view, v_started, v_work,
         CASE WHEN v_work.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
 END
@@ -386,7 +391,7 @@ BEGIN
         AND (v.tolerance IS NULL OR v.rebuilt_at >= clock_timestamp() - v.tolerance)
         AND pg_has_role(current_user, c.relowner, 'USAGE') AND NOT row_security_active(c.oid)
         AND v.fingerprint = lifecycle._incremental_fingerprint(v.target_oid, v.query_view_oid, v.routine_oid,
-            ARRAY[s.queue]);
+            ARRAY[s.queue], lifecycle._ground_uses(v.ground));
     IF NOT FOUND THEN
         RETURN lifecycle._refresh_incremental(target, max_rows, NULL);
     END IF;

@@ -111,11 +111,12 @@ CREATE TYPE lifecycle.scan_link AS (
     place integer,
     other_scan bigint,
     other_relation oid,
-    other_column name
+    other_column name,
+    as_text boolean
 );
 COMMENT ON TYPE lifecycle.scan_link IS
 'A scan in a plan, and a column in which it is asked for a column of the key (place), or of another scan. is_global: it
-is done once for all keys.';
+is done once for all keys; as_text: both are compared as text.';
 
 CREATE TYPE lifecycle.view_source AS (
     relation text,
@@ -147,7 +148,8 @@ CREATE TYPE lifecycle.located_incremental AS (
     writer text,
     is_here boolean,
     routine text,
-    fingerprint text
+    fingerprint text,
+    ground jsonb
 );
 COMMENT ON TYPE lifecycle.located_incremental IS
 'A row of lifecycle.incremental_view with its objects as they are found in this database today; NULL what is gone.';
