@@ -4419,6 +4419,17 @@ BEGIN
         FROM pg_class AS c
         WHERE c.oid = capture.source AND c.relispartition AND capture.trigger_level = 'statement'
         UNION ALL
+        SELECT 'error', 'inheritance', format('%s inherits from %s: no trigger of one fires for writes to the other',
+                i.inhrelid::regclass, i.inhparent::regclass),
+            format('ALTER TABLE %s NO INHERIT %s', i.inhrelid::regclass, i.inhparent::regclass)
+        FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent AND p.relkind <> 'p'
+        WHERE capture.source IN (i.inhrelid, i.inhparent)
+        UNION ALL
+        SELECT 'error', 'unlogged', 'the source is unlogged now: a crash empties it without any trigger',
+            format('ALTER TABLE %s SET LOGGED', capture.source)
+        FROM pg_class AS c
+        WHERE c.oid = capture.source AND c.relpersistence = 'u'
+        UNION ALL
         SELECT 'error', 'column gone', format('column %I was dropped: every write to the source fails',
             capture.key_columns[c.place]), 'undo'
         FROM captured AS c
@@ -22062,11 +22073,12 @@ CREATE TYPE lifecycle.scan_link AS (
     place integer,
     other_scan bigint,
     other_relation oid,
-    other_column name
+    other_column name,
+    as_text boolean
 );
 COMMENT ON TYPE lifecycle.scan_link IS
 'A scan in a plan, and a column in which it is asked for a column of the key (place), or of another scan. is_global: it
-is done once for all keys.';
+is done once for all keys; as_text: both are compared as text.';
 
 CREATE TYPE lifecycle.view_source AS (
     relation text,
@@ -22098,7 +22110,8 @@ CREATE TYPE lifecycle.located_incremental AS (
     writer text,
     is_here boolean,
     routine text,
-    fingerprint text
+    fingerprint text,
+    ground jsonb
 );
 COMMENT ON TYPE lifecycle.located_incremental IS
 'A row of lifecycle.incremental_view with its objects as they are found in this database today; NULL what is gone.';
@@ -22254,6 +22267,9 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_view_sources', 'use'),
 ('_query_uses', 'use'),
 ('_query_findings', 'use'),
+('_query_policies', 'use'),
+('_unseen_changes', 'use'),
+('_incremental_ground', 'use'),
 ('_refresh_order', 'use'),
 ('_refresh_mode', 'use'),
 ('_run_refresh', 'use'),
@@ -22290,6 +22306,7 @@ CREATE TABLE lifecycle.incremental_view (
     routine text,
     routine_oid oid,
     fingerprint text,
+    ground jsonb,
     origin text NOT NULL DEFAULT lifecycle._origin(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_by name NOT NULL DEFAULT current_user,
@@ -22303,14 +22320,15 @@ row to its keys, the settings under which the query is run, and two clocks: chec
 data_as_of, the moment whose data it shows. rebuild_reason: why the next refresh reads everything. rebuild_ms:
 what the last rebuild took; key_ms: what a key takes, by the refreshes of 1000 keys and more. routine: the generated
 function for few keys; fingerprint: the row versions in the catalogs with which it was last found to be right, NULL when
-it must not be called. Read it through lifecycle.mv_refresh_status.';
+it must not be called. ground: the definitions and triggers as they were at the last refresh. Read it through
+lifecycle.mv_refresh_status.';
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'incremental_view',
     'INSERT (target, target_oid, query_view, query_view_oid, key_columns, sources, settings, tolerance, '
-    || 'rebuild_reason, routine), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, data_as_of, '
-    || 'rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, origin), DELETE'
+    || 'rebuild_reason, routine, ground), UPDATE (target, target_oid, query_view_oid, rebuild_reason, checked_at, '
+    || 'data_as_of, rebuilt_at, rebuild_ms, key_ms, routine_oid, fingerprint, ground, origin), DELETE'
 );
 
 INSERT INTO lifecycle.setting_definition (name, default_value, unit, description) VALUES
@@ -22414,7 +22432,7 @@ BEGIN
         lifecycle._view_sources(v.sources), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
         v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
-        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END
+        v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END, v.ground
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
     LEFT JOIN pg_class AS t
@@ -22543,19 +22561,48 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_uses(oid) IS 'The relations and functions that a view uses, directly or not.';
 
+-- The policies that decide what the owner of a view sees of its tables.
+CREATE FUNCTION lifecycle._query_policies(view oid)
+RETURNS TABLE (relation oid, policy_name name, is_permissive boolean, predicate text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN QUERY
+    SELECT c.oid, p.polname, p.polpermissive, p.polqual::text
+    FROM lifecycle._view_uses(ARRAY[_query_policies.view], ARRAY[_query_policies.view]) AS u
+    JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id AND c.relrowsecurity
+    JOIN pg_class AS v ON v.oid = _query_policies.view
+    JOIN pg_roles AS o ON o.oid = v.relowner AND NOT (o.rolsuper OR o.rolbypassrls)
+    -- Without a policy nobody sees anything: a row all the same.
+    LEFT JOIN pg_policy AS p ON p.polrelid = c.oid AND p.polcmd IN ('r', '*')
+    WHERE c.relforcerowsecurity OR NOT pg_has_role(v.relowner, c.relowner, 'USAGE');
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._query_policies(oid) IS
+'The row security that holds for the owner of a view: tables with their policies, as stored.';
+
 -- What makes the rows of a query depend on more than the tables: the moment, the session, chance.
 CREATE FUNCTION lifecycle._query_findings(view oid) RETURNS lifecycle.finding[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    WITH used AS (
+    WITH policy AS MATERIALIZED (
+        SELECT p.relation, p.predicate FROM lifecycle._query_policies(view) AS p
+    ), used AS (
         SELECT u.class_id, u.object_id FROM lifecycle._query_uses(view) AS u
         UNION
         SELECT 'pg_class'::regclass, view
+        UNION
+        SELECT 'pg_proc'::regclass, m[1]::oid
+        FROM policy AS p CROSS JOIN LATERAL regexp_matches(p.predicate, ':(?:funcid|opfuncid) (\d+)', 'g') AS m
+    ), tree AS MATERIALIZED (
+        SELECT w.ev_action::text AS body
+        FROM used AS u
+        JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
+            AND w.rulename = '_RETURN'
+        UNION ALL
+        SELECT p.predicate FROM policy AS p
     ), word AS (
         -- CURRENT_DATE to LOCALTIMESTAMP, then CURRENT_ROLE to CURRENT_SCHEMA
         SELECT DISTINCT m[1]::integer AS op
-        FROM used AS u
-        JOIN pg_rewrite AS w ON u.class_id = 'pg_class'::regclass AND w.ev_class = u.object_id
-        CROSS JOIN LATERAL regexp_matches(w.ev_action::text, '\{SQLVALUEFUNCTION :op (\d+)', 'g') AS m
+        FROM tree AS t CROSS JOIN LATERAL regexp_matches(t.body, '\{SQLVALUEFUNCTION :op (\d+)', 'g') AS m
     ), found AS (
         SELECT CASE
                 WHEN p.provolatile = 'v' THEN 'volatile'
@@ -22573,17 +22620,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT CASE WHEN w.op < 9 THEN 'time' ELSE 'session' END,
             CASE WHEN w.op < 9 THEN 'CURRENT_DATE or CURRENT_TIMESTAMP' ELSE 'CURRENT_USER or the like' END
         FROM word AS w
+        UNION ALL
+        SELECT 'sample', 'TABLESAMPLE' FROM tree AS t WHERE t.body LIKE '%{TABLESAMPLECLAUSE %'
+        UNION ALL
+        SELECT 'collation', l.oid::regcollation::text
+        FROM tree AS t
+        CROSS JOIN LATERAL regexp_matches(t.body, ':collOid (\d+)', 'g') AS m
+        JOIN pg_collation AS l ON l.oid = m[1]::oid AND NOT l.collisdeterministic
+        UNION ALL
+        SELECT 'policy', 'the row security of ' || p.relation::regclass
+        FROM policy AS p WHERE p.predicate LIKE '%{SUBLINK %'
     )
     SELECT coalesce(array_agg(ROW('error', f.name, f.finding, CASE f.finding
         WHEN 'volatile' THEN f.name || ' is volatile: two runs over the same rows differ'
         WHEN 'time' THEN f.name || ' moves with the clock, and the clock fires no trigger'
         WHEN 'session' THEN f.name || ' depends on who asks'
+        WHEN 'sample' THEN f.name || ' takes rows by chance, or by where they lie'
+        WHEN 'collation' THEN 'COLLATE ' || f.name || ' makes different texts equal, and a plan does not show where: '
+            || 'give the column that collation'
+        WHEN 'policy' THEN f.name || ' reads other tables'
         ELSE f.name || ' has a body in quotes: nobody knows which tables it reads'
     END, NULL)::lifecycle.finding ORDER BY f.finding, f.name), '{}')
     FROM (SELECT DISTINCT o.finding, o.name FROM found AS o WHERE o.finding IS NOT NULL) AS f
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_findings(oid) IS
-'What of a view does not follow from the rows of its tables: finding is volatile, time, session or hidden.';
+'What of a view does not follow from the rows of its tables, or cannot be followed: finding is volatile, time, session,
+hidden, sample, collation or policy.';
 
 -- How the planner computes one key. lifecycle_key marks in the plan where the key is asked for.
 CREATE FUNCTION lifecycle._key_query(view regclass, key_columns name[]) RETURNS text
@@ -22639,7 +22701,7 @@ BEGIN
             HINT = 'Name the columns of the query that determine a row, for example ''{customer_id}''.';
     END IF;
     FOR v_column IN
-        SELECT k.name, t.typname, t.typcategory, lifecycle._equality(t.oid) AS equality
+        SELECT k.name, t.typname, t.typcategory, t.typtype, lifecycle._equality(t.oid) AS equality
         FROM unnest(key_columns) AS k (name)
         LEFT JOIN pg_attribute AS a ON a.attrelid = view AND a.attname = k.name AND a.attnum > 0
         LEFT JOIN pg_type AS t ON t.oid = a.atttypid
@@ -22647,10 +22709,10 @@ BEGIN
         IF v_column.typname IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('the query has no column %I', v_column.name);
-        ELSIF v_column.equality IS NULL OR v_column.typcategory = 'A' THEN
+        ELSIF v_column.equality IS NULL OR v_column.typcategory = 'A' OR v_column.typtype = 'c' THEN
             RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
                 MESSAGE = format('column %I of type %s cannot be a key', v_column.name, v_column.typname),
-                HINT = 'A key needs an order, and cannot be an array.';
+                HINT = 'A key needs an order, and cannot be an array or a row.';
         END IF;
     END LOOP;
 END
@@ -22694,6 +22756,188 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._query_shape(text, name[], name, text, boolean) IS
 'What the catalog and, where it is keyed, the planner say about a query; raises what CREATE VIEW raises.';
+
+-- source: sql/matview/_incremental_ground.sql
+-- What the answer of an incremental view rests on, beside its rows: definitions, of which no trigger says that they
+-- have changed; and the versions of the capture's triggers, which tell one that was switched off and on again, or made
+-- anew, from one that has been there all the time. uses: the objects with definitions; relations: the tables read.
+CREATE FUNCTION lifecycle._incremental_ground(query_view oid, queues text[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN (
+        WITH used AS MATERIALIZED (
+            SELECT 'pg_class'::regclass::oid AS class_id, query_view AS object_id
+            UNION
+            SELECT u.class_id, u.object_id FROM lifecycle._view_uses(ARRAY[query_view], ARRAY[query_view]) AS u
+        ), relation AS MATERIALIZED (
+            SELECT c.oid, c.relkind FROM used AS u
+            JOIN pg_class AS c ON u.class_id = 'pg_class'::regclass AND c.oid = u.object_id
+        ), definition AS (
+            SELECT w.ev_class AS oid, w.ev_action::text AS d
+            FROM relation AS r JOIN pg_rewrite AS w ON w.ev_class = r.oid AND w.rulename = '_RETURN'
+            WHERE r.relkind = 'v'
+            UNION ALL
+            SELECT p.oid, concat_ws(' ', p.prosrc, p.prosqlbody::text, p.proconfig, p.provolatile)
+            FROM used AS u JOIN pg_proc AS p ON u.class_id = 'pg_proc'::regclass AND p.oid = u.object_id
+            UNION ALL
+            SELECT d.adrelid, d.adbin::text
+            FROM relation AS r
+            JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attgenerated <> ''
+            JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            UNION ALL
+            SELECT p.relation, concat_ws(' ', p.policy_name, p.is_permissive, p.predicate)
+            FROM lifecycle._query_policies(query_view) AS p
+        ), source AS MATERIALIZED (
+            SELECT c.source_oid AS oid FROM lifecycle.capture AS c WHERE c.queue = ANY (queues)
+        ), fired AS (
+            SELECT t.tgrelid, md5(string_agg(concat_ws(' ', t.oid, t.xmin), ',' ORDER BY t.oid)) AS v
+            FROM pg_proc AS p JOIN pg_trigger AS t ON t.tgfoid = p.oid
+            WHERE p.pronamespace = to_regnamespace('lifecycle_data')
+                AND p.proname = ANY (ARRAY(SELECT (parse_ident(q))[2] FROM unnest(queues) AS q))
+                AND t.tgrelid IN (
+                    SELECT s.oid FROM source AS s
+                    UNION SELECT m FROM source AS s CROSS JOIN unnest(lifecycle._partitions(s.oid::regclass)) AS m)
+            GROUP BY t.tgrelid
+        )
+        SELECT jsonb_build_object(
+            'uses', (SELECT coalesce(jsonb_agg(u.object_id::bigint ORDER BY u.object_id), '[]') FROM used AS u),
+            'relations', (SELECT coalesce(jsonb_agg(r.oid::bigint ORDER BY r.oid), '[]') FROM relation AS r
+                WHERE r.relkind <> 'v'),
+            'definitions', (SELECT coalesce(md5(string_agg(x.v, ',' ORDER BY x.v)), '')
+                FROM (SELECT concat_ws(' ', d.oid, md5(d.d)) AS v FROM definition AS d) AS x),
+            'triggers', (SELECT coalesce(jsonb_object_agg(f.tgrelid, f.v), '{}') FROM fired AS f)
+        )
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._incremental_ground(oid, text[]) IS
+'What an incremental view rests on, to be compared with what it rested on when it was refreshed last.';
+
+CREATE FUNCTION lifecycle._ground_uses(ground jsonb) RETURNS oid[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $fn$
+BEGIN
+    RETURN ARRAY(SELECT u::oid FROM jsonb_array_elements_text(ground -> 'uses') AS u);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._ground_uses(jsonb) IS 'The objects whose definitions an incremental view uses.';
+
+-- A table that has been given away or dropped since takes its triggers with it, and is found by other means.
+CREATE FUNCTION lifecycle._lost_triggers(ground jsonb, ground_now jsonb, queues text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN (
+        SELECT string_agg(DISTINCT c.oid::regclass::text, ', ')
+        FROM jsonb_each(ground -> 'triggers') AS t
+        JOIN pg_class AS c ON c.oid = t.key::oid
+        WHERE t.value IS DISTINCT FROM ground_now -> 'triggers' -> t.key AND EXISTS (
+            SELECT FROM lifecycle.capture AS s
+            WHERE s.queue = ANY (queues) AND (s.source_oid = c.oid
+                OR c.oid = ANY (lifecycle._partitions(s.source_oid::regclass))))
+    );
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._lost_triggers(jsonb, jsonb, text[]) IS
+'The captured tables whose triggers are not those of the last refresh; NULL when none.';
+
+-- Whether the ways from changed rows to keys are still those that the query asks for, now that something that it uses
+-- has another definition. What the caller has said of a table was said of the old one.
+CREATE FUNCTION lifecycle._doubtful_ways(view lifecycle.located_incremental, ground_now jsonb) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_shape lifecycle.query_shape;
+    v_given jsonb;
+    v_new text;
+    v_wrong text;
+BEGIN
+    v_new := (SELECT string_agg(n::oid::regclass::text, ', ')
+        FROM jsonb_array_elements_text(ground_now -> 'relations') AS n
+        WHERE NOT view.ground -> 'relations' @> to_jsonb(n::bigint));
+    IF v_new IS NOT NULL THEN
+        RETURN format('it reads %s, which is not watched', v_new);
+    END IF;
+    v_shape.columns := view.columns;
+    v_shape.column_types := ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute AS a
+        WHERE a.attrelid = view.query_view AND a.attname = ANY (view.columns) ORDER BY a.attnum);
+    v_shape.relations := ARRAY(SELECT n::oid FROM jsonb_array_elements_text(ground_now -> 'relations') AS n);
+    v_shape.findings := lifecycle._query_findings(view.query_view);
+    v_shape.key_plan := lifecycle._key_plan(view.query_view, view.key_columns);
+    v_shape.path_plan := lifecycle._path_plan(view.query_view, view.key_columns);
+    v_given := (
+        SELECT coalesce(jsonb_object_agg(r::oid::regclass::text, CASE s.way WHEN 'rebuild' THEN to_jsonb(s.way) END),
+            '{}')
+        FROM unnest(v_shape.relations) AS r
+        LEFT JOIN unnest(view.sources) AS s ON to_regclass(s.relation) = r
+        WHERE s.way IS NULL OR s.way = 'rebuild'
+    );
+    PERFORM lifecycle._require_repeatable(v_shape.findings, view.tolerance);
+    PERFORM lifecycle._require_local(v_shape);
+    v_wrong := (
+        SELECT string_agg(n.relation, ', ')
+        FROM unnest(lifecycle._query_sources(v_shape, view.key_columns, v_given, 'pg_catalog, pg_temp')) AS n
+        JOIN unnest(view.sources) AS s ON to_regclass(s.relation) = to_regclass(n.relation)
+        WHERE (n.way, n.columns, n.query) IS DISTINCT FROM (s.way, s.columns, s.query) AND n.way <> 'rebuild'
+    );
+    RETURN 'the way from ' || v_wrong || ' to its keys is another one';
+EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state OR invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS v_wrong = MESSAGE_TEXT;
+    RETURN v_wrong;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._doubtful_ways(lifecycle.located_incremental, jsonb) IS
+'Why an incremental view cannot be refreshed by keys any more, in words; NULL when it can.';
+
+-- Asked by each look at everything. reason: why all rows are to be read now; ground: what is to be kept for the next
+-- time. Where the definitions are not those that the ways to the keys were found for, the old ones are kept: then each
+-- refresh is a rebuild.
+CREATE FUNCTION lifecycle._ground_reason(
+    view lifecycle.located_incremental, ground_now jsonb, OUT reason text, OUT ground jsonb
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(view.sources) AS s);
+    v_lost text;
+    v_doubt text;
+BEGIN
+    ground := ground_now;
+    IF NOT view.is_here OR view.ground IS NULL OR view.ground = ground_now THEN
+        RETURN;
+    END IF;
+    v_lost := lifecycle._lost_triggers(view.ground, ground_now, v_queues);
+    IF v_lost IS NOT NULL THEN
+        reason := format('triggers of %s were changed since the last refresh: writes may have been missed', v_lost);
+    END IF;
+    IF view.ground -> 'definitions' <> ground_now -> 'definitions' THEN
+        v_doubt := lifecycle._doubtful_ways(view, ground_now);
+        reason := concat_ws('; ', reason, 'a view, a function or row security that it rests on was changed',
+            v_doubt || ', so that each refresh is a rebuild until it is rolled back and created anew');
+        IF v_doubt IS NOT NULL THEN
+            ground := jsonb_set(jsonb_set(ground_now, '{definitions}', view.ground -> 'definitions'),
+                '{relations}', view.ground -> 'relations');
+        END IF;
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._ground_reason(lifecycle.located_incremental, jsonb) IS
+'Why what an incremental view rests on calls for a rebuild, and what to remember of it.';
+
+-- Beside the entries of the queues: what no trigger tells. A difference that turns out to be none costs one look.
+CREATE FUNCTION lifecycle._unseen_changes() RETURNS TABLE (view oid, reason text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    RETURN QUERY
+    SELECT v.target::oid, coalesce(p.detail, 'what it rests on has changed')
+    FROM lifecycle._incremental_views() AS v
+    CROSS JOIN LATERAL (SELECT ARRAY(SELECT s.queue FROM unnest(v.sources) AS s) AS queues) AS q
+    LEFT JOIN LATERAL (
+        SELECT string_agg(f.detail, '; ') AS detail
+        FROM lifecycle._captures() AS c CROSS JOIN LATERAL lifecycle._capture_problems(c) AS f
+        WHERE c.queue_name = ANY (q.queues) AND f.severity = 'error'
+    ) AS p ON true
+    WHERE v.target IS NOT NULL AND v.query_view IS NOT NULL
+        AND (p.detail IS NOT NULL OR v.is_here AND v.ground <> lifecycle._incremental_ground(v.query_view, q.queues));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._unseen_changes() IS
+'The incremental views that have to look at more than their queues, and why.';
 
 -- source: sql/matview/_view_marks.sql
 -- What the statistics know, and what this session has not yet reported.
@@ -22785,7 +23029,8 @@ BEGIN
         changes := mark.base_writes - done.base_writes;
         IF changes = 0 THEN
             note := concat_ws('; ',
-                (SELECT string_agg(f.detail, '; ') FROM unnest(lifecycle._query_findings(view)) AS f),
+                (SELECT string_agg(f.detail, '; ') FROM unnest(lifecycle._query_findings(view)) AS f
+                    WHERE f.finding <> 'collation'),
                 -- Catalogs are no dependencies, and change without being counted.
                 (SELECT min('it reads ' || m[1]::oid::regclass)
                  FROM (SELECT u.object_id FROM lifecycle._query_uses(view) AS u
@@ -22881,9 +23126,11 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         SELECT m.* FROM lifecycle._view_marks(ARRAY(SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'm')) AS m
     ), incremental AS MATERIALIZED (
         SELECT v.* FROM lifecycle.incremental_view AS v
+    ), unseen AS MATERIALIZED (
+        SELECT u.* FROM lifecycle._unseen_changes() AS u
     ), item AS MATERIALIZED (
         SELECT c.oid AS view, c.relkind, c.relispopulated, c.relfilenode, o.origin, i.rebuilt_at, i.checked_at,
-            i.data_as_of, CASE WHEN i.origin = o.origin THEN i.rebuild_reason
+            i.data_as_of, CASE WHEN i.origin = o.origin THEN coalesce(i.rebuild_reason, u.reason)
                 WHEN i.target IS NOT NULL THEN 'it was restored into this database' END AS rebuild_reason,
             lifecycle._last_refresh(c.oid, o.origin, true) AS done,
             lifecycle._last_refresh(c.oid, o.origin, false) AS latest
@@ -22891,6 +23138,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         CROSS JOIN pg_class AS c
         LEFT JOIN incremental AS i
             ON c.oid = CASE WHEN i.origin = o.origin THEN i.target_oid ELSE lifecycle._named_relation(i.target) END
+        LEFT JOIN unseen AS u ON u.view = c.oid
         WHERE c.relkind = 'm' OR i.target IS NOT NULL
     )
     SELECT i.view, k.kind, CASE i.relkind WHEN 'm' THEN i.relispopulated ELSE i.rebuilt_at IS NOT NULL END,
@@ -23858,29 +24106,43 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         FROM lifecycle._plan_nodes(plan) AS n WHERE n.relation IS NOT NULL
     ), known AS MATERIALIZED (
         SELECT s.number, s.relation, a.attname, format('%I.%I', s.alias, a.attname) AS name,
-            format_type(a.atttypid, a.atttypmod) AS type
-        FROM scan AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+            format_type(a.atttypid, a.atttypmod) AS type, CASE WHEN t.typcategory = 'S' THEN 'string'
+                -- Those that no setting writes in another way.
+                WHEN t.typtype = 'e' OR t.oid = ANY ('{int2,int4,int8,numeric,uuid,oid,bool}'::regtype[]::oid[])
+                    THEN 'text' END AS written
+        FROM scan AS s
+        JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_type AS t ON t.oid = a.atttypid
     ), wanted AS (
         SELECT NULL::bigint AS number, NULL::oid AS relation, NULL::name AS attname, 'lifecycle_key.k' || k.place AS
-            name, k.place::integer AS place, k.type
+            name, k.place::integer AS place, k.type, 'string' AS written
         FROM unnest(key_types) WITH ORDINALITY AS k (type, place)
         UNION ALL
-        SELECT k.number, k.relation, k.attname, k.name, NULL, NULL FROM known AS k
+        SELECT k.number, k.relation, k.attname, k.name, NULL, NULL, k.written FROM known AS k
     ), link AS MATERIALIZED (
         SELECT s.number, s.relation, s.is_global, m.attname, w.place, w.number AS other_scan,
-            w.relation AS other_relation, w.attname AS other_column
+            w.relation AS other_relation, w.attname AS other_column,
+            coalesce(w.place IS NULL AND 'text' IN (m.written, w.written) AND NOT s.conditions && ARRAY[
+                format('(%s = %s)', m.name, w.name), format('(%s = %s)', w.name, m.name)], false) AS as_text
         FROM scan AS s
         LEFT JOIN (known AS m JOIN wanted AS w ON w.number IS DISTINCT FROM m.number AND (w.place IS NULL
                 OR w.type = m.type))
-            ON m.number = s.number AND s.conditions && ARRAY[format('(%s = %s)', m.name, w.name),
-                format('(%s = %s)', w.name, m.name), format('((%s)::text = (%s)::text)', m.name, w.name),
-                format('((%s)::text = (%s)::text)', w.name, m.name)]
+            ON m.number = s.number AND (
+                s.conditions && ARRAY[format('(%s = %s)', m.name, w.name), format('(%s = %s)', w.name, m.name)]
+                OR w.written IS NOT NULL AND (m.written IS NOT NULL OR w.place IS NOT NULL)
+                AND EXISTS (
+                    -- What is text already is written without a cast.
+                    SELECT FROM unnest(ARRAY[m.name, format('(%s)::text', m.name)]) AS one (name)
+                    CROSS JOIN unnest(ARRAY[w.name, format('(%s)::text', w.name)]) AS other (name)
+                    WHERE s.conditions && ARRAY[format('(%s = %s)', one.name, other.name),
+                        format('(%s = %s)', other.name, one.name)]
+                ))
     )
     SELECT l.* FROM link AS l
     UNION ALL
     -- Two that are asked for the same part of the key are joined by it; the other one must know the whole key, or each
     -- would need the other as it was.
-    SELECT l.number, l.relation, l.is_global, l.attname, NULL, o.number, o.relation, o.attname
+    SELECT l.number, l.relation, l.is_global, l.attname, NULL, o.number, o.relation, o.attname, false
     FROM link AS l
     JOIN link AS o ON o.place = l.place AND o.number <> l.number
     WHERE cardinality(key_types) = (SELECT count(DISTINCT k.place) FROM link AS k WHERE k.number = o.number)
@@ -23926,9 +24188,10 @@ RETURNS lifecycle.view_source LANGUAGE sql IMMUTABLE SET search_path = pg_catalo
             ), '{}'), coalesce((SELECT p.columns FROM part AS p WHERE p.scan = _scan_path.scan), '{}')
         UNION ALL
         SELECT l.other_scan, w.hops + 1, w.visited || l.other_scan,
-            w.tables || format(' JOIN %s AS t%s ON t%s.%I OPERATOR(pg_catalog.=) %s.%I', l.other_relation::regclass,
-                w.hops + 1, w.hops + 1, l.other_column, CASE w.hops WHEN 0 THEN 'c' ELSE 't' || w.hops END,
-                l.column_name),
+            w.tables || format(' JOIN %1$s AS t%2$s ON t%2$s.%3$I%6$s OPERATOR(pg_catalog.=) %4$s.%5$I%6$s',
+                l.other_relation::regclass, w.hops + 1, l.other_column,
+                CASE w.hops WHEN 0 THEN 'c' ELSE 't' || w.hops END, l.column_name,
+                CASE WHEN l.as_text THEN '::pg_catalog.text' ELSE '' END),
             coalesce((SELECT jsonb_object_agg(u.place, format('t%s.%I', w.hops + 1, u.name))
                 FROM part AS p CROSS JOIN unnest(p.places, p.columns) AS u (place, name)
                 WHERE p.scan = l.other_scan), '{}') || w.keys,
@@ -24005,6 +24268,38 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the caller described it.';
 
+-- A way to the keys that leads nowhere is found out here, not by the first refresh.
+CREATE FUNCTION lifecycle._require_source_query(source lifecycle.view_source, key_types text[], search_path text)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_changed constant text := (
+        SELECT string_agg(format('NULL::%s AS %I', lifecycle._base_type(a.atttypid, a.atttypmod), a.attname), ', ')
+        FROM pg_attribute AS a
+        WHERE a.attrelid = source.relation::regclass AND a.attname = ANY (source.columns) AND NOT a.attisdropped);
+    v_keys constant text := (SELECT string_agg(format('NULL::%s', k), ', ' ORDER BY u.place)
+        FROM unnest(key_types) WITH ORDINALITY AS u (k, place));
+    v_message text;
+BEGIN
+    BEGIN
+        PERFORM pg_catalog.set_config('search_path', _require_source_query.search_path, true);
+        EXECUTE pg_catalog.format('SELECT * FROM (WITH changed AS (SELECT %s WHERE false) %s) AS m '
+            'UNION ALL SELECT %s LIMIT 0', v_changed, source.query, v_keys);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RETURN;
+    EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+    END;
+    RAISE EXCEPTION USING
+        ERRCODE = 'invalid_parameter_value',
+        MESSAGE = format('the query of source %s leads from changed (%s) to no key', source.relation,
+            array_to_string(source.columns, ', ')),
+        DETAIL = v_message || ': ' || source.query,
+        HINT = format('It must return the key: %s.', array_to_string(key_types, ', '));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_source_query(lifecycle.view_source, text[], text) IS
+'Raises 22023 when the query of a source cannot be run, or returns something else than keys.';
+
 CREATE FUNCTION lifecycle._query_sources(
     shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text
 ) RETURNS lifecycle.view_source[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -24045,6 +24340,9 @@ BEGIN
             SELECT FROM unnest(v_links || v_path_links) AS l WHERE l.relation = v_relation AND l.is_global)
         THEN
             v_unknown := v_unknown || v_source.relation;
+        END IF;
+        IF v_source.way = 'query' THEN
+            PERFORM lifecycle._require_source_query(v_source, v_types, _query_sources.search_path);
         END IF;
         v_result := v_result || v_source;
     END LOOP;
@@ -24348,11 +24646,11 @@ COMMENT ON FUNCTION lifecycle._refresh_routine_step(text, lifecycle.merge_parts,
 'The step that makes the generated function of an incremental view.';
 
 -- Every row version in the catalogs on which the answer depends that no write is missed: the view, its query, its
--- function, the tables, their columns, schemas, triggers and partitions, types that the function names, and what is
--- registered. xmin and ctid together tell versions apart that one transaction has made. Two that are equal need no
--- second look.
+-- function, the tables, their columns, schemas, triggers and partitions, what the query uses, types that the function
+-- names, and what is registered. xmin and ctid together tell versions apart that one transaction has made. Two that are
+-- equal need no second look.
 CREATE FUNCTION lifecycle._incremental_fingerprint(
-    target oid, query_view oid, routine oid, queues text[]
+    target oid, query_view oid, routine oid, queues text[], uses oid[]
 ) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 AS $fn$
 BEGIN
@@ -24388,7 +24686,14 @@ BEGIN
             FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
             WHERE t.tgrelid = ANY ((SELECT k.members FROM known AS k)::oid[])
             UNION ALL
-            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_proc AS p WHERE p.oid = routine
+            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_proc AS p WHERE p.oid = ANY (routine || uses)
+            UNION ALL
+            -- The views, policies and generated columns that it rests on.
+            SELECT concat_ws(' ', w.oid, w.xmin, w.ctid) FROM pg_rewrite AS w WHERE w.ev_class = ANY (uses)
+            UNION ALL
+            SELECT concat_ws(' ', p.oid, p.xmin, p.ctid) FROM pg_policy AS p WHERE p.polrelid = ANY (uses)
+            UNION ALL
+            SELECT concat_ws(' ', d.oid, d.xmin, d.ctid) FROM pg_attrdef AS d WHERE d.adrelid = ANY (uses)
             UNION ALL
             SELECT d.oid::text FROM pg_database AS d WHERE d.datname = current_database()
         )
@@ -24396,7 +24701,7 @@ BEGIN
     );
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._incremental_fingerprint(oid, oid, oid, text[]) IS
+COMMENT ON FUNCTION lifecycle._incremental_fingerprint(oid, oid, oid, text[], oid[]) IS
 'The versions of all that must stand unchanged, so that a refresh need not look at it again.';
 
 -- Whether the generated function still does what it has to: asked when something has changed.
@@ -24609,10 +24914,12 @@ BEGIN
     ] || v_routine || ARRAY[
         lifecycle._step('register incremental view', 'incremental view ' || v_target,
             format('INSERT INTO lifecycle.incremental_view (target, target_oid, query_view, query_view_oid, '
-                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine) VALUES (%1$L, '
-                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L)',
+                || 'key_columns, sources, settings, tolerance, rebuild_reason, routine, ground) VALUES (%1$L, '
+                || '%1$L::pg_catalog.regclass, %2$L, %2$L::pg_catalog.regclass, %3$L, %4$L, %5$L, %6$L, %7$L, %8$L, '
+                || 'lifecycle._incremental_ground(%2$L::pg_catalog.regclass, %9$L))',
                 v_target, v_query_view, key_columns, v_captures.stored, v_settings, tolerance, 'it was never filled',
-                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END),
+                CASE WHEN cardinality(v_routine) > 0 THEN v_refresh END,
+                ARRAY(SELECT q ->> 'queue' FROM jsonb_array_elements(v_captures.stored) AS q)),
             format('DELETE FROM lifecycle.incremental_view WHERE query_view OPERATOR(pg_catalog.=) %L', v_query_view),
             note => lifecycle._unindexed_sources(v_shape.path_plan)),
         -- The captures are committed before the first snapshot that copies, and no lock outlives them.
@@ -25242,7 +25549,9 @@ BEGIN
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
         WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
-            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p WHERE p.severity = 'error')
+            AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p
+                WHERE p.severity = 'error' AND p.finding NOT IN ('inheritance', 'unlogged')
+                    OR p.finding = 'not always')
     LOOP
         BEGIN
             PERFORM lifecycle.sync_capture(v_capture.source, v_capture.consumer);
@@ -25619,15 +25928,20 @@ CREATE FUNCTION lifecycle._refresh_incremental(target regclass, max_rows integer
 RETURNS lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_started constant timestamptz := clock_timestamp();
-    v_view constant lifecycle.located_incremental := lifecycle._require_incremental(target);
+    v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
+    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s);
     -- Before the captures are looked at: what changes in between is found by the next refresh.
+    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_queues);
     v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
-        v_view.query_view, v_routine, ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s)) END;
+        v_view.query_view, v_routine, v_queues, lifecycle._ground_uses(v_now)) END;
+    v_ground record;
     v_work lifecycle.refresh_work;
 BEGIN
+    v_ground := lifecycle._ground_reason(v_view, v_now);
+    v_view.rebuild_reason := coalesce(v_view.rebuild_reason, v_ground.reason);
     v_work := lifecycle._refresh_rounds(v_view, max_rows, taken);
-    IF v_work.problem IS NOT NULL THEN
+    IF v_work.problem IS NOT NULL OR v_ground.ground <> v_now THEN
         v_fingerprint := NULL;
     ELSIF taken.entries > 0 THEN
         -- The captures were not looked at this time.
@@ -25638,11 +25952,11 @@ BEGIN
     UPDATE lifecycle.incremental_view AS v
     SET target = v_view.target::text, target_oid = _refresh_incremental.target, query_view_oid = v_view.query_view,
         origin = CASE WHEN v_view.is_here THEN v.origin ELSE lifecycle._origin() END,
-        routine_oid = v_routine, fingerprint = v_fingerprint
+        routine_oid = v_routine, fingerprint = v_fingerprint, ground = v_ground.ground
     WHERE CASE WHEN v_view.is_here THEN v.query_view_oid = v_view.query_view::oid
         ELSE v.query_view = v_view.query_view::text END
-        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint) IS DISTINCT FROM
-            (v_view.target::text, v_routine, v_fingerprint));
+        AND (NOT v_view.is_here OR (v.target, v.routine_oid, v.fingerprint, v.ground) IS DISTINCT FROM
+            (v_view.target::text, v_routine, v_fingerprint, v_ground.ground));
     RETURN lifecycle._record_refresh(target, v_view.query_view, v_started, v_work,
         CASE WHEN v_work.reason IS NOT NULL THEN lifecycle._mend_captures(v_view) END);
 END
@@ -25670,7 +25984,7 @@ BEGIN
         AND (v.tolerance IS NULL OR v.rebuilt_at >= clock_timestamp() - v.tolerance)
         AND pg_has_role(current_user, c.relowner, 'USAGE') AND NOT row_security_active(c.oid)
         AND v.fingerprint = lifecycle._incremental_fingerprint(v.target_oid, v.query_view_oid, v.routine_oid,
-            ARRAY[s.queue]);
+            ARRAY[s.queue], lifecycle._ground_uses(v.ground));
     IF NOT FOUND THEN
         RETURN lifecycle._refresh_incremental(target, max_rows, NULL);
     END IF;

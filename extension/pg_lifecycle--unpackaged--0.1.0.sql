@@ -850,12 +850,19 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_views(target re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_incremental(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_uses(views oid[], starts oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_uses(view oid);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_policies(view oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_findings(view oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_query(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_plan(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._path_plan(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key(view regclass, key_columns name[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_shape(query text, key_columns name[], into_schema name, search_path text, keyed boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_ground(query_view oid, queues text[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ground_uses(ground jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lost_triggers(ground jsonb, ground_now jsonb, queues text[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._doubtful_ways(view lifecycle.located_incremental, ground_now jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ground_reason(view lifecycle.located_incremental, ground_now jsonb, OUT reason text, OUT ground jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unseen_changes();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rows_written(relation oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_marks(views oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_changes(view oid, done lifecycle.materialized_view_refresh, mark lifecycle.view_mark, origin text, OUT changes bigint, OUT note text);
@@ -896,6 +903,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._keyed_columns(links lifecyc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._scan_path(links lifecycle.scan_link[], scan bigint, key_count integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._joined_source(links lifecycle.scan_link[], relation oid, key_count integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._given_source(relation regclass, given jsonb);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_source_query(source lifecycle.view_source, key_types text[], search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_sources(shape lifecycle.query_shape, key_columns name[], sources jsonb, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_local(shape lifecycle.query_shape);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_repeatable(findings lifecycle.finding[], tolerance interval);
@@ -906,7 +914,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._merge_statement(parts lifec
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_routine_body(parts lifecycle.merge_parts, queue text, queue_columns name[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_routine_source(sources lifecycle.view_source[], parts lifecycle.merge_parts);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._refresh_routine_step(routine text, parts lifecycle.merge_parts, queue text, queue_columns name[], settings jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_fingerprint(target oid, query_view oid, routine oid, queues text[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_fingerprint(target oid, query_view oid, routine oid, queues text[], uses oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._standing_refresh_routine(view lifecycle.located_incremental);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._query_settings(search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._incremental_base(view_schema name, view_name name);
