@@ -31,7 +31,14 @@ def base(database):
 
 def create(database, query, key="{shop}", **more):
     """Makes an incremental view, fills it, and takes the short way once."""
-    call(database, "create_incremental_view", view_name="public.v", query=query, key_columns=key, **more)
+    call(
+        database,
+        "create_incremental_view",
+        view_name="public.v",
+        query=query,
+        key_columns=key,
+        **more,
+    )
     database.execute("CALL lifecycle.run_pending()")
     assert refresh(database)[1] == "unchanged"
 
@@ -39,7 +46,8 @@ def create(database, query, key="{shop}", **more):
 def refresh(database):
     """One refresh: mode, status, note."""
     ((mode, status, note),) = rows(
-        database, "SELECT mode, status, note FROM lifecycle.refresh_incremental_view('public.v')"
+        database,
+        "SELECT mode, status, note FROM lifecycle.refresh_incremental_view('public.v')",
     )
     return mode, status, note
 
@@ -57,7 +65,10 @@ def test_triggers_that_were_off_for_a_while(base, again):
     create(base, TOTALS)
     base.execute("ALTER TABLE public.sale DISABLE TRIGGER ALL; UPDATE public.sale SET amount = amount + 1")
     if again == "ENABLE ALWAYS":
-        for (name,) in rows(base, "SELECT tgname FROM pg_trigger WHERE tgrelid = 'public.sale'::regclass"):
+        for (name,) in rows(
+            base,
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'public.sale'::regclass",
+        ):
             base.execute(f'ALTER TABLE public.sale ENABLE ALWAYS TRIGGER "{name}"')
     else:
         base.execute(f"ALTER TABLE public.sale {again}")
@@ -78,7 +89,10 @@ def test_triggers_that_were_off_for_a_while(base, again):
 @pytest.mark.parametrize(
     ("query", "change"),
     [
-        (LARGE, "CREATE OR REPLACE VIEW public.large AS SELECT shop, amount FROM public.sale WHERE amount > 20"),
+        (
+            LARGE,
+            "CREATE OR REPLACE VIEW public.large AS SELECT shop, amount FROM public.sale WHERE amount > 20",
+        ),
         (
             TAXED,
             (
@@ -104,17 +118,33 @@ def test_another_definition_is_a_rebuild(base, query, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("SELECT shop, amount FROM public.offer", "it reads public.offer, which is not watched"),
-        ("SELECT shop + 1 AS shop, amount FROM public.sale", "does not say which keys a change of public.sale"),
-        ("SELECT id AS shop, amount FROM public.sale", "the way from public.sale to its keys is another one"),
-        ("SELECT shop, random()::numeric AS amount FROM public.sale", "do not follow from its tables alone"),
+        (
+            "SELECT shop, amount FROM public.offer",
+            "it reads public.offer, which is not watched",
+        ),
+        (
+            "SELECT shop + 1 AS shop, amount FROM public.sale",
+            "does not say which keys a change of public.sale",
+        ),
+        (
+            "SELECT id AS shop, amount FROM public.sale",
+            "the way from public.sale to its keys is another one",
+        ),
+        (
+            "SELECT shop, random()::numeric AS amount FROM public.sale",
+            "do not follow from its tables alone",
+        ),
     ],
 )
 def test_a_definition_with_other_ways_is_a_rebuild_each_time(base, change, words):
     create(base, LARGE)
     before = base.value("SELECT pg_get_viewdef('public.large'::regclass)")
     base.execute(f"CREATE OR REPLACE VIEW public.large AS {change}")
-    for write in ["SELECT 1", "UPDATE public.offer SET amount = 9", "UPDATE public.sale SET shop = shop + 1"]:
+    for write in [
+        "SELECT 1",
+        "UPDATE public.offer SET amount = 9",
+        "UPDATE public.sale SET shop = shop + 1",
+    ]:
         base.execute(write)
         mode, _, note = refresh(base)
         assert mode == "rebuild"
@@ -155,7 +185,10 @@ def test_row_security_that_is_forced_later(base, roles):
 @pytest.mark.parametrize(
     ("predicate", "words"),
     [
-        ("EXISTS (SELECT FROM public.offer AS o WHERE o.shop = sale.shop)", "row security of public.sale reads other"),
+        (
+            "EXISTS (SELECT FROM public.offer AS o WHERE o.shop = sale.shop)",
+            "row security of public.sale reads other",
+        ),
         ("shop = current_setting('app.shop')::int", "depends on who asks"),
     ],
 )
@@ -169,14 +202,21 @@ def test_row_security_that_rests_on_more_is_refused(base, roles, predicate, word
     )
     with refused("0A000", words):
         call(
-            base.connect(owner), "create_incremental_view", view_name="public.v", query=TOTALS, key_columns=["shop"]
+            base.connect(owner),
+            "create_incremental_view",
+            view_name="public.v",
+            query=TOTALS,
+            key_columns=["shop"],
         )
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("CREATE TABLE public.more () INHERITS (public.sale); INSERT INTO public.more VALUES (99, 1, 1)", "inherits"),
+        (
+            "CREATE TABLE public.more () INHERITS (public.sale); INSERT INTO public.more VALUES (99, 1, 1)",
+            "inherits",
+        ),
         ("ALTER TABLE public.sale SET UNLOGGED", "is unlogged now"),
     ],
 )
@@ -196,9 +236,21 @@ def test_a_table_that_could_not_be_watched_now(base, change, words):
 @pytest.mark.parametrize(
     ("query", "key", "words"),
     [
-        ("SELECT id, amount FROM public.sale TABLESAMPLE bernoulli (50)", ["id"], "TABLESAMPLE takes rows by chance"),
-        ("SELECT s.id FROM public.sale AS s WHERE s.id::text = 'x' COLLATE public.any_case", ["id"], "any_case makes"),
-        ("SELECT ROW(shop, 1)::public.pair AS p, id FROM public.sale", ["p"], "of type pair cannot be a key"),
+        (
+            "SELECT id, amount FROM public.sale TABLESAMPLE bernoulli (50)",
+            ["id"],
+            "TABLESAMPLE takes rows by chance",
+        ),
+        (
+            "SELECT s.id FROM public.sale AS s WHERE s.id::text = 'x' COLLATE public.any_case",
+            ["id"],
+            "any_case makes",
+        ),
+        (
+            "SELECT ROW(shop, 1)::public.pair AS p, id FROM public.sale",
+            ["p"],
+            "of type pair cannot be a key",
+        ),
     ],
 )
 def test_refused_because_nobody_could_follow(base, query, key, words):
@@ -207,7 +259,13 @@ def test_refused_because_nobody_could_follow(base, query, key, words):
         "CREATE TYPE public.pair AS (one int, other int)"
     )
     with refused("0A000", words):
-        call(base, "create_incremental_view", view_name="public.v", query=query, key_columns=key)
+        call(
+            base,
+            "create_incremental_view",
+            view_name="public.v",
+            query=query,
+            key_columns=key,
+        )
 
 
 def test_a_join_of_texts_of_other_types(base):
@@ -222,7 +280,12 @@ def test_a_join_of_texts_of_other_types(base):
 
 
 @pytest.mark.parametrize(
-    "query", ["SELECT c.shop, 1 FROM changed AS c", "SELECT nothing FROM changed", "SELECT '{}'::json"]
+    "query",
+    [
+        "SELECT c.shop, 1 FROM changed AS c",
+        "SELECT nothing FROM changed",
+        "SELECT '{}'::json",
+    ],
 )
 def test_a_way_that_leads_nowhere(base, query):
     with refused("22023", "the query of source public.sale leads from changed (shop) to no key"):
