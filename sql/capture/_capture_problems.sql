@@ -20,6 +20,7 @@ BEGIN
         WHEN 'undo' THEN format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
             SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
             WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
+                AND lifecycle._captured_by(capture.queue_name, s.applied_by)
         ))
         ELSE x.remedy
     END

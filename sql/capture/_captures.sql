@@ -9,10 +9,12 @@ BEGIN
         c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.capture AS c
-    LEFT JOIN pg_class AS q
-        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
     LEFT JOIN pg_class AS s
         ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE lifecycle._named_relation(c.source) END
+    -- Nobody's queue belongs to a table of others.
+    LEFT JOIN pg_class AS q
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
+            AND (q.relowner = s.relowner OR lifecycle._owns_all(c.started_by, ARRAY[q.oid]))
     LEFT JOIN pg_proc AS p
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
@@ -40,3 +42,16 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_queue(regclass, name) IS
 'The queue of a source and consumer; raises 42704 when there is none.';
+
+-- A step of the journal may name whatever its writer likes.
+CREATE FUNCTION lifecycle._captured_by(queue text, role_name name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM lifecycle.capture AS c
+        WHERE c.queue = _captured_by.queue
+            AND (c.started_by = role_name OR c.source_oid IN (SELECT s.oid FROM pg_class AS s)
+                AND lifecycle._owns_all(role_name, ARRAY[c.source_oid]))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._captured_by(text, name) IS
+'Whether a role has started the capture of a queue, or has the rights of the owner of its source.';

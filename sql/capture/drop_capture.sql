@@ -3,7 +3,7 @@ CREATE FUNCTION lifecycle._capture_migrations(queue_name text, with_start boolea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT DISTINCT s.migration_id FROM lifecycle.migration_step AS s
-        WHERE s.status = 'done'
+        WHERE s.status = 'done' AND lifecycle._captured_by(queue_name, s.applied_by)
             AND (s.object = 'capture sync ' || queue_name OR with_start AND s.object = 'capture ' || queue_name)
         ORDER BY s.migration_id DESC
     )
@@ -32,6 +32,7 @@ BEGIN
     SELECT m.* INTO v_migration FROM lifecycle.migration AS m
     JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
     WHERE s.object = 'capture ' || v_capture.queue_name AND s.status = 'done'
+        AND lifecycle._captured_by(v_capture.queue_name, s.applied_by)
     ORDER BY m.migration_id DESC
     LIMIT 1;
     IF v_migration.feature IS DISTINCT FROM 'capture' THEN

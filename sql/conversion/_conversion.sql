@@ -2,18 +2,26 @@
 CREATE FUNCTION lifecycle._conversions() RETURNS SETOF lifecycle.located_conversion
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    -- By the index of pg_class, however many conversions have been.
     RETURN QUERY
-    SELECT c,
-        (SELECT s.oid::regclass FROM pg_class AS s
-            WHERE s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
-                WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
-                    quote_ident((parse_ident(c.source))[1]), c.old_name))
-                ELSE to_regclass(c.source) END),
-        (SELECT p.oid::regclass FROM pg_class AS p
-            WHERE p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
-                ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END)
-    FROM lifecycle.conversion AS c;
+    SELECT c, t.source::regclass, t.partitioned::regclass
+    FROM lifecycle.conversion AS c
+    -- By the index of pg_class, however many conversions have been.
+    CROSS JOIN LATERAL (
+        SELECT
+            (SELECT s.oid FROM pg_class AS s
+                WHERE s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
+                    WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
+                        quote_ident((parse_ident(c.source))[1]), c.old_name))
+                    ELSE to_regclass(c.source) END) AS source,
+            (SELECT p.oid FROM pg_class AS p
+                WHERE p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
+                    ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END)
+                AS partitioned
+        -- For each row once.
+        OFFSET 0
+    ) AS t
+    -- A row binds only where its writer owns both tables.
+    WHERE c.ended_at IS NOT NULL OR lifecycle._owns_all(c.started_by, ARRAY[t.source, t.partitioned]);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversions() IS 'All conversions with their tables as they are found today.';

@@ -306,7 +306,8 @@ CREATE FUNCTION lifecycle._conversion_migration(conversion lifecycle.located_con
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
     WHERE s.action = 'register conversion' AND s.object = 'conversion of ' || (conversion.conversion).source
-        AND s.status = 'done'
+        -- A step may name whatever its writer likes.
+        AND s.status = 'done' AND s.applied_by = (conversion.conversion).started_by
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_migration(lifecycle.located_conversion) IS
 'The journaled migration that began a conversion.';

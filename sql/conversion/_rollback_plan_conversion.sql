@@ -9,7 +9,7 @@ BEGIN
     SELECT c.source, c.phase INTO v_source, v_phase
     FROM lifecycle.migration_step AS s
     JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
-    JOIN lifecycle.conversion AS c ON 'conversion of ' || c.source = s.object
+    JOIN lifecycle.conversion AS c ON 'conversion of ' || c.source = s.object AND c.started_by = s.applied_by
         AND c.started_at BETWEEN m.applied_at AND coalesce(s.run_at, 'infinity')
     WHERE s.migration_id = _rollback_plan_conversion.migration_id AND s.action = 'register conversion'
     ORDER BY c.conversion_id DESC LIMIT 1;

@@ -119,7 +119,13 @@ ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);
-CREATE POLICY conversion_write ON lifecycle.conversion USING (lifecycle._owns_recorded(source_oid, source, origin));
+CREATE POLICY conversion_write ON lifecycle.conversion FOR INSERT
+WITH CHECK (
+    lifecycle._owns_recorded(source_oid, source, origin, false)
+    AND lifecycle._owns_recorded(partitioned_oid, partitioned, origin, false)
+);
+CREATE POLICY conversion_change ON lifecycle.conversion FOR UPDATE
+USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion_conversion_id_seq', '');

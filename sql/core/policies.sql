@@ -1,10 +1,12 @@
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
--- adds it. What a superuser has applied an administrator may take back as far as his own rights go, but he can neither
--- revive it nor turn it to another object.
+-- adds it. What a superuser has applied to his tables an administrator may take back as far as his own rights go, but he
+-- can neither revive it nor turn it to another object. A change of a table is what its rollback takes back, so only who
+-- has the rights of its owner says that there was one.
 CREATE POLICY migration_read ON lifecycle.migration FOR SELECT USING (true);
 CREATE POLICY migration_write ON lifecycle.migration FOR INSERT
 WITH CHECK (
     applied_by = current_user AND session_by = lifecycle._session_role()
+    AND (target_oid IS NULL OR lifecycle._owns_recorded(target_oid, target, origin, false))
     AND (part_of IS NULL OR EXISTS (
         SELECT FROM lifecycle.migration AS g
         WHERE
@@ -14,7 +16,10 @@ WITH CHECK (
     ))
 );
 CREATE POLICY migration_change ON lifecycle.migration FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by, writer))
+USING (
+    lifecycle._may_run(applied_by, session_by, writer)
+    AND (applied_by = current_user OR lifecycle._owns_recorded(target_oid, target, origin))
+)
 WITH CHECK (
     (applied_by = current_user OR state = 'rolled_back')
     AND (rolled_back_by IS NULL OR rolled_back_by = current_user)
@@ -33,7 +38,15 @@ WITH CHECK (
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by, writer))
+USING (
+    lifecycle._may_run(applied_by, session_by, writer)
+    AND (applied_by = current_user OR EXISTS (
+        SELECT FROM lifecycle.migration AS m
+        WHERE
+            m.migration_id = migration_step.migration_id
+            AND lifecycle._owns_recorded(m.target_oid, m.target, m.origin)
+    ))
+)
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
 -- Only the owner of both tables says that one stands for the other: who may read the records of one may then read

@@ -151,6 +151,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_session_role', 'use'),
 ('_owns_relation', 'use'),
 ('_owns_recorded', 'use'),
+('_owns_all', 'use'),
 ('_named_relation', 'use'),
 ('_present_oid', 'use'),
 ('_former_oids', 'use'),

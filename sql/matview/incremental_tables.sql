@@ -51,7 +51,11 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
 CREATE POLICY incremental_view_read ON lifecycle.incremental_view FOR SELECT USING (true);
 CREATE POLICY incremental_view_write ON lifecycle.incremental_view
-USING (lifecycle._owns_recorded(target_oid, target, origin));
+USING (lifecycle._owns_recorded(target_oid, target, origin))
+WITH CHECK (
+    lifecycle._owns_recorded(target_oid, target, origin, false)
+    AND lifecycle._owns_recorded(query_view_oid, query_view, origin)
+);
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_session_role', 'use'),

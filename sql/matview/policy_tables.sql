@@ -31,7 +31,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY materialized_view_policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
 CREATE POLICY materialized_view_policy_write ON lifecycle.materialized_view_policy
-USING (lifecycle._owns_recorded(view_oid, view_name, origin));
+USING (lifecycle._owns_recorded(view_oid, view_name, origin))
+WITH CHECK (lifecycle._owns_recorded(view_oid, view_name, origin, false));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy_policy_id_seq', '');

@@ -7,6 +7,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     JOIN pg_class AS c ON c.oid = CASE WHEN r.origin = lifecycle._origin() THEN r.parent_oid
         ELSE lifecycle._named_relation(r.parent) END
     WHERE pg_has_role(current_user, c.relowner, 'USAGE')
+        -- A row binds only where its writer owns whatever it names: it would be read, written or emptied.
+        AND lifecycle._owns_all(r.started_by, c.oid || ARRAY(
+            SELECT to_regclass(n)::oid FROM unnest(r.staging || r.sources || r.queues) AS n))
         AND (target IS NULL OR target::oid IN (c.oid, to_regclass(r.sources[1])::oid))
     -- One that cannot go on, for what it replaces has been dropped, does not stop the others.
     ORDER BY EXISTS (SELECT FROM unnest(r.sources) AS s WHERE to_regclass(s) IS NULL), r.started_at

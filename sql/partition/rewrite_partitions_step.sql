@@ -45,7 +45,7 @@ BEGIN
     END IF;
     v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
-            AND s.status <> 'rolled_back');
+            AND s.status <> 'rolled_back' AND s.applied_by = v_rewrite.started_by);
     IF EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id
         AND s.action = 'lock for capture' AND s.status IN ('pending', 'failed'))
     THEN

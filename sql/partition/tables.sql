@@ -77,21 +77,23 @@ CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = 
 ALTER TABLE lifecycle.partition_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_policy_read ON lifecycle.partition_policy FOR SELECT USING (true);
 CREATE POLICY partition_policy_write ON lifecycle.partition_policy
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
 CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension
 USING (lifecycle._owns_recorded(parent_oid, parent, origin))
 WITH CHECK (
-    lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
+    lifecycle._owns_recorded(parent_oid, parent, origin, false)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin, false)
 );
 
 ALTER TABLE lifecycle.partition_leaf_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_leaf_key_read ON lifecycle.partition_leaf_key FOR SELECT USING (true);
 CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
@@ -167,6 +169,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
 CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
