@@ -104,14 +104,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'partition_dimension',
     'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '
-    || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
+    || 'DELETE'
 ),
 ('partition_dimension_dimension_id_seq', 'USAGE'),
 ('partition_leaf_key', 'INSERT (parent, parent_oid, key_name), UPDATE (parent), DELETE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
-    || 'UPDATE (parent, parent_oid, levels, premake, retention, time_zone, name_format, origin), DELETE'
+    || 'UPDATE (parent, levels, premake, retention, time_zone, name_format), DELETE'
 ),
 ('partition_policy_policy_id_seq', 'USAGE');
 

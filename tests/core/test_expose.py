@@ -146,3 +146,22 @@ def test_wrappers_go_with_the_extension(api):
     expose(api, ["setting", "run_pending", "verify_migrations"])
     api.execute("DROP EXTENSION pg_lifecycle")
     assert api.execute("SELECT FROM pg_proc WHERE pronamespace = 'api'::regnamespace") == []
+
+
+def test_as_owner_wrappers_take_no_types_of_their_callers(api, roles):
+    """Such a type can have a cast to json: a function of the caller's, called with the rights of the owner."""
+    service = roles("service")
+    api.execute("CREATE TABLE public.t (id text PRIMARY KEY); CREATE SCHEMA s AUTHORIZATION " + service)
+    call(api, "enable_soft_delete", target="public.t")
+    expose(api, ["soft_delete"], grant_to=[service], as_owner=True)
+    connection = api.connect(service)
+    connection.execute(
+        "CREATE TYPE s.k AS (id text); CREATE TABLE s.ran_as (name text); GRANT ALL ON s.ran_as TO PUBLIC;"
+        "CREATE FUNCTION s.evil(s.k) RETURNS json LANGUAGE plpgsql AS $$BEGIN INSERT INTO s.ran_as VALUES (current_user);"
+        " RETURN '\"1\"'; END$$;"
+        "CREATE CAST (s.k AS json) WITH FUNCTION s.evil(s.k)"
+    )
+    with refused("42883", "function api.soft_delete("):
+        connection.execute("SELECT api.soft_delete('public.t'::regclass, key_value => ROW('1')::s.k)")
+    assert rows(connection, "SELECT name FROM s.ran_as") == []
+    assert rows(connection, "SELECT api.soft_delete('public.t', key => '1') ->> 'status'") == [("not_found",)]

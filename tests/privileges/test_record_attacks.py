@@ -47,9 +47,7 @@ def his(database, roles):
     database.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
     call(database, "grant_lifecycle_admin", role_name=name)
     connection = database.connect(name)
-    connection.execute(
-        "CREATE TABLE public.his (id int PRIMARY KEY, at date NOT NULL, secret text)"
-    )
+    connection.execute("CREATE TABLE public.his (id int PRIMARY KEY, at date NOT NULL, secret text)")
     return connection
 
 
@@ -80,19 +78,28 @@ def test_nobody_writes_of_a_table_that_does_not_exist_yet(his, table):
 
 def test_a_row_that_is_his_is_not_turned_to_what_is_to_come(database, his):
     """One that a superuser wrote about his table, so that it would bind whoever makes the next one."""
-    his.execute(
-        "CREATE TABLE public.set (id int, at date NOT NULL) PARTITION BY RANGE (at)"
-    )
+    his.execute("CREATE TABLE public.set (id int, at date NOT NULL) PARTITION BY RANGE (at)")
     rows(
         database,
         f"SELECT * FROM lifecycle.manage_partitions('public.set', levels => ARRAY[{MONTHLY}])",
     )
-    for change in (
-        "parent_oid = 4000000000",
-        "parent = 'public.future', origin = 'elsewhere'",
-    ):
-        with refused("42501", 'row-level security policy for table "partition_policy"'):
+    for change in ("parent_oid = 4000000000", "origin = 'elsewhere'"):
+        with refused("42501", "permission denied for table partition_policy"):
             his.execute(f"UPDATE lifecycle.partition_policy SET {change}")
+    for table, change in (
+        ("materialized_view_policy", "view_oid = 4000000000"),
+        (
+            "materialized_view_policy",
+            "view_name = 'public.future', origin = 'elsewhere'",
+        ),
+    ):
+        his.execute("CREATE MATERIALIZED VIEW IF NOT EXISTS public.sum AS SELECT 1 AS id")
+        rows(
+            his,
+            "SELECT * FROM lifecycle.manage_materialized_view('public.sum', '1 hour')",
+        )
+        with refused("42501", f'row-level security policy for table "{table}"'):
+            his.execute(f"UPDATE lifecycle.{table} SET {change}")
 
 
 def test_no_conversion_leads_to_anothers_table(his, hers):
@@ -111,9 +118,7 @@ def test_a_conversion_that_does_lead_there_binds_nobody(database, his, hers):
         "'public.given', 'public.given'::regclass, 'o', '[]', '{}', '{}', '{}', 'q')"
     )
     evil = '[{"step": 1, "action": "x", "object": "x", "statement": "x", "inverse": "DROP TABLE public.hers"}]'
-    his.execute(
-        "UPDATE lifecycle.conversion SET phase = 'swapped', swap_steps = %s", [evil]
-    )
+    his.execute("UPDATE lifecycle.conversion SET phase = 'swapped', swap_steps = %s", [evil])
     database.execute("ALTER TABLE public.given OWNER TO " + hers.info.user)
     for place in (hers, database):
         with refused("55000", "public.given is not being converted"):
@@ -127,10 +132,7 @@ def test_a_forged_step_does_not_shut_the_way_back_of_a_conversion(his, hers):
     )
     step(his, "register conversion", "conversion of public.hers")
     call(hers, "rollback_conversion", target="public.hers", dry_run=False)
-    assert (
-        rows(hers, "SELECT FROM lifecycle.monitor_migration() WHERE phase = 'copy'")
-        == []
-    )
+    assert rows(hers, "SELECT FROM lifecycle.monitor_migration() WHERE phase = 'copy'") == []
 
 
 def test_a_rewrite_reads_and_empties_nothing_of_others(database, his, hers):
@@ -140,10 +142,7 @@ def test_a_rewrite_reads_and_empties_nothing_of_others(database, his, hers):
         "'public.his'::regclass, '{public.hers}', '{}', '{NULL}', '{0}', '{0}'), ('public.hers', 'split', "
         "'public.his', 'public.his'::regclass, '{public.his}', '{}', '{NULL}', '{0}', '{0}')"
     )
-    assert (
-        database.value("SELECT lifecycle.rewrite_partitions_step() ->> 'status'")
-        == "nothing"
-    )
+    assert database.value("SELECT lifecycle.rewrite_partitions_step() ->> 'status'") == "nothing"
     assert his.execute("SELECT count(*) FROM public.his").fetchone() == (0,)
 
 
@@ -222,15 +221,14 @@ def test_what_a_superuser_did_to_hers_he_cannot_write_off(database, his, hers):
     )
     number = database.value("SELECT max(migration_id) FROM lifecycle.migration")
     his.execute(
-        "UPDATE lifecycle.migration SET state = 'rolled_back', rolled_back_at = now(), "
-        "rolled_back_by = current_user"
+        "UPDATE lifecycle.migration SET state = 'rolled_back', rolled_back_at = now(), rolled_back_by = current_user"
     )
     his.execute("UPDATE lifecycle.migration_step SET status = 'rolled_back'")
-    kept = "SELECT m.state, s.status FROM lifecycle.migration AS m JOIN lifecycle.migration_step AS s USING (migration_id)"
-    assert {*rows(database, f"{kept} WHERE migration_id = %s", [number])} == {
-        ("applied", "done")
-    }
-    call(hers, "drop_capture", target="public.hers", consumer="search", dry_run=False)
+    kept = (
+        "SELECT m.state, s.status FROM lifecycle.migration AS m JOIN lifecycle.migration_step AS s USING (migration_id)"
+    )
+    assert {*rows(database, f"{kept} WHERE migration_id = %s", [number])} == {("applied", "done")}
+    call(database, "drop_capture", target="public.hers", consumer="search", dry_run=False)
 
 
 def test_numbers_of_deletions_are_not_taken_beforehand(his, hers):
