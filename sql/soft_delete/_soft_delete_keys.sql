@@ -96,10 +96,14 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
             SELECT i.inhrelid FROM m JOIN pg_inherits AS i ON i.inhparent = m.oid
         )
         SELECT m.oid FROM m)$body$
-        -- Only the owner of a table whose rows can be marked lends its rights to those who mark what they refer to.
+        -- Only the owner of a table whose rows can be marked lends its rights to those who mark what they refer to. An
+        -- UPDATE fires its triggers: a superuser, who may everything, does not run those of others.
         WHEN 'lent' THEN $body$IF NOT v_key.is_child AND action <> 'parents' AND NOT (
             has_schema_privilege(v_key.nspname, 'USAGE') AND has_any_column_privilege(v_key.child, 'SELECT')
-            AND (v_key.confdeltype NOT IN ('n', 'd') OR has_any_column_privilege(v_key.child, 'UPDATE')))
+            AND (v_key.confdeltype NOT IN ('n', 'd') OR has_any_column_privilege(v_key.child, 'UPDATE')
+                AND (SELECT c.relowner = u.oid OR r.rolsuper OR NOT u.rolsuper FROM pg_class AS c
+                    JOIN pg_roles AS r ON r.oid = c.relowner JOIN pg_roles AS u ON u.rolname = current_user
+                    WHERE c.oid = v_key.child)))
         THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('foreign key %I of %s cannot be followed by %I', v_key.conname, v_key.child,

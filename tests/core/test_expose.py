@@ -157,7 +157,8 @@ def test_as_owner_wrappers_take_no_types_of_their_callers(api, roles):
     connection = api.connect(service)
     connection.execute(
         "CREATE TYPE s.k AS (id text); CREATE TABLE s.ran_as (name text); GRANT ALL ON s.ran_as TO PUBLIC;"
-        "CREATE FUNCTION s.evil(s.k) RETURNS json LANGUAGE plpgsql AS $$BEGIN INSERT INTO s.ran_as VALUES (current_user);"
+        "CREATE FUNCTION s.evil(s.k) RETURNS json LANGUAGE plpgsql AS "
+        "$$BEGIN INSERT INTO s.ran_as VALUES (current_user);"
         " RETURN '\"1\"'; END$$;"
         "CREATE CAST (s.k AS json) WITH FUNCTION s.evil(s.k)"
     )

@@ -249,3 +249,26 @@ def test_what_he_owns_he_may_still_convert(his):
     call(his, "rollback_conversion", target="public.his", dry_run=False)
     with pytest.raises(psycopg.Error, match="not being converted"):
         rows(his, "SELECT * FROM lifecycle.convert_step('public.his')")
+
+
+def test_clearing_his_rows_does_not_run_his_triggers_as_a_superuser(database, his):
+    """PostgreSQL clears as the owner of the table that refers; here it would be the owner of the other one."""
+    database.execute(
+        "CREATE TABLE public.p (id int PRIMARY KEY); INSERT INTO public.p VALUES (1);"
+        f"GRANT REFERENCES ON public.p TO {his.info.user}"
+    )
+    call(database, "enable_soft_delete", target="public.p")
+    his.execute(
+        "CREATE TABLE public.ran_as (name text); GRANT ALL ON public.ran_as TO PUBLIC;"
+        "CREATE TABLE public.c (id int PRIMARY KEY, p int REFERENCES public.p ON DELETE SET NULL);"
+        "INSERT INTO public.c VALUES (1, 1);"
+        "CREATE FUNCTION public.evil() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+        "INSERT INTO public.ran_as VALUES (current_user); RETURN NEW; END$$;"
+        "CREATE TRIGGER evil BEFORE UPDATE ON public.c FOR EACH ROW EXECUTE FUNCTION public.evil()"
+    )
+    with refused("42501", "foreign key c_p_fkey of public.c cannot be followed", "enable_soft_delete"):
+        rows(database, "SELECT lifecycle.soft_delete('public.p', key => '1')")
+    assert rows(database, "SELECT name FROM public.ran_as") == []
+    call(his, "enable_soft_delete", target="public.c")
+    rows(database, "SELECT lifecycle.soft_delete('public.p', key => '1')")
+    assert rows(database, "SELECT name FROM public.ran_as") == [(his.info.user,)]
