@@ -1,7 +1,7 @@
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
--- adds it. What a superuser has applied to his tables an administrator may take back as far as his own rights go, but he
--- can neither revive it nor turn it to another object. A change of a table is what its rollback takes back, so only who
--- has the rights of its owner says that there was one.
+-- adds it. What a superuser has applied to his tables an administrator may take back as far as his own rights go, but
+-- he can neither revive it nor turn it to another object. A change of a table is what its rollback takes back, so only
+-- who has the rights of its owner says that there was one.
 CREATE POLICY migration_read ON lifecycle.migration FOR SELECT USING (true);
 CREATE POLICY migration_write ON lifecycle.migration FOR INSERT
 WITH CHECK (
