@@ -228,6 +228,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_session_role', 'use'),
 ('_owns_relation', 'use'),
 ('_owns_recorded', 'use'),
+('_owns_all', 'use'),
 ('_named_relation', 'use'),
 ('_present_oid', 'use'),
 ('_former_oids', 'use'),
@@ -339,28 +340,44 @@ COMMENT ON FUNCTION lifecycle._named_relation(text) IS 'The relation of a qualif
 -- source: sql/core/_owns_recorded.sql
 -- A row that says what is to be done to a table is written by who has the rights of its owner, and by nobody else: the
 -- owner's next maintenance would do it. The column that says who wrote it is filled by its default alone: no grant has
--- it.
-CREATE FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text) RETURNS boolean
+-- it. What is gone belongs to nobody, so everybody may forget it; nobody may write of what does not exist yet, or the
+-- next table of that name or oid would be his.
+CREATE FUNCTION lifecycle._owns_recorded(
+    recorded oid, name text, origin text, when_gone boolean DEFAULT true
+) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), true)
+    SELECT coalesce(bool_and(pg_has_role(current_user, c.relowner, 'USAGE')), when_gone)
     FROM pg_class AS c
     WHERE c.oid = CASE
         WHEN _owns_recorded.origin = lifecycle._origin() THEN recorded
         ELSE lifecycle._named_relation(_owns_recorded.name)
     END
 $fn$;
-COMMENT ON FUNCTION lifecycle._owns_recorded(oid, text, text) IS
+COMMENT ON FUNCTION lifecycle._owns_recorded(oid, text, text, boolean) IS
 'Whether the caller has the rights of the owner of the relation that a row names, by oid in the database where it was
-written, else by name; what is gone belongs to nobody.';
+written, else by name; when_gone: the answer for what does not exist.';
+
+CREATE FUNCTION lifecycle._owns_all(role_name name, relations oid[]) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT NOT EXISTS (
+        SELECT FROM pg_class AS c
+        WHERE c.oid = ANY (relations)
+            AND pg_has_role(to_regrole(quote_ident(role_name))::oid, c.relowner, 'USAGE') IS NOT TRUE
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._owns_all(name, oid[]) IS
+'Whether the role of that name has the rights of the owners of all these relations that stand.';
 
 -- source: sql/core/policies.sql
 -- Who writes the journal writes it as himself: a step joins only a migration, and a part only a group, of the role that
--- adds it. What a superuser has applied an administrator may take back as far as his own rights go, but he can neither
--- revive it nor turn it to another object.
+-- adds it. What a superuser has applied to his tables an administrator may take back as far as his own rights go, but
+-- he can neither revive it nor turn it to another object. A change of a table is what its rollback takes back, so only
+-- who has the rights of its owner says that there was one.
 CREATE POLICY migration_read ON lifecycle.migration FOR SELECT USING (true);
 CREATE POLICY migration_write ON lifecycle.migration FOR INSERT
 WITH CHECK (
     applied_by = current_user AND session_by = lifecycle._session_role()
+    AND (target_oid IS NULL OR lifecycle._owns_recorded(target_oid, target, origin, false))
     AND (part_of IS NULL OR EXISTS (
         SELECT FROM lifecycle.migration AS g
         WHERE
@@ -370,7 +387,10 @@ WITH CHECK (
     ))
 );
 CREATE POLICY migration_change ON lifecycle.migration FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by, writer))
+USING (
+    lifecycle._may_run(applied_by, session_by, writer)
+    AND (applied_by = current_user OR lifecycle._owns_recorded(target_oid, target, origin))
+)
 WITH CHECK (
     (applied_by = current_user OR state = 'rolled_back')
     AND (rolled_back_by IS NULL OR rolled_back_by = current_user)
@@ -389,7 +409,15 @@ WITH CHECK (
     )
 );
 CREATE POLICY migration_step_change ON lifecycle.migration_step FOR UPDATE
-USING (lifecycle._may_run(applied_by, session_by, writer))
+USING (
+    lifecycle._may_run(applied_by, session_by, writer)
+    AND (applied_by = current_user OR EXISTS (
+        SELECT FROM lifecycle.migration AS m
+        WHERE
+            m.migration_id = migration_step.migration_id
+            AND lifecycle._owns_recorded(m.target_oid, m.target, m.origin)
+    ))
+)
 WITH CHECK (applied_by = current_user OR status = 'rolled_back');
 
 -- Only the owner of both tables says that one stands for the other: who may read the records of one may then read
@@ -2415,12 +2443,31 @@ COMMENT ON FUNCTION lifecycle._carry_back(text, oid) IS
 written after.';
 
 -- source: sql/core/_rests_on.sql
+-- A step may name whatever its writer likes: only who owns an object keeps others from taking it back. Part of a table
+-- is what depends on it as such: a constraint, a trigger, a policy.
+CREATE FUNCTION lifecycle._owns_object(role_name name, address lifecycle.object_address) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT NOT EXISTS (
+        SELECT FROM pg_shdepend AS o
+        WHERE o.deptype = 'o' AND o.dbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+            AND (o.classid, o.objid) IN (
+                SELECT (address).class_id, (address).object_id
+                UNION ALL
+                SELECT d.refclassid, d.refobjid FROM pg_depend AS d
+                WHERE d.classid = (address).class_id AND d.objid = (address).object_id AND d.deptype IN ('a', 'i')
+            )
+            AND pg_has_role(to_regrole(quote_ident(role_name))::oid, o.refobjid, 'USAGE') IS NOT TRUE
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._owns_object(name, lifecycle.object_address) IS
+'Whether the role of that name has the rights of the owner of an object, or of what it is a part of.';
+
 -- Which later changes stand on what these have made: on a relation they made, or through the catalog's own
 -- dependencies.
 CREATE FUNCTION lifecycle._rests_on(migration_ids bigint[]) RETURNS bigint[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH RECURSIVE journaled AS MATERIALIZED (
-        SELECT s.migration_id, s.made AND s.inverse IS NOT NULL AS undone,
+        SELECT s.migration_id, s.applied_by, s.made AND s.inverse IS NOT NULL AS undone,
             lifecycle._locate(s.object, s.address, m.origin) AS address
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
@@ -2447,6 +2494,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
             AND (d.sub_id = 0 OR d.sub_id = (j.address).sub_id)
         WHERE j.migration_id > (SELECT max(i) FROM unnest(migration_ids) AS i)
             AND j.migration_id <> ALL (migration_ids)
+            AND lifecycle._owns_object(j.applied_by, j.address)
         ORDER BY j.migration_id DESC
     )
 $fn$;
@@ -3734,6 +3782,10 @@ BEGIN
     FOR v_routine IN
         SELECT p.oid FROM pg_proc AS p
         WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = ANY (names)
+            -- A type of the caller's own may have a cast to json, which would run with the rights of the owner: values
+            -- come as text or as jsonb, all routines have such forms.
+            AND NOT (as_owner AND EXISTS (SELECT FROM unnest(p.proargtypes) AS a (type) JOIN pg_type AS t
+                ON t.oid = a.type AND t.typtype = 'p'))
         ORDER BY array_position(names, p.proname::text), p.oid
     LOOP
         IF as_owner THEN
@@ -3915,6 +3967,7 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('capture_status', 'use'),
 ('_captures', 'use'),
+('_captured_by', 'use'),
 ('_capture_columns', 'use'),
 ('_capture_problems', 'use'),
 ('_capture_triggers', 'use'),
@@ -3934,7 +3987,11 @@ SELECT pg_catalog.pg_extension_config_dump('lifecycle.capture', '');
 -- source: sql/capture/policies.sql
 -- A row says which function lifecycle.sync_capture attaches to a table.
 CREATE POLICY capture_read ON lifecycle.capture FOR SELECT USING (true);
-CREATE POLICY capture_write ON lifecycle.capture USING (lifecycle._owns_recorded(source_oid, source, origin));
+CREATE POLICY capture_write ON lifecycle.capture
+USING (lifecycle._owns_recorded(source_oid, source, origin))
+WITH CHECK (
+    lifecycle._owns_recorded(source_oid, source, origin, false) AND lifecycle._owns_recorded(queue_oid, queue, origin)
+);
 
 -- source: sql/capture/_captures.sql
 -- From the stored rows to the objects of today: by oid in the database that wrote the row, by name in a restored one.
@@ -3948,10 +4005,12 @@ BEGIN
         c.trigger_level, c.enable_always, c.partitions, c.partition_oids, c.origin = o.origin
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.capture AS c
-    LEFT JOIN pg_class AS q
-        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
     LEFT JOIN pg_class AS s
         ON s.oid = CASE WHEN c.origin = o.origin THEN c.source_oid ELSE lifecycle._named_relation(c.source) END
+    -- Nobody's queue belongs to a table of others.
+    LEFT JOIN pg_class AS q
+        ON q.oid = CASE WHEN c.origin = o.origin THEN c.queue_oid ELSE lifecycle._named_relation(c.queue) END
+            AND (q.relowner = s.relowner OR lifecycle._owns_all(c.started_by, ARRAY[q.oid]))
     LEFT JOIN pg_proc AS p
         ON p.proname = (parse_ident(c.queue))[2] AND p.pronargs = 0
             AND p.pronamespace = to_regnamespace('lifecycle_data')
@@ -3979,6 +4038,19 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._capture_queue(regclass, name) IS
 'The queue of a source and consumer; raises 42704 when there is none.';
+
+-- A step of the journal may name whatever its writer likes.
+CREATE FUNCTION lifecycle._captured_by(queue text, role_name name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT EXISTS (
+        SELECT FROM lifecycle.capture AS c
+        WHERE c.queue = _captured_by.queue
+            AND (c.started_by = role_name OR c.source_oid IN (SELECT s.oid FROM pg_class AS s)
+                AND lifecycle._owns_all(role_name, ARRAY[c.source_oid]))
+    )
+$fn$;
+COMMENT ON FUNCTION lifecycle._captured_by(text, name) IS
+'Whether a role has started the capture of a queue, or has the rights of the owner of its source.';
 
 -- source: sql/capture/_base_type.sql
 -- The type below a domain. A queue holds NULL where an entry means all rows, and values that were valid when they were
@@ -4402,6 +4474,7 @@ BEGIN
         WHEN 'undo' THEN format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', (
             SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
             WHERE s.object = 'capture ' || capture.queue_name AND s.status = 'done'
+                AND lifecycle._captured_by(capture.queue_name, s.applied_by)
         ))
         ELSE x.remedy
     END
@@ -4929,7 +5002,7 @@ CREATE FUNCTION lifecycle._capture_migrations(queue_name text, with_start boolea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT ARRAY(
         SELECT DISTINCT s.migration_id FROM lifecycle.migration_step AS s
-        WHERE s.status = 'done'
+        WHERE s.status = 'done' AND lifecycle._captured_by(queue_name, s.applied_by)
             AND (s.object = 'capture sync ' || queue_name OR with_start AND s.object = 'capture ' || queue_name)
         ORDER BY s.migration_id DESC
     )
@@ -4958,6 +5031,7 @@ BEGIN
     SELECT m.* INTO v_migration FROM lifecycle.migration AS m
     JOIN lifecycle.migration_step AS s ON s.migration_id = m.migration_id
     WHERE s.object = 'capture ' || v_capture.queue_name AND s.status = 'done'
+        AND lifecycle._captured_by(v_capture.queue_name, s.applied_by)
     ORDER BY m.migration_id DESC
     LIMIT 1;
     IF v_migration.feature IS DISTINCT FROM 'capture' THEN
@@ -5674,7 +5748,12 @@ COMMENT ON FUNCTION lifecycle._may_forget(bigint) IS 'Whether the caller owns th
 ALTER TABLE lifecycle.deletion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY deletion_read ON lifecycle.deletion FOR SELECT
 USING (has_table_privilege(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin), 'SELECT'));
-CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT WITH CHECK (lifecycle._owns_relation(table_oid));
+-- A number that was not given out yet would be missed by whose deletion gets it.
+CREATE POLICY deletion_write ON lifecycle.deletion FOR INSERT
+WITH CHECK (
+    lifecycle._owns_relation(table_oid)
+    AND deletion_id <= pg_catalog.pg_sequence_last_value('lifecycle.deletion_deletion_id_seq'::pg_catalog.regclass)
+);
 CREATE POLICY deletion_change ON lifecycle.deletion FOR UPDATE
 USING (lifecycle._owns_relation(lifecycle._deletion_relation(table_schema, table_name, table_oid, origin)));
 CREATE POLICY deletion_removal ON lifecycle.deletion FOR DELETE
@@ -5936,10 +6015,14 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
             SELECT i.inhrelid FROM m JOIN pg_inherits AS i ON i.inhparent = m.oid
         )
         SELECT m.oid FROM m)$body$
-        -- Only the owner of a table whose rows can be marked lends its rights to those who mark what they refer to.
+        -- Only the owner of a table whose rows can be marked lends its rights to those who mark what they refer to. An
+        -- UPDATE fires its triggers: a superuser, who may everything, does not run those of others.
         WHEN 'lent' THEN $body$IF NOT v_key.is_child AND action <> 'parents' AND NOT (
             has_schema_privilege(v_key.nspname, 'USAGE') AND has_any_column_privilege(v_key.child, 'SELECT')
-            AND (v_key.confdeltype NOT IN ('n', 'd') OR has_any_column_privilege(v_key.child, 'UPDATE')))
+            AND (v_key.confdeltype NOT IN ('n', 'd') OR has_any_column_privilege(v_key.child, 'UPDATE')
+                AND (SELECT c.relowner = u.oid OR r.rolsuper OR NOT u.rolsuper FROM pg_class AS c
+                    JOIN pg_roles AS r ON r.oid = c.relowner JOIN pg_roles AS u ON u.rolname = current_user
+                    WHERE c.oid = v_key.child)))
         THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                 MESSAGE = format('foreign key %I of %s cannot be followed by %I', v_key.conname, v_key.child,
@@ -10754,21 +10837,23 @@ CREATE POLICY partition_state_own ON lifecycle.partition_state USING (seen_by = 
 ALTER TABLE lifecycle.partition_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_policy_read ON lifecycle.partition_policy FOR SELECT USING (true);
 CREATE POLICY partition_policy_write ON lifecycle.partition_policy
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 ALTER TABLE lifecycle.partition_dimension ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_dimension_read ON lifecycle.partition_dimension FOR SELECT USING (true);
 CREATE POLICY partition_dimension_write ON lifecycle.partition_dimension
 USING (lifecycle._owns_recorded(parent_oid, parent, origin))
 WITH CHECK (
-    lifecycle._owns_recorded(parent_oid, parent, origin)
-    AND lifecycle._owns_recorded(dimension_oid, dimension, origin)
+    lifecycle._owns_recorded(parent_oid, parent, origin, false)
+    AND lifecycle._owns_recorded(dimension_oid, dimension, origin, false)
 );
 
 ALTER TABLE lifecycle.partition_leaf_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_leaf_key_read ON lifecycle.partition_leaf_key FOR SELECT USING (true);
 CREATE POLICY partition_leaf_key_write ON lifecycle.partition_leaf_key
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
@@ -10779,14 +10864,14 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 (
     'partition_dimension',
     'INSERT (parent, parent_oid, dimension, dimension_oid, consumer, routine, path_columns, has_predicate, at_once), '
-    || 'UPDATE (parent, parent_oid, dimension, dimension_oid, origin), DELETE'
+    || 'DELETE'
 ),
 ('partition_dimension_dimension_id_seq', 'USAGE'),
 ('partition_leaf_key', 'INSERT (parent, parent_oid, key_name), UPDATE (parent), DELETE'),
 (
     'partition_policy',
     'INSERT (parent, parent_oid, levels, premake, retention, time_zone, name_format), '
-    || 'UPDATE (parent, parent_oid, levels, premake, retention, time_zone, name_format, origin), DELETE'
+    || 'UPDATE (parent, levels, premake, retention, time_zone, name_format), DELETE'
 ),
 ('partition_policy_policy_id_seq', 'USAGE');
 
@@ -10844,7 +10929,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.partition_rewrite ENABLE ROW LEVEL SECURITY;
 CREATE POLICY partition_rewrite_read ON lifecycle.partition_rewrite FOR SELECT USING (true);
 CREATE POLICY partition_rewrite_write ON lifecycle.partition_rewrite
-USING (lifecycle._owns_recorded(parent_oid, parent, origin));
+USING (lifecycle._owns_recorded(parent_oid, parent, origin))
+WITH CHECK (lifecycle._owns_recorded(parent_oid, parent, origin, false));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.partition_rewrite', '');
 
@@ -15804,6 +15890,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     JOIN pg_class AS c ON c.oid = CASE WHEN r.origin = lifecycle._origin() THEN r.parent_oid
         ELSE lifecycle._named_relation(r.parent) END
     WHERE pg_has_role(current_user, c.relowner, 'USAGE')
+        -- A row binds only where its writer owns whatever it names: it would be read, written or emptied.
+        AND lifecycle._owns_all(r.started_by, c.oid || ARRAY(
+            SELECT to_regclass(n)::oid FROM unnest(r.staging || r.sources || r.queues) AS n))
         AND (target IS NULL OR target::oid IN (c.oid, to_regclass(r.sources[1])::oid))
     -- One that cannot go on, for what it replaces has been dropped, does not stop the others.
     ORDER BY EXISTS (SELECT FROM unnest(r.sources) AS s WHERE to_regclass(s) IS NULL), r.started_at
@@ -16744,7 +16833,8 @@ RETURNS TABLE (
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT r.parent, r.kind, r.sources,
         (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'),
+         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'
+            AND s.applied_by = r.started_by),
         (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
         (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(to_regclass(t.source))
                 / current_setting('block_size')::integer))
@@ -16811,7 +16901,7 @@ BEGIN
     END IF;
     v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
-            AND s.status <> 'rolled_back');
+            AND s.status <> 'rolled_back' AND s.applied_by = v_rewrite.started_by);
     IF EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id
         AND s.action = 'lock for capture' AND s.status IN ('pending', 'failed'))
     THEN
@@ -17626,7 +17716,13 @@ ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
 ALTER TABLE lifecycle.conversion ENABLE ROW LEVEL SECURITY;
 CREATE POLICY conversion_read ON lifecycle.conversion FOR SELECT USING (true);
-CREATE POLICY conversion_write ON lifecycle.conversion USING (lifecycle._owns_recorded(source_oid, source, origin));
+CREATE POLICY conversion_write ON lifecycle.conversion FOR INSERT
+WITH CHECK (
+    lifecycle._owns_recorded(source_oid, source, origin, false)
+    AND lifecycle._owns_recorded(partitioned_oid, partitioned, origin, false)
+);
+CREATE POLICY conversion_change ON lifecycle.conversion FOR UPDATE
+USING (lifecycle._owns_recorded(source_oid, source, origin));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.conversion_conversion_id_seq', '');
@@ -18845,18 +18941,26 @@ COMMENT ON FUNCTION lifecycle._attach_migration(regclass) IS
 CREATE FUNCTION lifecycle._conversions() RETURNS SETOF lifecycle.located_conversion
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    -- By the index of pg_class, however many conversions have been.
     RETURN QUERY
-    SELECT c,
-        (SELECT s.oid::regclass FROM pg_class AS s
-            WHERE s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
-                WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
-                    quote_ident((parse_ident(c.source))[1]), c.old_name))
-                ELSE to_regclass(c.source) END),
-        (SELECT p.oid::regclass FROM pg_class AS p
-            WHERE p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
-                ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END)
-    FROM lifecycle.conversion AS c;
+    SELECT c, t.source::regclass, t.partitioned::regclass
+    FROM lifecycle.conversion AS c
+    -- By the index of pg_class, however many conversions have been.
+    CROSS JOIN LATERAL (
+        SELECT
+            (SELECT s.oid FROM pg_class AS s
+                WHERE s.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.source_oid
+                    WHEN c.phase = 'swapped' THEN to_regclass(format('%s.%I',
+                        quote_ident((parse_ident(c.source))[1]), c.old_name))
+                    ELSE to_regclass(c.source) END) AS source,
+            (SELECT p.oid FROM pg_class AS p
+                WHERE p.oid = CASE WHEN c.origin = lifecycle._origin() THEN c.partitioned_oid
+                    ELSE to_regclass(CASE WHEN c.phase = 'swapped' THEN c.source ELSE c.partitioned END) END)
+                AS partitioned
+        -- For each row once.
+        OFFSET 0
+    ) AS t
+    -- A row binds only where its writer owns both tables.
+    WHERE c.ended_at IS NOT NULL OR lifecycle._owns_all(c.started_by, ARRAY[t.source, t.partitioned]);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversions() IS 'All conversions with their tables as they are found today.';
@@ -20369,7 +20473,8 @@ CREATE FUNCTION lifecycle._conversion_migration(conversion lifecycle.located_con
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
     WHERE s.action = 'register conversion' AND s.object = 'conversion of ' || (conversion.conversion).source
-        AND s.status = 'done'
+        -- A step may name whatever its writer likes.
+        AND s.status = 'done' AND s.applied_by = (conversion.conversion).started_by
 $fn$;
 COMMENT ON FUNCTION lifecycle._conversion_migration(lifecycle.located_conversion) IS
 'The journaled migration that began a conversion.';
@@ -21939,7 +22044,7 @@ BEGIN
     SELECT c.source, c.phase INTO v_source, v_phase
     FROM lifecycle.migration_step AS s
     JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id
-    JOIN lifecycle.conversion AS c ON 'conversion of ' || c.source = s.object
+    JOIN lifecycle.conversion AS c ON 'conversion of ' || c.source = s.object AND c.started_by = s.applied_by
         AND c.started_at BETWEEN m.applied_at AND coalesce(s.run_at, 'infinity')
     WHERE s.migration_id = _rollback_plan_conversion.migration_id AND s.action = 'register conversion'
     ORDER BY c.conversion_id DESC LIMIT 1;
@@ -22340,7 +22445,11 @@ INSERT INTO lifecycle.setting_definition (name, default_value, unit, description
 ALTER TABLE lifecycle.incremental_view ENABLE ROW LEVEL SECURITY;
 CREATE POLICY incremental_view_read ON lifecycle.incremental_view FOR SELECT USING (true);
 CREATE POLICY incremental_view_write ON lifecycle.incremental_view
-USING (lifecycle._owns_recorded(target_oid, target, origin));
+USING (lifecycle._owns_recorded(target_oid, target, origin))
+WITH CHECK (
+    lifecycle._owns_recorded(target_oid, target, origin, false)
+    AND lifecycle._owns_recorded(query_view_oid, query_view, origin)
+);
 
 INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_session_role', 'use'),
@@ -22383,7 +22492,8 @@ INSERT INTO lifecycle.admin_privilege (relation, privileges) VALUES
 ALTER TABLE lifecycle.materialized_view_policy ENABLE ROW LEVEL SECURITY;
 CREATE POLICY materialized_view_policy_read ON lifecycle.materialized_view_policy FOR SELECT USING (true);
 CREATE POLICY materialized_view_policy_write ON lifecycle.materialized_view_policy
-USING (lifecycle._owns_recorded(view_oid, view_name, origin));
+USING (lifecycle._owns_recorded(view_oid, view_name, origin))
+WITH CHECK (lifecycle._owns_recorded(view_oid, view_name, origin, false));
 
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('lifecycle.materialized_view_policy_policy_id_seq', '');

@@ -21,7 +21,8 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._writer(applied_by name, ses
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._may_run(applied_by name, session_by name, writer text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owns_relation(relation oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._named_relation(relation_name text);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owns_recorded(recorded oid, name text, origin text, when_gone boolean);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owns_all(role_name name, relations oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._step(action text, object text, statement text, inverse text, stage integer, top_level boolean, note text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._address(object text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._identity(address lifecycle.object_address);
@@ -109,6 +110,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._widened_statement(statement
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._may_carry(migration lifecycle.migration);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._carry_migrations(feature text, former oid, present regclass, keys name[], added lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._carry_back(feature text, former oid);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._owns_object(role_name name, address lifecycle.object_address);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rests_on(migration_ids bigint[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_set(migration_ids bigint[], cascade boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._inverse_step(step lifecycle.migration_step, origin text, relation_renames jsonb, migration_ids bigint[]);
@@ -165,6 +167,7 @@ ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.drained;
 ALTER EXTENSION pg_lifecycle ADD TABLE lifecycle.capture;
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._captures(target regclass, of_queue regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_queue(source regclass, consumer name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._captured_by(queue text, role_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._base_type(type_oid oid, type_modifier integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._capture_columns(capture lifecycle.located_capture);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_key_column(target regclass, column_name name, generated text, type_name regtype);
