@@ -22,7 +22,8 @@ BEGIN
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = format('migration %s cannot be rolled back before those that rest on it',
                 v_ids[cardinality(v_ids)]),
-            DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature, m.target), '; '
+            DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature,
+                        coalesce(m.target, m.parameters ->> 'view_name', m.name, 'no table')), '; '
                     ORDER BY m.migration_id DESC)
                 FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_resting)),
             HINT = 'Roll those back first, or pass cascade => true; the dry run shows what that means.';

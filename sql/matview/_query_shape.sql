@@ -197,6 +197,10 @@ DECLARE
     v_view regclass;
     v_shape lifecycle.query_shape;
 BEGIN
+    IF coalesce(query, '') !~ '\S' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'query must not be NULL or empty',
+            HINT = 'Give the SELECT that says which rows the view has.';
+    END IF;
     BEGIN
         PERFORM lifecycle._execute(format('CREATE VIEW %s AS %s', v_name, query), _query_shape.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

@@ -65,6 +65,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 'All materialized and incremental views, each after those that it reads.';
 
+-- A misspelt schema has no views that could fail: a scheduler would never notice.
+CREATE FUNCTION lifecycle._require_schemas(schemas name[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing constant text := (SELECT string_agg(quote_ident(s), ', ') FROM unnest(schemas) AS s
+        WHERE NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = s));
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = format('schema %s does not exist', v_missing),
+            HINT = 'schemas lists the names of schemas as they are, without quotes; NULL means all.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_schemas(name[]) IS 'Raises 3F000 for a schema that does not exist.';
+
 CREATE FUNCTION lifecycle._refresh_order(
     schemas name[], only_changed boolean DEFAULT false, only_due boolean DEFAULT false
 ) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -73,6 +88,7 @@ DECLARE
     v_items lifecycle.refresh_item[];
     v_views oid[];
 BEGIN
+    PERFORM lifecycle._require_schemas(schemas);
     SELECT array_agg(o.item ORDER BY o.place), array_agg((o.item).view) FILTER (WHERE (o.item).kind LIKE 'm%')
     INTO v_items, v_views
     FROM (SELECT l AS item, row_number() OVER () AS place FROM lifecycle._refresh_levels() AS l) AS o

@@ -30,6 +30,8 @@ CREATE FUNCTION lifecycle._run_refresh(
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
     v_attempt integer := 0;
+    v_detail text;
+    v_hint text;
 BEGIN
     LOOP
         v_attempt := v_attempt + 1;
@@ -46,7 +48,9 @@ BEGIN
             error := NULL;
             RETURN;
         EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+            error := concat_ws('; ', error, nullif(v_detail, ''), nullif(v_hint, ''));
         END;
         EXIT WHEN code NOT IN ('55P03', '40P01');
         IF v_attempt >= lifecycle.setting('lock_attempts')::integer THEN
@@ -129,12 +133,16 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_started constant timestamptz := clock_timestamp();
     v_result lifecycle.refresh_result;
+    v_detail text;
+    v_hint text;
 BEGIN
     BEGIN
         SELECT r.* INTO v_result FROM lifecycle.refresh_incremental_view(target::regclass) AS r;
         RETURN v_result;
     EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_result.sqlstate = RETURNED_SQLSTATE, v_result.error = MESSAGE_TEXT;
+        GET STACKED DIAGNOSTICS v_result.sqlstate = RETURNED_SQLSTATE, v_result.error = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        v_result.error := concat_ws('; ', v_result.error, nullif(v_detail, ''), nullif(v_hint, ''));
     END;
     v_result.status := 'failed';
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);

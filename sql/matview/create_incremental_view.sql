@@ -3,8 +3,18 @@ CREATE FUNCTION lifecycle._new_relation(
     view_name text, search_path text, OUT relation_schema name, OUT relation_name name
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_parts constant text[] := parse_ident(view_name);
+    v_parts text[];
 BEGIN
+    IF coalesce(view_name, '') !~ '\S' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'view_name must not be NULL or empty',
+            HINT = 'Name the view to make, for example ''public.shop_total''.';
+    END IF;
+    BEGIN
+        v_parts := parse_ident(view_name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('%L is not a name', view_name),
+            HINT = 'Write schema.name, quoted where it is not lower case or has blanks: ''public."My View"''.';
+    END;
     IF cardinality(v_parts) > 2 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('%L has too many parts', view_name),
             HINT = 'Write schema.name.';
@@ -94,7 +104,8 @@ expected_plan - plan_hash of the reviewed dry run; search_path - for the names i
 functions for ever.
 Returns: one row a step (lifecycle.step_result).
 Errors: 0A000 volatile functions, clock or session in the query, rows of a key that depend on other keys, tables that
-cannot be captured; 55000 a table without a way to the key; 42703 no such key column; 22023 arguments; 42P07 another
+cannot be captured; 55000 a table without a way to the key, or a view of that name was dropped and not
+rolled back; 42602 view_name is no name; 42703 no such key column; 22023 arguments; 42P07 another
 relation has that name; 42501 not the owner of a table; 55P03 lock; what CREATE VIEW raises about the query.
 Example: SELECT * FROM lifecycle.create_incremental_view(''public.shop_total'',
     ''SELECT shop, count(*) AS sales FROM public.sale GROUP BY shop'', ''{shop}'', dry_run => true);';

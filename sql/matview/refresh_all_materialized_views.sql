@@ -24,5 +24,5 @@ Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema
 milliseconds; mode concurrent, plain, incremental or rebuild; status refreshed, unchanged, not due, failed, skipped or
 busy (a row without a view: another run is under way); rows as the planner reckons; bytes with indexes; sqlstate and
 error of a failure; note, for example why it was not concurrent.
-Errors: none for a view: those are rows, and a warning is raised.
+Errors: 3F000 no such schema; none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';

@@ -45,5 +45,5 @@ views, default where PostgreSQL allows it; only_changed - leave out what reads o
 only_due - only what lifecycle.manage_materialized_view asks for now; search_path - what the views'' functions see, by
 default the caller''s path.
 Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
-Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
+Errors: 3F000 no such schema; P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
 Example: CALL lifecycle.refresh_materialized_views();';

@@ -29,5 +29,5 @@ after so long no further view is begun, default 10; one is always; the others - 
 lifecycle.refresh_materialized_views.
 Returns: one row a view (lifecycle.refresh_result) that was looked at, then those that are left, status pending; or one
 row with status busy.
-Errors: 22023 since or max_seconds.
+Errors: 3F000 no such schema; 22023 since or max_seconds.
 Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(''2026-01-31 04:00 UTC'', 30);';

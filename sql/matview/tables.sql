@@ -96,6 +96,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_unseen_changes', 'use'),
 ('_incremental_ground', 'use'),
 ('_refresh_order', 'use'),
+('_require_schemas', 'use'),
 ('_refresh_mode', 'use'),
 ('_run_refresh', 'use'),
 ('_refresh_view', 'use'),

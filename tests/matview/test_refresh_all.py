@@ -285,6 +285,17 @@ def test_one_view(base):
         base.execute("SELECT * FROM lifecycle.refresh_materialized_view('bad')")
     with refused("42809", "public.fact is a table"):
         base.execute("SELECT * FROM lifecycle.refresh_materialized_view('fact')")
+    # What PostgreSQL says besides is not lost.
+    with refused("55000", "Create a unique index with no WHERE clause"):
+        base.execute("SELECT * FROM lifecycle.refresh_materialized_view('m', concurrent => true)")
+
+
+def test_a_misspelt_schema(base):
+    for call in ("SELECT * FROM lifecycle.refresh_all_materialized_views({})",
+                 "SELECT * FROM lifecycle.preview_refresh_materialized_views({})",
+                 "CALL lifecycle.refresh_materialized_views({})"):  # fmt: skip
+        with refused("3F000", "schema publik, \"No such\" does not exist"):
+            base.execute(call.format("ARRAY['public', 'publik', 'No such']"))
 
 
 def test_a_refresh_changes_no_schema(base):

@@ -55,6 +55,28 @@ def base(database):
     return database
 
 
+WRONG = {
+    "no name": ("22023", "view_name must not be NULL or empty", {"view_name": None}),
+    "blanks": ("42602", "'My View' is not a name", {"view_name": "My View"}),
+    "no query": ("22023", "query must not be NULL or empty", {"query": None}),
+    "ambiguous": ("23505", "Key (shop)=", {"query": "SELECT shop FROM public.sale"}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("function", ["create_materialized_view", "create_incremental_view"])
+def test_wrong_arguments(base, function, case):
+    sqlstate, words, arguments = WRONG[case]
+    if function == "create_incremental_view":
+        if case == "ambiguous":
+            pytest.skip("the planner decides")
+        right = {"key_columns": ["shop"]}
+    else:
+        right = {"unique_key": ["shop"]}
+    with refused(sqlstate, words):
+        call(base, function, **({"view_name": "public.m", "query": TOTALS} | right | arguments))
+
+
 @pytest.fixture
 def rich(base, roles):
     """A materialized view with all that a materialized view can have."""
