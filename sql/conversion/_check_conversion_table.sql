@@ -111,8 +111,11 @@ BEGIN
                 v_object, format('may be NULL: %s rows are', v_nulls),
                 CASE WHEN v_level.in_key THEN 'It becomes part of the primary key, and so NOT NULL.'
                     WHEN v_level.method = 'range' THEN 'No range holds NULL.'
-                    ELSE 'NULL gets a partition of its own.' END,
-                CASE WHEN v_level.in_key OR v_level.method = 'range'
+                    ELSE 'NULL gets a partition of its own.' END
+                || CASE WHEN v_nulls > 0 AND (v_level.in_key OR v_level.method = 'range')
+                    THEN format(' Give these rows a value of %I, or delete them.', v_level.attname) ELSE '' END,
+                -- Which value, nobody else can tell.
+                CASE WHEN v_nulls = 0 AND (v_level.in_key OR v_level.method = 'range')
                     THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, v_level.attname) END
             )::lifecycle.finding;
         END IF;

@@ -389,7 +389,9 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF failure IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = failure ->> 'sqlstate', MESSAGE = failure ->> 'message',
-            DETAIL = failure ->> 'detail', HINT = failure ->> 'hint';
+            -- An empty one would be shown.
+            DETAIL = coalesce(nullif(failure ->> 'detail', ''), 'See lifecycle.monitor_migration().'),
+            HINT = failure ->> 'hint';
     END IF;
 END
 $fn$;

@@ -1,3 +1,22 @@
+CREATE FUNCTION lifecycle._require_these_levels(target regclass, levels jsonb[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb := (SELECT (c.conversion).levels FROM lifecycle._conversions() AS c
+        WHERE target IN (c.source, c.partitioned) AND (c.conversion).ended_at IS NULL LIMIT 1);
+BEGIN
+    IF v_levels <> to_jsonb(levels) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is being converted to other levels', target),
+            DETAIL = format('They are %s.', v_levels),
+            HINT = format('Go on with these, or first SELECT * FROM lifecycle.rollback_conversion(%L, '
+                'dry_run => false).', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_these_levels(regclass, jsonb[]) IS
+'Raises 55000 when a table is being converted to other levels.';
+
 CREATE FUNCTION lifecycle.start_conversion(
     target regclass,
     levels jsonb,
@@ -34,6 +53,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
         AND (c.conversion).ended_at IS NULL)
     THEN
+        PERFORM lifecycle._require_these_levels(target, v_levels);
         RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, ARRAY[lifecycle._step('register conversion',
             'conversion of ' || target, NULL, note => 'is under way, see lifecycle.monitor_migration()')], dry_run,
             expected_plan);
@@ -81,7 +101,7 @@ there, lifecycle.split_partition divides it afterwards; at_once - copy and swap 
 premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
-Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other levels; 42P07 a name is taken; 42501 not the owner;
 42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';

@@ -22,7 +22,10 @@ BEGIN
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
             DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k)),
             HINT = CASE WHEN v_class.relkind = 'r' AND kinds = '{p}'
-                THEN format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target)
+                THEN coalesce(
+                    (SELECT format('It is a partition of %s: name that.', i.inhparent::regclass)
+                        FROM pg_inherits AS i WHERE i.inhrelid = target AND v_class.relispartition),
+                    format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target))
                 ELSE 'Name another one.' END;
     END IF;
     IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,

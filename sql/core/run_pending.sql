@@ -59,6 +59,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 'Runs all steps of a stage that can run inside a function.';
 
+CREATE FUNCTION lifecycle._require_migration(migration_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF migration_id IS NOT NULL AND NOT EXISTS (SELECT FROM lifecycle.migration AS m
+        WHERE m.migration_id = _require_migration.migration_id)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no migration %s', migration_id),
+            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_migration(bigint) IS 'Raises 42704 for a number that no migration has.';
+
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
@@ -69,6 +84,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
+    PERFORM lifecycle._require_migration(migration_id);
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
         EXIT WHEN v_step.migration_id IS NULL;
@@ -102,6 +118,6 @@ at its end.
 Arguments: migration_id - only this one; default all that the caller may run.
 Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would
 run, lifecycle.run_pending_stage() runs one stage inside a transaction.
-Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
+Errors: 42704 no such migration; P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
 role.
 Example: CALL lifecycle.run_pending();';

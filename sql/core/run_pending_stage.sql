@@ -5,6 +5,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
+    PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
@@ -24,5 +25,5 @@ function can be called.
 
 Arguments: migration_id - only this one; default the first that the caller may run.
 Returns: what remains, as lifecycle.pending_steps() (lifecycle.step_result).
-Errors: what the failing step raises; 42501 not an administrator, or the steps are another role''s.
+Errors: 42704 no such migration; what the failing step raises; 42501 not an administrator, or the steps are another role''s.
 Example: SELECT * FROM lifecycle.run_pending_stage();';

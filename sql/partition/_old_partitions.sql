@@ -3,7 +3,7 @@ CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], ret
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
-        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention)
+        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention, true)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
     END IF;
 END

@@ -6,7 +6,11 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_table(partition);
     IF v_parent IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition),
+            HINT = CASE WHEN EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = partition)
+                THEN format('SELECT partition_name FROM lifecycle.check_partition_sizes(%L) lists its partitions.',
+                    partition)
+                ELSE 'Name a table that is attached to a partitioned one.' END;
     END IF;
     RETURN v_parent;
 END

@@ -34,6 +34,9 @@ DECLARE
     v_row lifecycle.partition_analysis;
     v_started timestamptz;
 BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
     FOR v_stale IN SELECT s.* FROM lifecycle._stale_relations(target, all_of_them) AS s LOOP
         v_started := clock_timestamp();
         v_row := NULL;
@@ -59,5 +62,5 @@ never does. What is locked is passed over, what fails does not stop the others.
 Arguments: target - one partitioned table, default all of the caller; all_of_them - also what has not changed.
 Returns: one row a table (lifecycle.partition_analysis): partition_schema, partition_name, status (analyzed, failed),
 duration_ms, sqlstate, error. Before PostgreSQL 18 the row of a root stands for its leaves as well.
-Errors: none.
+Errors: 42809 target is no partitioned table.
 Example: SELECT * FROM lifecycle.analyze_all_partitions();';

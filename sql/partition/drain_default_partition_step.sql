@@ -108,7 +108,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_creations must be at least 1';
     ELSIF v_default IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s has no default partition', parent);
+            MESSAGE = format('%s has no default partition', parent),
+            HINT = 'There is nothing to drain: a row without a partition is refused, not put aside.';
     ELSIF (SELECT cardinality(p.levels) > 1 FROM lifecycle._policy_of(parent) AS p)
         OR EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
             WHERE i.inhparent = parent AND c.relkind = 'p')

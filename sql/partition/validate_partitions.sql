@@ -72,8 +72,12 @@ COMMENT ON FUNCTION lifecycle._hash_gaps(regclass) IS
 'Tables by HASH of which some remainder has no partition.';
 
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT f.* FROM (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
+    RETURN QUERY SELECT f.* FROM (
         SELECT r.* FROM lifecycle._partition_rights_drift(target) AS r
         UNION ALL
         SELECT s.* FROM lifecycle._partition_storage_drift(target) AS s
@@ -86,7 +90,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         UNION ALL
         SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
-    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
+    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 'What is wrong with partitioned tables, at any depth. Partitions that differ from their parent in owner, grants, row
@@ -101,5 +106,5 @@ Arguments: target - one partitioned table, default all in the database.
 Returns: one row a finding (lifecycle.finding): severity (error: rows are seen, lost or
 refused that should not be; warning; info: may be meant so), object, finding, detail, remedy (the
 statement that mends it; NULL where it takes a decision). No rows when all is well.
-Errors: none.
+Errors: 42809 target is no partitioned table.
 Example: SELECT * FROM lifecycle.validate_partitions() WHERE severity = ''error'';';

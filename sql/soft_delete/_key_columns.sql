@@ -51,8 +51,8 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'invalid_parameter_value',
         MESSAGE = format('%s is not a key of %s', coalesce(key_json::text, 'NULL'), target),
-        DETAIL = format('Its primary key is (%s).', (SELECT string_agg(quote_ident(k.name),
-            ', ') FROM unnest(keys) AS k)),
+        DETAIL = coalesce((SELECT format('Its primary key is (%s).', string_agg(quote_ident(k.name), ', '))
+            FROM unnest(keys) AS k HAVING count(*) > 0), 'It has no primary key.'),
         HINT = 'Give one value, or {"column": value, ...} with every column of the key.';
 END
 $fn$;

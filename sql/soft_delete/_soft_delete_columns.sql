@@ -24,7 +24,18 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('soft delete is not enabled on %s', target),
-            HINT = format('SELECT * FROM lifecycle.enable_soft_delete(%L)', target);
+            HINT = coalesce((
+                SELECT CASE WHEN t.oid IS NULL THEN 'Name a table, not a view.'
+                    ELSE format('That is a view. Name its table: %s.', d.refobjid::regclass) END
+                FROM pg_class AS c
+                JOIN pg_rewrite AS r ON r.ev_class = c.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+                LEFT JOIN pg_trigger AS t ON t.tgrelid = d.refobjid AND t.tgname = 'zz_soft_delete_row'
+                WHERE c.oid = target AND c.relkind IN ('v', 'm')
+                ORDER BY t.oid NULLS LAST
+                LIMIT 1
+            ), format('SELECT * FROM lifecycle.enable_soft_delete(%L)', target));
     END IF;
 END
 $fn$;

@@ -157,6 +157,9 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_table regclass;
 BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._soft_delete_columns(target);
+    END IF;
     FOR v_table IN
         SELECT t.tgrelid::regclass FROM pg_trigger AS t
         WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
@@ -178,5 +181,5 @@ of live rows, live rows under deleted ones. Nothing found, no row.
 
 Arguments: target - only this table; default all that the caller may read.
 Returns: one row a finding (lifecycle.finding): severity, object, finding, detail, remedy (a statement).
-Errors: none.
+Errors: 55000 soft delete is not enabled on target.
 Example: SELECT severity, object, finding, remedy FROM lifecycle.check_soft_delete();';

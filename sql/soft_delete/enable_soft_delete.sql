@@ -30,6 +30,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
 
+CREATE FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_argument name) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing constant text := CASE '' WHEN coalesce(column_name, '') THEN 'column_name' WHEN view_name THEN 'view_name'
+        WHEN rpc_argument THEN 'rpc_argument' END;
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s must not be empty', v_missing),
+            HINT = 'Leave it out to have the usual name. Empty rpc_name and restore_rpc_name mean no such function.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_names(name, name, name) IS
+'Raises 22023 for an empty name where one is needed.';
+
 CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -69,6 +84,7 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_names(column_name, view_name, rpc_argument);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
         lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);
@@ -110,7 +126,8 @@ are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
 another view of that name; 42701 another column of that name; 42704 no such key; 0A000 interception of a partitioned
-table; 22023 no such choice; 55000 no primary key, a key that cannot be live, or the plan differs from expected_plan;
-55P03 lock.
+table; 22023 no such choice, an empty name; 42723 a function of that name is another owner''s, or the RPC of another table;
+55000 no primary key, a key that cannot be live, another table had this name and was not synced since, or the plan
+differs from expected_plan; 55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';

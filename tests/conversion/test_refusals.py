@@ -36,6 +36,23 @@ def test_start(database, scene, more, code, words):
     assert database.dump() == before
 
 
+def test_other_levels_while_it_is_under_way(database):
+    database.execute(TABLE)
+    database.execute(START + EXTEND + ")")
+    before = database.dump()
+    with refused("55000", "public.t is being converted to other levels", '"every": "1 month"', "rollback_conversion"):
+        database.execute(START.replace("1 month", "1 week") + EXTEND + ")")
+    assert rows(database, START.replace("SELECT *", "SELECT status") + EXTEND + ")") == [("skipped",)]
+    assert database.dump() == before
+
+
+def test_a_swap_of_nothing(database):
+    """The procedure tells what the function tells, without an empty DETAIL."""
+    database.execute(TABLE)
+    with refused("55000", "public.t is not being converted", "monitor_migration()"):
+        database.execute("CALL lifecycle.swap_tables('public.t')")
+
+
 def test_steps_of_no_rows(database):
     database.execute(TABLE)
     database.execute(START + EXTEND + ")")

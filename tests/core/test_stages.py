@@ -114,6 +114,12 @@ def test_run_pending_of_one_migration(database):
     assert (state(database, 1), state(database, 2)) == ("pending", "applied")
 
 
+def test_no_such_migration(database):
+    for statement in ("CALL lifecycle.run_pending(999)", "SELECT * FROM lifecycle.run_pending_stage(999)"):
+        with refused("42704", "there is no migration 999"):
+            database.execute(statement)
+
+
 def test_path_of_a_pending_stage_is_the_callers(database):
     database.execute("CREATE SCHEMA app")
     connection = database.connect()

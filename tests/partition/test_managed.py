@@ -82,6 +82,8 @@ def test_the_policy_is_changed_and_taken_back(database):
     assert statuses(call(database, "rollback_partition_policy", target="public.m", dry_run=False)) == ["done"] * 12
     assert database.execute("SELECT count(*) FROM lifecycle.partition_policy") == [(0,)]
     assert names(database) == []
+    with refused("55000", "public.m has no policy, and no partition was made for it", "migration_history"):
+        call(database, "rollback_partition_policy", target="public.m", dry_run=False)
     assert first[0].migration_id != second[0].migration_id
     assert "partition_policy" in before
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.calls import rows
+from harness.calls import call, refused, rows
 
 MADE = """
 CREATE TABLE public.m (at date NOT NULL, id int, note text) PARTITION BY RANGE (at);
@@ -200,6 +200,22 @@ DRIFTS = {
         "warning",
     ),
 }
+
+
+def test_what_is_not_partitioned_is_not_called_well(database):
+    database.execute(
+        "CREATE TABLE public.plain (id int); CREATE TABLE public.m (day date) PARTITION BY RANGE (day);"
+        "CREATE TABLE public.p PARTITION OF public.m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')"
+    )
+    for function in ("validate_partitions", "analyze_all_partitions"):
+        with refused("42809", "public.plain is a table", "safe_migrate_table('public.plain', ...)"):
+            database.execute(f"SELECT * FROM lifecycle.{function}('public.plain')")
+        with refused("42809", "public.p is a table", "It is a partition of public.m: name that."):
+            database.execute(f"SELECT * FROM lifecycle.{function}('public.p')")
+    with refused("42809", "public.m is no partition", "lifecycle.check_partition_sizes('public.m') lists its"):
+        call(database, "detach_partition", target="public.m")
+    with refused("42809", "public.plain is no partition", "attached to a partitioned one"):
+        call(database, "detach_partition", target="public.plain")
 
 
 def test_every_drift_is_found_and_mended(metrics, roles):

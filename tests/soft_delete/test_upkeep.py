@@ -55,6 +55,29 @@ ALTERATIONS = {
 }
 
 
+def test_a_view_or_a_stranger_in_the_place_of_the_table(note):
+    note.execute("CREATE TABLE plain (a int); CREATE VIEW pv AS SELECT * FROM plain; ALTER TABLE note RENAME TO memo")
+    for statement in ("soft_delete('{}', 1)", "check_soft_delete('{}')"):
+        for target, words in {
+            "active_note": "That is a view. Name its table: public.memo.",
+            "pv": "Name a table, not a view.",
+            "plain": "lifecycle.enable_soft_delete('public.plain')",
+        }.items():
+            with refused("55000", f"soft delete is not enabled on public.{target}", words):
+                note.execute("SELECT lifecycle." + statement.format(target))
+    with refused("22023", "1 is not a key of public.plain", "It has no primary key."):
+        note.execute("SELECT * FROM lifecycle.erase('plain', 1)")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("column_name", None), ("column_name", ""), ("rpc_argument", ""), ("view_name", "")]
+)
+def test_empty_names(database, name, value):
+    database.execute(TABLE)
+    with refused("22023", f"{name} must not be empty", "Leave it out"):
+        call(database, "enable_soft_delete", target="public.note", **{name: value})
+
+
 def marked(place, *tables, key="id"):
     found = "SELECT {} FROM {} WHERE deleted_at IS NOT NULL ORDER BY 1"
     return [[r[0] for r in rows(place, found.format(key, t))] for t in tables]
