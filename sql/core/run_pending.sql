@@ -118,6 +118,6 @@ at its end.
 Arguments: migration_id - only this one; default all that the caller may run.
 Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would
 run, lifecycle.run_pending_stage() runs one stage inside a transaction.
-Errors: 42704 no such migration; P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
-role.
+Errors: 42704 no such migration; P0001 naming each step that failed or waits to be run by hand; 42501 not an
+administrator, or steps of another role.
 Example: CALL lifecycle.run_pending();';

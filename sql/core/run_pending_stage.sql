@@ -25,5 +25,6 @@ function can be called.
 
 Arguments: migration_id - only this one; default the first that the caller may run.
 Returns: what remains, as lifecycle.pending_steps() (lifecycle.step_result).
-Errors: 42704 no such migration; what the failing step raises; 42501 not an administrator, or the steps are another role''s.
+Errors: 42704 no such migration; what the failing step raises; 42501 not an administrator, or the steps are another
+role''s.
 Example: SELECT * FROM lifecycle.run_pending_stage();';

@@ -33,7 +33,8 @@ dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 by default the caller''s path.
 Returns: one row a step (lifecycle.step_result). The same view a second time: all rows skipped.
 Errors: 42703 no such key column; 42P07 another relation has that name; 3F000 no such schema; 42602 view_name is no
-name; 22023 view_name or query is missing; 23505 the key does not determine a row; what CREATE VIEW, CREATE INDEX and the query raise.
+name; 22023 view_name or query is missing; 23505 the key does not determine a row; what CREATE VIEW,
+CREATE INDEX and the query raise.
 Example: SELECT * FROM lifecycle.create_materialized_view(''public.shop_total'',
     ''SELECT shop, sum(amount) AS total FROM public.sale GROUP BY shop'', ''{shop}'', ''{total DESC}'',
     dry_run => true);';

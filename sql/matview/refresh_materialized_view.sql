@@ -78,7 +78,8 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = v_result.sqlstate,
                 MESSAGE = format('%s was not refreshed: %s', v_item.view::regclass, v_result.error),
-                DETAIL = format('Mode: %s.', CASE WHEN starts_with(v_result.note, v_result.mode || ':') THEN v_result.note
+                DETAIL = format('Mode: %s.', CASE
+                    WHEN starts_with(v_result.note, v_result.mode || ':') THEN v_result.note
                     ELSE concat_ws(', ', v_result.mode, v_result.note) END);
         ELSIF v_result.status IN ('failed', 'skipped') THEN
             RAISE WARNING '% was %: %', v_item.view::regclass, v_result.status,

@@ -1,7 +1,8 @@
 -- Spans that a calendar or a clock can be cut into without a rest. Text without a unit is refused, as '30' would be 30
 -- seconds.
 CREATE FUNCTION lifecycle._period(
-    key_type regtype, every text, is_retention boolean DEFAULT false, OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric
+    key_type regtype, every text, is_retention boolean DEFAULT false,
+    OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_every interval;
@@ -26,7 +27,8 @@ BEGIN
     IF is_retention THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('retention cannot be %L for partitions of type %s', every, key_type),
-            HINT = 'Times: a span with its unit, ''24 months''. Numbers: how far below the highest. Both: ''12 partitions''.';
+            HINT = 'Times: a span with its unit, ''24 months''. Numbers: how far below the highest. '
+                'Both: ''12 partitions''.';
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
         MESSAGE = format('partitions of type %s cannot be every %s', key_type, coalesce(every, 'NULL')),

@@ -33,5 +33,6 @@ Arguments: target - the managed table; partition_rows - keep (default) or drop, 
 only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for the inverses,
 default the one that each change was made with.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22023 partition_rows; 42809 not a table; 55000 there is nothing to take back; 42501 not the owner; 2BP01 other changes rest on a partition; 55000 the plan changed.
+Errors: 22023 partition_rows; 42809 not a table; 42501 not the owner; 2BP01 other changes rest on a partition;
+55000 there is nothing to take back, or the plan changed.
 Example: SELECT status, object, note FROM lifecycle.rollback_partition_policy(''public.metric'', dry_run => false);';

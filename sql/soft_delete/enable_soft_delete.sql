@@ -126,8 +126,8 @@ are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
 another view of that name; 42701 another column of that name; 42704 no such key; 0A000 interception of a partitioned
-table; 22023 no such choice, an empty name; 42723 a function of that name is another owner''s, or the RPC of another table;
-55000 no primary key, a key that cannot be live, another table had this name and was not synced since, or the plan
-differs from expected_plan; 55P03 lock.
+table; 22023 no such choice, an empty name; 42723 a function of that name is another owner''s, or the RPC of another
+table; 55000 no primary key, a key that cannot be live, another table had this name and was not synced since, or the
+plan differs from expected_plan; 55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';

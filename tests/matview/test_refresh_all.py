@@ -294,7 +294,7 @@ def test_a_misspelt_schema(base):
     for call in ("SELECT * FROM lifecycle.refresh_all_materialized_views({})",
                  "SELECT * FROM lifecycle.preview_refresh_materialized_views({})",
                  "CALL lifecycle.refresh_materialized_views({})"):  # fmt: skip
-        with refused("3F000", "schema publik, \"No such\" does not exist"):
+        with refused("3F000", 'schema publik, "No such" does not exist'):
             base.execute(call.format("ARRAY['public', 'publik', 'No such']"))
 
 
