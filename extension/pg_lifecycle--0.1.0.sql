@@ -870,7 +870,10 @@ BEGIN
             MESSAGE = format('%s is %s', target, v_kinds ->> v_class.relkind::text),
             DETAIL = format('Expected: %s.', (SELECT string_agg(v_kinds ->> k, ' or ') FROM unnest(kinds) AS k)),
             HINT = CASE WHEN v_class.relkind = 'r' AND kinds = '{p}'
-                THEN format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target)
+                THEN coalesce(
+                    (SELECT format('It is a partition of %s: name that.', i.inhparent::regclass)
+                        FROM pg_inherits AS i WHERE i.inhrelid = target AND v_class.relispartition),
+                    format('CALL lifecycle.safe_migrate_table(%L, ...) makes it one while it is in use.', target))
                 ELSE 'Name another one.' END;
     END IF;
     IF v_class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
@@ -2526,7 +2529,8 @@ BEGIN
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = format('migration %s cannot be rolled back before those that rest on it',
                 v_ids[cardinality(v_ids)]),
-            DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature, m.target), '; '
+            DETAIL = (SELECT string_agg(format('migration %s: %s of %s', m.migration_id, m.feature,
+                        coalesce(m.target, m.parameters ->> 'view_name', m.name, 'no table')), '; '
                     ORDER BY m.migration_id DESC)
                 FROM lifecycle.migration AS m WHERE m.migration_id = ANY (v_resting)),
             HINT = 'Roll those back first, or pass cascade => true; the dry run shows what that means.';
@@ -3454,6 +3458,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 'Runs all steps of a stage that can run inside a function.';
 
+CREATE FUNCTION lifecycle._require_migration(migration_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF migration_id IS NOT NULL AND NOT EXISTS (SELECT FROM lifecycle.migration AS m
+        WHERE m.migration_id = _require_migration.migration_id)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no migration %s', migration_id),
+            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_migration(bigint) IS 'Raises 42704 for a number that no migration has.';
+
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
@@ -3464,6 +3483,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
+    PERFORM lifecycle._require_migration(migration_id);
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
         EXIT WHEN v_step.migration_id IS NULL;
@@ -3497,8 +3517,8 @@ at its end.
 Arguments: migration_id - only this one; default all that the caller may run.
 Returns: nothing; see lifecycle.pending_steps() for what is left. Twins: lifecycle.pending_steps() shows what would
 run, lifecycle.run_pending_stage() runs one stage inside a transaction.
-Errors: P0001 naming each step that failed or waits to be run by hand; 42501 not an administrator, or steps of another
-role.
+Errors: 42704 no such migration; P0001 naming each step that failed or waits to be run by hand; 42501 not an
+administrator, or steps of another role.
 Example: CALL lifecycle.run_pending();';
 
 -- source: sql/core/run_pending_stage.sql
@@ -3509,6 +3529,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
+    PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
@@ -3528,7 +3549,8 @@ function can be called.
 
 Arguments: migration_id - only this one; default the first that the caller may run.
 Returns: what remains, as lifecycle.pending_steps() (lifecycle.step_result).
-Errors: what the failing step raises; 42501 not an administrator, or the steps are another role''s.
+Errors: 42704 no such migration; what the failing step raises; 42501 not an administrator, or the steps are another
+role''s.
 Example: SELECT * FROM lifecycle.run_pending_stage();';
 
 -- source: sql/core/confirm_step.sql
@@ -5824,8 +5846,8 @@ BEGIN
     RAISE EXCEPTION USING
         ERRCODE = 'invalid_parameter_value',
         MESSAGE = format('%s is not a key of %s', coalesce(key_json::text, 'NULL'), target),
-        DETAIL = format('Its primary key is (%s).', (SELECT string_agg(quote_ident(k.name),
-            ', ') FROM unnest(keys) AS k)),
+        DETAIL = coalesce((SELECT format('Its primary key is (%s).', string_agg(quote_ident(k.name), ', '))
+            FROM unnest(keys) AS k HAVING count(*) > 0), 'It has no primary key.'),
         HINT = 'Give one value, or {"column": value, ...} with every column of the key.';
 END
 $fn$;
@@ -5868,7 +5890,18 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('soft delete is not enabled on %s', target),
-            HINT = format('SELECT * FROM lifecycle.enable_soft_delete(%L)', target);
+            HINT = coalesce((
+                SELECT CASE WHEN t.oid IS NULL THEN 'Name a table, not a view.'
+                    ELSE format('That is a view. Name its table: %s.', d.refobjid::regclass) END
+                FROM pg_class AS c
+                JOIN pg_rewrite AS r ON r.ev_class = c.oid
+                JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+                LEFT JOIN pg_trigger AS t ON t.tgrelid = d.refobjid AND t.tgname = 'zz_soft_delete_row'
+                WHERE c.oid = target AND c.relkind IN ('v', 'm')
+                ORDER BY t.oid NULLS LAST
+                LIMIT 1
+            ), format('SELECT * FROM lifecycle.enable_soft_delete(%L)', target));
     END IF;
 END
 $fn$;
@@ -8222,6 +8255,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
 
+CREATE FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_argument name) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing constant text := CASE '' WHEN coalesce(column_name, '') THEN 'column_name' WHEN view_name THEN 'view_name'
+        WHEN rpc_argument THEN 'rpc_argument' END;
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s must not be empty', v_missing),
+            HINT = 'Leave it out to have the usual name. Empty rpc_name and restore_rpc_name mean no such function.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_names(name, name, name) IS
+'Raises 22023 for an empty name where one is needed.';
+
 CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -8261,6 +8309,7 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    PERFORM lifecycle._require_names(column_name, view_name, rpc_argument);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
         lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);
@@ -8302,8 +8351,9 @@ are marked through the view or the functions.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not such a table; 42501 not its owner, or no administrator; 42804 the column has another type; 42P07
 another view of that name; 42701 another column of that name; 42704 no such key; 0A000 interception of a partitioned
-table; 22023 no such choice; 55000 no primary key, a key that cannot be live, or the plan differs from expected_plan;
-55P03 lock.
+table; 22023 no such choice, an empty name; 42723 a function of that name is another owner''s, or the RPC of another
+table; 55000 no primary key, a key that cannot be live, another table had this name and was not synced since, or the
+plan differs from expected_plan; 55P03 lock.
 Example: SELECT * FROM lifecycle.enable_soft_delete(''public.packages'', rpc_argument => ''package_id'', dry_run =>
 true);';
 
@@ -8876,6 +8926,9 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_table regclass;
 BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._soft_delete_columns(target);
+    END IF;
     FOR v_table IN
         SELECT t.tgrelid::regclass FROM pg_trigger AS t
         WHERE t.tgname = 'zz_soft_delete_row' AND t.tgparentid = 0
@@ -8897,7 +8950,7 @@ of live rows, live rows under deleted ones. Nothing found, no row.
 
 Arguments: target - only this table; default all that the caller may read.
 Returns: one row a finding (lifecycle.finding): severity, object, finding, detail, remedy (a statement).
-Errors: none.
+Errors: 55000 soft delete is not enabled on target.
 Example: SELECT severity, object, finding, remedy FROM lifecycle.check_soft_delete();';
 
 -- source: sql/soft_delete/find_unfiltered_reads.sql
@@ -11170,7 +11223,8 @@ or 22003 for what is no such number, 22023 for an unknown zone and for a number 
 -- Spans that a calendar or a clock can be cut into without a rest. Text without a unit is refused, as '30' would be 30
 -- seconds.
 CREATE FUNCTION lifecycle._period(
-    key_type regtype, every text, OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric
+    key_type regtype, every text, is_retention boolean DEFAULT false,
+    OUT months integer, OUT days integer, OUT seconds integer, OUT width numeric
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_every interval;
@@ -11192,12 +11246,18 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF is_retention THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('retention cannot be %L for partitions of type %s', every, key_type),
+            HINT = 'Times: a span with its unit, ''24 months''. Numbers: how far below the highest. '
+                'Both: ''12 partitions''.';
+    END IF;
     RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
         MESSAGE = format('partitions of type %s cannot be every %s', key_type, coalesce(every, 'NULL')),
         HINT = 'Times: whole years and months, or whole days, or an hour and more. Numbers: a number above zero.';
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._period(regtype, text) IS
+COMMENT ON FUNCTION lifecycle._period(regtype, text, boolean) IS
 'An interval as months, days or seconds, of which one is not zero, or the width of a range of numbers; raises 22023.';
 
 -- Bounds are reckoned from one anchor, never from each other: the 31st does not become the 28th for ever. Days and
@@ -13338,7 +13398,7 @@ CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], ret
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
-        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention)
+        PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention, true)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
     END IF;
 END
@@ -13765,12 +13825,19 @@ CREATE FUNCTION lifecycle.rollback_partition_policy(
 DECLARE
     v_ids bigint[];
 BEGIN
+    PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
     v_ids := ARRAY(
         SELECT DISTINCT o.id FROM pg_class AS c
         CROSS JOIN LATERAL unnest(lifecycle._open_migrations('partition', c.oid)) AS o (id)
         WHERE c.oid = target OR c.oid = ANY (lifecycle._partitions(target)) AND c.relkind = 'p'
     );
+    IF cardinality(v_ids) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s has no policy, and no partition was made for it', target),
+            DETAIL = 'What other tools have made is not taken back; what was made here may have been rolled back.',
+            HINT = 'SELECT * FROM lifecycle.migration_history WHERE feature = ''partition'' lists the changes.';
+    END IF;
     RETURN QUERY SELECT * FROM lifecycle._rollback(v_ids, dry_run, expected_plan, false,
         jsonb_build_object('partition_rows', partition_rows), rollback_partition_policy.search_path);
 END
@@ -13783,7 +13850,8 @@ Arguments: target - the managed table; partition_rows - keep (default) or drop, 
 only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for the inverses,
 default the one that each change was made with.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22023 partition_rows; 42501 not the owner; 2BP01 other changes rest on a partition; 55000 the plan changed.
+Errors: 22023 partition_rows; 42809 not a table; 42501 not the owner; 2BP01 other changes rest on a partition;
+55000 there is nothing to take back, or the plan changed.
 Example: SELECT status, object, note FROM lifecycle.rollback_partition_policy(''public.metric'', dry_run => false);';
 
 -- source: sql/partition/follow_dimension.sql
@@ -14314,7 +14382,11 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_table(partition);
     IF v_parent IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition);
+        RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no partition', partition),
+            HINT = CASE WHEN EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = partition)
+                THEN format('SELECT partition_name FROM lifecycle.check_partition_sizes(%L) lists its partitions.',
+                    partition)
+                ELSE 'Name a table that is attached to a partitioned one.' END;
     END IF;
     RETURN v_parent;
 END
@@ -15260,6 +15332,9 @@ DECLARE
     v_row lifecycle.partition_analysis;
     v_started timestamptz;
 BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
     FOR v_stale IN SELECT s.* FROM lifecycle._stale_relations(target, all_of_them) AS s LOOP
         v_started := clock_timestamp();
         v_row := NULL;
@@ -15285,7 +15360,7 @@ never does. What is locked is passed over, what fails does not stop the others.
 Arguments: target - one partitioned table, default all of the caller; all_of_them - also what has not changed.
 Returns: one row a table (lifecycle.partition_analysis): partition_schema, partition_name, status (analyzed, failed),
 duration_ms, sqlstate, error. Before PostgreSQL 18 the row of a root stands for its leaves as well.
-Errors: none.
+Errors: 42809 target is no partitioned table.
 Example: SELECT * FROM lifecycle.analyze_all_partitions();';
 
 -- source: sql/partition/_partition_members.sql
@@ -15760,8 +15835,12 @@ COMMENT ON FUNCTION lifecycle._hash_gaps(regclass) IS
 'Tables by HASH of which some remainder has no partition.';
 
 CREATE FUNCTION lifecycle.validate_partitions(target regclass DEFAULT NULL) RETURNS SETOF lifecycle.finding
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT f.* FROM (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
+    RETURN QUERY SELECT f.* FROM (
         SELECT r.* FROM lifecycle._partition_rights_drift(target) AS r
         UNION ALL
         SELECT s.* FROM lifecycle._partition_storage_drift(target) AS s
@@ -15774,7 +15853,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         UNION ALL
         SELECT d.* FROM lifecycle._dimension_drift(target) AS d
     ) AS f
-    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail
+    ORDER BY array_position('{error,warning,info}', f.severity), f.object, f.finding, f.detail;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.validate_partitions(regclass) IS
 'What is wrong with partitioned tables, at any depth. Partitions that differ from their parent in owner, grants, row
@@ -15789,7 +15869,7 @@ Arguments: target - one partitioned table, default all in the database.
 Returns: one row a finding (lifecycle.finding): severity (error: rows are seen, lost or
 refused that should not be; warning; info: may be meant so), object, finding, detail, remedy (the
 statement that mends it; NULL where it takes a decision). No rows when all is well.
-Errors: none.
+Errors: 42809 target is no partitioned table.
 Example: SELECT * FROM lifecycle.validate_partitions() WHERE severity = ''error'';';
 
 -- source: sql/partition/_rollback_plan_partition.sql
@@ -17110,7 +17190,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_creations must be at least 1';
     ELSIF v_default IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('%s has no default partition', parent);
+            MESSAGE = format('%s has no default partition', parent),
+            HINT = 'There is nothing to drain: a row without a partition is refused, not put aside.';
     ELSIF (SELECT cardinality(p.levels) > 1 FROM lifecycle._policy_of(parent) AS p)
         OR EXISTS (SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
             WHERE i.inhparent = parent AND c.relkind = 'p')
@@ -18024,8 +18105,11 @@ BEGIN
                 v_object, format('may be NULL: %s rows are', v_nulls),
                 CASE WHEN v_level.in_key THEN 'It becomes part of the primary key, and so NOT NULL.'
                     WHEN v_level.method = 'range' THEN 'No range holds NULL.'
-                    ELSE 'NULL gets a partition of its own.' END,
-                CASE WHEN v_level.in_key OR v_level.method = 'range'
+                    ELSE 'NULL gets a partition of its own.' END
+                || CASE WHEN v_nulls > 0 AND (v_level.in_key OR v_level.method = 'range')
+                    THEN format(' Give these rows a value of %I, or delete them.', v_level.attname) ELSE '' END,
+                -- Which value, nobody else can tell.
+                CASE WHEN v_nulls = 0 AND (v_level.in_key OR v_level.method = 'range')
                     THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', target, v_level.attname) END
             )::lifecycle.finding;
         END IF;
@@ -20556,7 +20640,9 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     IF failure IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = failure ->> 'sqlstate', MESSAGE = failure ->> 'message',
-            DETAIL = failure ->> 'detail', HINT = failure ->> 'hint';
+            -- An empty one would be shown.
+            DETAIL = coalesce(nullif(failure ->> 'detail', ''), 'See lifecycle.monitor_migration().'),
+            HINT = failure ->> 'hint';
     END IF;
 END
 $fn$;
@@ -21326,6 +21412,25 @@ left out rows; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a 
 Example: CALL lifecycle.swap_tables(''public.observation'');';
 
 -- source: sql/conversion/start_conversion.sql
+CREATE FUNCTION lifecycle._require_these_levels(target regclass, levels jsonb[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_levels constant jsonb := (SELECT (c.conversion).levels FROM lifecycle._conversions() AS c
+        WHERE target IN (c.source, c.partitioned) AND (c.conversion).ended_at IS NULL LIMIT 1);
+BEGIN
+    IF v_levels <> to_jsonb(levels) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is being converted to other levels', target),
+            DETAIL = format('They are %s.', v_levels),
+            HINT = format('Go on with these, or first SELECT * FROM lifecycle.rollback_conversion(%L, '
+                'dry_run => false).', target);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_these_levels(regclass, jsonb[]) IS
+'Raises 55000 when a table is being converted to other levels.';
+
 CREATE FUNCTION lifecycle.start_conversion(
     target regclass,
     levels jsonb,
@@ -21362,6 +21467,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM lifecycle._conversions() AS c WHERE target IN (c.source, c.partitioned)
         AND (c.conversion).ended_at IS NULL)
     THEN
+        PERFORM lifecycle._require_these_levels(target, v_levels);
         RETURN QUERY SELECT * FROM lifecycle._apply('conversion', target, ARRAY[lifecycle._step('register conversion',
             'conversion of ' || target, NULL, note => 'is under way, see lifecycle.monitor_migration()')], dry_run,
             expected_plan);
@@ -21409,8 +21515,8 @@ there, lifecycle.split_partition divides it afterwards; at_once - copy and swap 
 premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
-Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42P07 a name is taken; 42501 not the owner;
-42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other
+levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';
 
@@ -22376,6 +22482,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_unseen_changes', 'use'),
 ('_incremental_ground', 'use'),
 ('_refresh_order', 'use'),
+('_require_schemas', 'use'),
 ('_refresh_mode', 'use'),
 ('_run_refresh', 'use'),
 ('_refresh_view', 'use'),
@@ -22839,6 +22946,10 @@ DECLARE
     v_view regclass;
     v_shape lifecycle.query_shape;
 BEGIN
+    IF coalesce(query, '') !~ '\S' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'query must not be NULL or empty',
+            HINT = 'Give the SELECT that says which rows the view has.';
+    END IF;
     BEGIN
         PERFORM lifecycle._execute(format('CREATE VIEW %s AS %s', v_name, query), _query_shape.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -23356,6 +23467,21 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 'All materialized and incremental views, each after those that it reads.';
 
+-- A misspelt schema has no views that could fail: a scheduler would never notice.
+CREATE FUNCTION lifecycle._require_schemas(schemas name[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_missing constant text := (SELECT string_agg(quote_ident(s), ', ') FROM unnest(schemas) AS s
+        WHERE NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = s));
+BEGIN
+    IF v_missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = format('schema %s does not exist', v_missing),
+            HINT = 'schemas lists the names of schemas as they are, without quotes; NULL means all.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_schemas(name[]) IS 'Raises 3F000 for a schema that does not exist.';
+
 CREATE FUNCTION lifecycle._refresh_order(
     schemas name[], only_changed boolean DEFAULT false, only_due boolean DEFAULT false
 ) RETURNS lifecycle.refresh_item[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -23364,6 +23490,7 @@ DECLARE
     v_items lifecycle.refresh_item[];
     v_views oid[];
 BEGIN
+    PERFORM lifecycle._require_schemas(schemas);
     SELECT array_agg(o.item ORDER BY o.place), array_agg((o.item).view) FILTER (WHERE (o.item).kind LIKE 'm%')
     INTO v_items, v_views
     FROM (SELECT l AS item, row_number() OVER () AS place FROM lifecycle._refresh_levels() AS l) AS o
@@ -23429,6 +23556,8 @@ CREATE FUNCTION lifecycle._run_refresh(
 DECLARE
     v_timeout constant text := current_setting('lock_timeout');
     v_attempt integer := 0;
+    v_detail text;
+    v_hint text;
 BEGIN
     LOOP
         v_attempt := v_attempt + 1;
@@ -23445,7 +23574,9 @@ BEGIN
             error := NULL;
             RETURN;
         EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT,
+                v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+            error := concat_ws('; ', error, nullif(v_detail, ''), nullif(v_hint, ''));
         END;
         EXIT WHEN code NOT IN ('55P03', '40P01');
         IF v_attempt >= lifecycle.setting('lock_attempts')::integer THEN
@@ -23528,12 +23659,16 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_started constant timestamptz := clock_timestamp();
     v_result lifecycle.refresh_result;
+    v_detail text;
+    v_hint text;
 BEGIN
     BEGIN
         SELECT r.* INTO v_result FROM lifecycle.refresh_incremental_view(target::regclass) AS r;
         RETURN v_result;
     EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS v_result.sqlstate = RETURNED_SQLSTATE, v_result.error = MESSAGE_TEXT;
+        GET STACKED DIAGNOSTICS v_result.sqlstate = RETURNED_SQLSTATE, v_result.error = MESSAGE_TEXT,
+            v_detail = PG_EXCEPTION_DETAIL, v_hint = PG_EXCEPTION_HINT;
+        v_result.error := concat_ws('; ', v_result.error, nullif(v_detail, ''), nullif(v_hint, ''));
     END;
     v_result.status := 'failed';
     v_result.refresh_time_ms := round((extract(epoch FROM clock_timestamp() - v_started) * 1000)::numeric, 3);
@@ -23722,7 +23857,7 @@ Returns: one row a view in refresh order (lifecycle.refresh_result): view_schema
 milliseconds; mode concurrent, plain, incremental or rebuild; status refreshed, unchanged, not due, failed, skipped or
 busy (a row without a view: another run is under way); rows as the planner reckons; bytes with indexes; sqlstate and
 error of a failure; note, for example why it was not concurrent.
-Errors: none for a view: those are rows, and a warning is raised.
+Errors: 3F000 no such schema; none for a view: those are rows, and a warning is raised.
 Example: SELECT view_name, refresh_time_ms, status FROM lifecycle.refresh_all_materialized_views();';
 
 -- source: sql/matview/refresh_materialized_views_step.sql
@@ -23757,7 +23892,7 @@ after so long no further view is begun, default 10; one is always; the others - 
 lifecycle.refresh_materialized_views.
 Returns: one row a view (lifecycle.refresh_result) that was looked at, then those that are left, status pending; or one
 row with status busy.
-Errors: 22023 since or max_seconds.
+Errors: 3F000 no such schema; 22023 since or max_seconds.
 Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(''2026-01-31 04:00 UTC'', 30);';
 
 -- source: sql/matview/preview_refresh_materialized_views.sql
@@ -23859,7 +23994,7 @@ views, default where PostgreSQL allows it; only_changed - leave out what reads o
 only_due - only what lifecycle.manage_materialized_view asks for now; search_path - what the views'' functions see, by
 default the caller''s path.
 Returns: nothing; lifecycle.mv_refresh_status shows what was done. While another run is under way: a notice, at once.
-Errors: P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
+Errors: 3F000 no such schema; P0001 naming each view that failed or was skipped; 2D000 inside a transaction block.
 Example: CALL lifecycle.refresh_materialized_views();';
 
 -- source: sql/matview/refresh_materialized_view.sql
@@ -23943,7 +24078,9 @@ BEGIN
             RAISE EXCEPTION USING
                 ERRCODE = v_result.sqlstate,
                 MESSAGE = format('%s was not refreshed: %s', v_item.view::regclass, v_result.error),
-                DETAIL = format('Mode: %s.', concat_ws(', ', v_result.mode, v_result.note));
+                DETAIL = format('Mode: %s.', CASE
+                    WHEN starts_with(v_result.note, v_result.mode || ':') THEN v_result.note
+                    ELSE concat_ws(', ', v_result.mode, v_result.note) END);
         ELSIF v_result.status IN ('failed', 'skipped') THEN
             RAISE WARNING '% was %: %', v_item.view::regclass, v_result.status,
                 coalesce(v_result.error, v_result.note);
@@ -25079,8 +25216,18 @@ CREATE FUNCTION lifecycle._new_relation(
     view_name text, search_path text, OUT relation_schema name, OUT relation_name name
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_parts constant text[] := parse_ident(view_name);
+    v_parts text[];
 BEGIN
+    IF coalesce(view_name, '') !~ '\S' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'view_name must not be NULL or empty',
+            HINT = 'Name the view to make, for example ''public.shop_total''.';
+    END IF;
+    BEGIN
+        v_parts := parse_ident(view_name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('%L is not a name', view_name),
+            HINT = 'Write schema.name, quoted where it is not lower case or has blanks: ''public."My View"''.';
+    END;
     IF cardinality(v_parts) > 2 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('%L has too many parts', view_name),
             HINT = 'Write schema.name.';
@@ -25170,7 +25317,8 @@ expected_plan - plan_hash of the reviewed dry run; search_path - for the names i
 functions for ever.
 Returns: one row a step (lifecycle.step_result).
 Errors: 0A000 volatile functions, clock or session in the query, rows of a key that depend on other keys, tables that
-cannot be captured; 55000 a table without a way to the key; 42703 no such key column; 22023 arguments; 42P07 another
+cannot be captured; 55000 a table without a way to the key, or a view of that name was dropped and not
+rolled back; 42602 view_name is no name; 42703 no such key column; 22023 arguments; 42P07 another
 relation has that name; 42501 not the owner of a table; 55P03 lock; what CREATE VIEW raises about the query.
 Example: SELECT * FROM lifecycle.create_incremental_view(''public.shop_total'',
     ''SELECT shop, count(*) AS sales FROM public.sale GROUP BY shop'', ''{shop}'', dry_run => true);';
@@ -25315,8 +25463,9 @@ stands behind the table in CREATE INDEX (''USING gin (tags)'', ''(shop) WHERE to
 dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the names in query,
 by default the caller''s path.
 Returns: one row a step (lifecycle.step_result). The same view a second time: all rows skipped.
-Errors: 42703 no such key column; 42P07 another relation has that name; 3F000 no such schema; 23505 the key does not
-determine a row; what CREATE VIEW, CREATE INDEX and the query raise.
+Errors: 42703 no such key column; 42P07 another relation has that name; 3F000 no such schema; 42602 view_name is no
+name; 22023 view_name or query is missing; 23505 the key does not determine a row; what CREATE VIEW,
+CREATE INDEX and the query raise.
 Example: SELECT * FROM lifecycle.create_materialized_view(''public.shop_total'',
     ''SELECT shop, sum(amount) AS total FROM public.sale GROUP BY shop'', ''{shop}'', ''{total DESC}'',
     dry_run => true);';
