@@ -24517,7 +24517,7 @@ COMMENT ON FUNCTION lifecycle._given_source(regclass, jsonb) IS 'A source as the
 
 -- A way to the keys that leads nowhere is found out here, not by the first refresh.
 CREATE FUNCTION lifecycle._require_source_query(source lifecycle.view_source, key_types text[], search_path text)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_changed constant text := (
         SELECT string_agg(format('NULL::%s AS %I', lifecycle._base_type(a.atttypid, a.atttypmod), a.attname), ', ')
@@ -24528,9 +24528,8 @@ DECLARE
     v_message text;
 BEGIN
     BEGIN
-        PERFORM pg_catalog.set_config('search_path', _require_source_query.search_path, true);
-        EXECUTE pg_catalog.format('SELECT * FROM (WITH changed AS (SELECT %s WHERE false) %s) AS m '
-            'UNION ALL SELECT %s LIMIT 0', v_changed, source.query, v_keys);
+        PERFORM lifecycle._execute(format('SELECT * FROM (WITH changed AS (SELECT %s WHERE false) %s) AS m '
+            'UNION ALL SELECT %s LIMIT 0', v_changed, source.query, v_keys), _require_source_query.search_path);
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         RETURN;
     EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
