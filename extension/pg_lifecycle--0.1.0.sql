@@ -21082,8 +21082,10 @@ CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
+    v_ground constant record := lifecycle._carry_ground(conversion.source);
 BEGIN
-    RETURN lifecycle._drop_capture_steps(conversion)
+    RETURN v_ground.first_steps
+        || lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
         || lifecycle._take_off_soft_delete(conversion.source)
@@ -21117,7 +21119,8 @@ BEGIN
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
                 'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', reverse_queue, v_row.conversion_id),
             format('UPDATE lifecycle.conversion SET phase = ''ready'' '
-                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id));
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id))
+        || v_ground.last_steps;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_exchange(lifecycle.located_conversion, text) IS
@@ -21941,6 +21944,7 @@ DECLARE
     v_undo lifecycle.plan_step[] := '{}';
     v_take_off lifecycle.plan_step[] := '{}';
     v_rebind lifecycle.plan_step[] := '{}';
+    v_ground constant record := lifecycle._carry_ground(conversion.partitioned);
 BEGIN
     FOR v_relation IN
         SELECT conversion.partitioned::oid
@@ -21957,8 +21961,8 @@ BEGIN
             ELSE ARRAY[lifecycle._step('undo ' || v_step.action, v_step.object, v_step.inverse, v_step.statement,
                 note => v_step.note)] END;
     END LOOP;
-    RETURN lifecycle._number(v_fill || lifecycle._drop_new_keys(conversion) || v_take_off || v_undo
-        || v_rebind
+    RETURN lifecycle._number(v_fill || v_ground.first_steps || lifecycle._drop_new_keys(conversion) || v_take_off
+        || v_undo || v_rebind || v_ground.last_steps
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
         || lifecycle._step('close', 'partitions of ' || conversion.partitioned,
@@ -23159,6 +23163,53 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._unseen_changes() IS
 'The incremental views that have to look at more than their queues, and why.';
+
+-- source: sql/matview/_carry_ground.sql
+-- An exchange of tables gives the queries that read them other definitions and their captures other triggers, and misses
+-- no write. What stood before it as it did at the last refresh is therefore taken to stand behind it, too; what did not
+-- is left to be found by the next refresh.
+CREATE FUNCTION lifecycle._hold_ground(target oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    UPDATE lifecycle.incremental_view AS v SET ground = v.ground || '{"held": true}'
+    FROM lifecycle._incremental_views(_hold_ground.target) AS i
+    WHERE v.target_oid = _hold_ground.target AND i.is_here
+        AND (lifecycle._ground_reason(i, lifecycle._incremental_ground(i.query_view,
+            ARRAY(SELECT s.queue FROM unnest(i.sources) AS s)))).reason IS NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._hold_ground(oid) IS
+'Marks that nothing that an incremental view rests on has changed since its last refresh; lifecycle._keep_ground takes the mark
+away within the same transaction.';
+
+CREATE FUNCTION lifecycle._keep_ground(target oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    UPDATE lifecycle.incremental_view AS v SET ground = lifecycle._incremental_ground(i.query_view,
+        ARRAY(SELECT s.queue FROM unnest(i.sources) AS s))
+    FROM lifecycle._incremental_views(_keep_ground.target) AS i
+    WHERE v.target_oid = _keep_ground.target AND v.ground ? 'held';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._keep_ground(oid) IS
+'Takes down what an incremental view rests on now, where that was marked by lifecycle._hold_ground.';
+
+CREATE FUNCTION lifecycle._carry_ground(
+    source regclass, OUT first_steps lifecycle.plan_step[], OUT last_steps lifecycle.plan_step[]
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    SELECT coalesce(array_agg(lifecycle._step('hold', 'incremental view ' || v.target,
+            format('SELECT lifecycle._hold_ground(%s)', v.target::oid)) ORDER BY v.target::text), '{}'),
+        coalesce(array_agg(lifecycle._step('keep', 'incremental view ' || v.target,
+            format('SELECT lifecycle._keep_ground(%s)', v.target::oid),
+            note => 'its captures go on: nothing has to be rebuilt') ORDER BY v.target::text), '{}')
+    INTO first_steps, last_steps
+    FROM lifecycle._incremental_views() AS v
+    WHERE v.is_here AND v.target IS NOT NULL AND source = ANY (lifecycle._ground_uses(v.ground));
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._carry_ground(regclass) IS
+'The steps before and behind an exchange of tables, so that incremental views over them need no rebuild.';
 
 -- source: sql/matview/_view_marks.sql
 -- What the statistics know, and what this session has not yet reported.

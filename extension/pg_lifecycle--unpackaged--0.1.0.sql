@@ -869,6 +869,9 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lost_triggers(ground jsonb,
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._doubtful_ways(view lifecycle.located_incremental, ground_now jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._ground_reason(view lifecycle.located_incremental, ground_now jsonb, OUT reason text, OUT ground jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._unseen_changes();
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._hold_ground(target oid);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._keep_ground(target oid);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._carry_ground(source regclass, OUT first_steps lifecycle.plan_step[], OUT last_steps lifecycle.plan_step[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rows_written(relation oid);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_marks(views oid[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._view_changes(view oid, done lifecycle.materialized_view_refresh, mark lifecycle.view_mark, origin text, OUT changes bigint, OUT note text);

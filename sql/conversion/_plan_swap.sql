@@ -223,8 +223,10 @@ CREATE FUNCTION lifecycle._plan_exchange(conversion lifecycle.located_conversion
 RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_row constant lifecycle.conversion := conversion.conversion;
+    v_ground constant record := lifecycle._carry_ground(conversion.source);
 BEGIN
-    RETURN lifecycle._drop_capture_steps(conversion)
+    RETURN v_ground.first_steps
+        || lifecycle._drop_capture_steps(conversion)
         || lifecycle._drop_keys(conversion)
         || lifecycle._take_off(conversion.source)
         || lifecycle._take_off_soft_delete(conversion.source)
@@ -258,7 +260,8 @@ BEGIN
             format('UPDATE lifecycle.conversion SET phase = ''swapped'', swapped_at = pg_catalog.clock_timestamp(), '
                 'queue = %L WHERE conversion_id OPERATOR(pg_catalog.=) %s', reverse_queue, v_row.conversion_id),
             format('UPDATE lifecycle.conversion SET phase = ''ready'' '
-                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id));
+                'WHERE conversion_id OPERATOR(pg_catalog.=) %s', v_row.conversion_id))
+        || v_ground.last_steps;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._plan_exchange(lifecycle.located_conversion, text) IS

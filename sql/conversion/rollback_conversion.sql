@@ -45,6 +45,7 @@ DECLARE
     v_undo lifecycle.plan_step[] := '{}';
     v_take_off lifecycle.plan_step[] := '{}';
     v_rebind lifecycle.plan_step[] := '{}';
+    v_ground constant record := lifecycle._carry_ground(conversion.partitioned);
 BEGIN
     FOR v_relation IN
         SELECT conversion.partitioned::oid
@@ -61,8 +62,8 @@ BEGIN
             ELSE ARRAY[lifecycle._step('undo ' || v_step.action, v_step.object, v_step.inverse, v_step.statement,
                 note => v_step.note)] END;
     END LOOP;
-    RETURN lifecycle._number(v_fill || lifecycle._drop_new_keys(conversion) || v_take_off || v_undo
-        || v_rebind
+    RETURN lifecycle._number(v_fill || v_ground.first_steps || lifecycle._drop_new_keys(conversion) || v_take_off
+        || v_undo || v_rebind || v_ground.last_steps
         || ARRAY(SELECT lifecycle._step('undo ' || s.action, s.object, s.inverse, s.statement)
             FROM unnest(v_done) AS s WHERE s.action = 'build beside' ORDER BY s.step DESC)
         || lifecycle._step('close', 'partitions of ' || conversion.partitioned,
