@@ -1,6 +1,6 @@
--- An exchange of tables gives the queries that read them other definitions and their captures other triggers, and misses
--- no write. What stood before it as it did at the last refresh is therefore taken to stand behind it, too; what did not
--- is left to be found by the next refresh.
+-- An exchange of tables gives the queries that read them other definitions and their captures other triggers, and no
+-- write is missed by it. What stood before it as it did at the last refresh is therefore taken to stand behind it, too;
+-- what did not is left to be found by the next refresh.
 CREATE FUNCTION lifecycle._hold_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
@@ -12,8 +12,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._hold_ground(oid) IS
-'Marks that nothing that an incremental view rests on has changed since its last refresh; lifecycle._keep_ground takes the mark
-away within the same transaction.';
+'Marks that nothing that an incremental view rests on has changed since its last refresh; lifecycle._keep_ground takes
+the mark away within the same transaction.';
 
 CREATE FUNCTION lifecycle._keep_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
