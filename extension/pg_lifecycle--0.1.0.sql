@@ -23165,9 +23165,9 @@ COMMENT ON FUNCTION lifecycle._unseen_changes() IS
 'The incremental views that have to look at more than their queues, and why.';
 
 -- source: sql/matview/_carry_ground.sql
--- An exchange of tables gives the queries that read them other definitions and their captures other triggers, and misses
--- no write. What stood before it as it did at the last refresh is therefore taken to stand behind it, too; what did not
--- is left to be found by the next refresh.
+-- An exchange of tables gives the queries that read them other definitions and their captures other triggers, and no
+-- write is missed by it. What stood before it as it did at the last refresh is therefore taken to stand behind it, too;
+-- what did not is left to be found by the next refresh.
 CREATE FUNCTION lifecycle._hold_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
@@ -23179,8 +23179,8 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._hold_ground(oid) IS
-'Marks that nothing that an incremental view rests on has changed since its last refresh; lifecycle._keep_ground takes the mark
-away within the same transaction.';
+'Marks that nothing that an incremental view rests on has changed since its last refresh; lifecycle._keep_ground takes
+the mark away within the same transaction.';
 
 CREATE FUNCTION lifecycle._keep_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
