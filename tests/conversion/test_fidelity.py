@@ -21,7 +21,7 @@ def world(database, roles):
     database.execute("SET allow_in_place_tablespaces = on")
     if not database.execute("SELECT 1 FROM pg_tablespace WHERE spcname = %s", [words["space"]]):
         database.execute(f"CREATE TABLESPACE {words['space']} LOCATION ''")
-    icu = database.value("SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')")
+    icu = database.value("SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')")
     database.execute(SHARED if icu else SHARED.replace(ICU, 'FROM "C"'))
     return database, words
 

@@ -131,7 +131,8 @@ def test_the_table_above_is_locked_first(database, session, observer):
     )
     writer, ours = session(database, autocommit=False), session(database)
     writer.run("LOCK TABLE ONLY public.m IN ROW EXCLUSIVE MODE")
-    ours.run("SET deadlock_timeout = '60s'; SET lifecycle.lock_timeout = 40000; SET lifecycle.lock_attempts = 1")
+    # More than one: a commit lets go of its locks one by one, and for the second one we wait a millisecond only.
+    ours.run("SET deadlock_timeout = '60s'; SET lifecycle.lock_timeout = 40000; SET lifecycle.lock_attempts = 5")
     ours.start("SELECT status FROM lifecycle.detach_partition('public.old', dry_run => false)")
     assert observer.settle(ours, [writer]) == "blocked"
     writer.run("INSERT INTO public.m VALUES ('2025-05-05'); COMMIT")
