@@ -29,17 +29,14 @@ COMMENT ON FUNCTION lifecycle._keep_ground(oid) IS
 
 CREATE FUNCTION lifecycle._carry_ground(
     source regclass, OUT first_steps lifecycle.plan_step[], OUT last_steps lifecycle.plan_step[]
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT coalesce(array_agg(lifecycle._step('hold', 'incremental view ' || v.target,
             format('SELECT lifecycle._hold_ground(%s)', v.target::oid)) ORDER BY v.target::text), '{}'),
         coalesce(array_agg(lifecycle._step('keep', 'incremental view ' || v.target,
             format('SELECT lifecycle._keep_ground(%s)', v.target::oid),
             note => 'its captures go on: nothing has to be rebuilt') ORDER BY v.target::text), '{}')
-    INTO first_steps, last_steps
     FROM lifecycle._incremental_views() AS v
-    WHERE v.is_here AND v.target IS NOT NULL AND source = ANY (lifecycle._ground_uses(v.ground));
-END
+    WHERE v.is_here AND v.target IS NOT NULL AND source = ANY (lifecycle._ground_uses(v.ground))
 $fn$;
 COMMENT ON FUNCTION lifecycle._carry_ground(regclass) IS
 'The steps before and behind an exchange of tables, so that incremental views over them need no rebuild.';
