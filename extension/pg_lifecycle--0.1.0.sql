@@ -968,6 +968,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_may_run(bigint, name, name, text) IS
 'Raises 42501 with the role to connect as, unless the caller may run what that role has stored.';
 
+-- source: sql/core/_require_migration.sql
+CREATE FUNCTION lifecycle._require_migration(migration_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF NOT EXISTS (SELECT FROM lifecycle.migration AS m WHERE m.migration_id = _require_migration.migration_id) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no migration %s', coalesce(migration_id::text, 'NULL')),
+            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_migration(bigint) IS 'Raises 42704 for a number that no migration has.';
+
 -- source: sql/core/_execute.sql
 -- User code, and DDL that may fire a user's event triggers, must see the caller's path; our own code never. A
 -- statement can change the path for the rest of the outer call (a plain SET outlives the SET clause of a function), so
@@ -2771,16 +2785,11 @@ CREATE FUNCTION lifecycle.rollback_migration(
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT NULL
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_state text;
 BEGIN
-    SELECT m.state INTO v_state FROM lifecycle.migration AS m WHERE m.migration_id = rollback_migration.migration_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no migration %s', coalesce(migration_id::text, 'NULL')),
-            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
-    ELSIF v_state = 'rolled_back' THEN
+    PERFORM lifecycle._require_migration(migration_id);
+    IF 'rolled_back' = (SELECT m.state FROM lifecycle.migration AS m
+        WHERE m.migration_id = rollback_migration.migration_id)
+    THEN
         RAISE NOTICE 'migration % is rolled back already', migration_id;
         RETURN;
     END IF;
@@ -3458,21 +3467,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 'Runs all steps of a stage that can run inside a function.';
 
-CREATE FUNCTION lifecycle._require_migration(migration_id bigint) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF migration_id IS NOT NULL AND NOT EXISTS (SELECT FROM lifecycle.migration AS m
-        WHERE m.migration_id = _require_migration.migration_id)
-    THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no migration %s', migration_id),
-            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_migration(bigint) IS 'Raises 42704 for a number that no migration has.';
-
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
@@ -3483,7 +3477,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    PERFORM lifecycle._require_migration(migration_id);
+    IF migration_id IS NOT NULL THEN
+        PERFORM lifecycle._require_migration(migration_id);
+    END IF;
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
         EXIT WHEN v_step.migration_id IS NULL;
@@ -3529,7 +3525,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
+    IF run_pending_stage.migration_id IS NOT NULL THEN
+        PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
+    END IF;
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);
@@ -15980,6 +15978,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rewrites(regclass) IS
 'The rewrites under way that the caller may carry on: all, those of a table, or the one of a partition.';
 
+CREATE FUNCTION lifecycle._rewrite_migration(rewrite lifecycle.partition_rewrite) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+    WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || rewrite.staging AND s.status <> 'rolled_back'
+        -- A step may name whatever its writer likes.
+        AND s.applied_by = rewrite.started_by
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_migration(lifecycle.partition_rewrite) IS
+'The journaled migration that began a rewrite.';
+
 -- The bounds, written as a constraint of the table itself: ATTACH believes it and does not read the rows.
 CREATE FUNCTION lifecycle._add_bounds_check(partition regclass, constraint_name name, parent regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
@@ -16911,10 +16919,7 @@ RETURNS TABLE (
     parent text, kind text, sources text[], migration_id bigint, blocks_done bigint, blocks_total bigint,
     rows_copied bigint, entries bigint
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT r.parent, r.kind, r.sources,
-        (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'
-            AND s.applied_by = r.started_by),
+    SELECT r.parent, r.kind, r.sources, lifecycle._rewrite_migration(r),
         (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
         (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(to_regclass(t.source))
                 / current_setting('block_size')::integer))
@@ -16979,9 +16984,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN jsonb_build_object('status', 'nothing', 'rows', 0);
     END IF;
-    v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-        WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
-            AND s.status <> 'rolled_back' AND s.applied_by = v_rewrite.started_by);
+    v_id := lifecycle._rewrite_migration(v_rewrite);
     IF EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id
         AND s.action = 'lock for capture' AND s.status IN ('pending', 'failed'))
     THEN

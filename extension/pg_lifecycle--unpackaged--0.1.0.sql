@@ -44,6 +44,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_owner(target regcla
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_read_committed();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_admin();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_may_run(migration_id bigint, applied_by name, session_by name, writer text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_migration(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._execute(statement text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_wait();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_holders(relations oid[]);
@@ -145,7 +146,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_failures(failures tex
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_pending(migration_id bigint, passed_over bigint[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_stage(step lifecycle.migration_step);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._run_stage(step lifecycle.migration_step);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_migration(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.run_pending(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.run_pending_stage(migration_id bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.confirm_step(migration_id bigint, step integer);
@@ -616,6 +616,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partition_rows(partition re
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_plan_partition(migration_id bigint, plan lifecycle.plan_step[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rollback_plan_partitioned_table(migration_id bigint, plan lifecycle.plan_step[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrites(target regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_migration(rewrite lifecycle.partition_rewrite);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._add_bounds_check(partition regclass, constraint_name name, parent regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._default_check(parent regclass, key lifecycle.range_key, ranges lifecycle.range_ends[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rewrite_neighbours(parent regclass);

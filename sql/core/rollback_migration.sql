@@ -6,16 +6,11 @@ CREATE FUNCTION lifecycle.rollback_migration(
     expected_plan text DEFAULT NULL,
     search_path text DEFAULT NULL
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
-DECLARE
-    v_state text;
 BEGIN
-    SELECT m.state INTO v_state FROM lifecycle.migration AS m WHERE m.migration_id = rollback_migration.migration_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no migration %s', coalesce(migration_id::text, 'NULL')),
-            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
-    ELSIF v_state = 'rolled_back' THEN
+    PERFORM lifecycle._require_migration(migration_id);
+    IF 'rolled_back' = (SELECT m.state FROM lifecycle.migration AS m
+        WHERE m.migration_id = rollback_migration.migration_id)
+    THEN
         RAISE NOTICE 'migration % is rolled back already', migration_id;
         RETURN;
     END IF;

@@ -59,21 +59,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._run_stage(lifecycle.migration_step) IS
 'Runs all steps of a stage that can run inside a function.';
 
-CREATE FUNCTION lifecycle._require_migration(migration_id bigint) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF migration_id IS NOT NULL AND NOT EXISTS (SELECT FROM lifecycle.migration AS m
-        WHERE m.migration_id = _require_migration.migration_id)
-    THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no migration %s', migration_id),
-            HINT = 'SELECT migration_id, name FROM lifecycle.migration_history lists them.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_migration(bigint) IS 'Raises 42704 for a number that no migration has.';
-
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.run_pending(migration_id bigint DEFAULT NULL) LANGUAGE plpgsql AS $fn$
 DECLARE
@@ -84,7 +69,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    PERFORM lifecycle._require_migration(migration_id);
+    IF migration_id IS NOT NULL THEN
+        PERFORM lifecycle._require_migration(migration_id);
+    END IF;
     LOOP
         v_step := lifecycle._next_pending(migration_id, v_passed_over);
         EXIT WHEN v_step.migration_id IS NULL;

@@ -5,7 +5,9 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
+    IF run_pending_stage.migration_id IS NOT NULL THEN
+        PERFORM lifecycle._require_migration(run_pending_stage.migration_id);
+    END IF;
     v_step := lifecycle._next_pending(run_pending_stage.migration_id, '{}');
     IF v_step.migration_id IS NOT NULL THEN
         PERFORM lifecycle._require_may_run(v_step.migration_id, v_step.applied_by, v_step.session_by, v_step.writer);

@@ -17,6 +17,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._rewrites(regclass) IS
 'The rewrites under way that the caller may carry on: all, those of a table, or the one of a partition.';
 
+CREATE FUNCTION lifecycle._rewrite_migration(rewrite lifecycle.partition_rewrite) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+    SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
+    WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || rewrite.staging AND s.status <> 'rolled_back'
+        -- A step may name whatever its writer likes.
+        AND s.applied_by = rewrite.started_by
+$fn$;
+COMMENT ON FUNCTION lifecycle._rewrite_migration(lifecycle.partition_rewrite) IS
+'The journaled migration that began a rewrite.';
+
 -- The bounds, written as a constraint of the table itself: ATTACH believes it and does not read the rows.
 CREATE FUNCTION lifecycle._add_bounds_check(partition regclass, constraint_name name, parent regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$

@@ -3,10 +3,7 @@ RETURNS TABLE (
     parent text, kind text, sources text[], migration_id bigint, blocks_done bigint, blocks_total bigint,
     rows_copied bigint, entries bigint
 ) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT r.parent, r.kind, r.sources,
-        (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-         WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || r.staging AND s.status <> 'rolled_back'
-            AND s.applied_by = r.started_by),
+    SELECT r.parent, r.kind, r.sources, lifecycle._rewrite_migration(r),
         (SELECT sum(b) FROM unnest(r.blocks_done) AS b)::bigint,
         (SELECT sum(coalesce(nullif(t.total, 0), pg_relation_size(to_regclass(t.source))
                 / current_setting('block_size')::integer))

@@ -43,9 +43,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN jsonb_build_object('status', 'nothing', 'rows', 0);
     END IF;
-    v_id := (SELECT max(s.migration_id) FROM lifecycle.migration_step AS s
-        WHERE s.action = 'copy rows' AND s.object = 'passing rows of ' || v_rewrite.staging
-            AND s.status <> 'rolled_back' AND s.applied_by = v_rewrite.started_by);
+    v_id := lifecycle._rewrite_migration(v_rewrite);
     IF EXISTS (SELECT FROM lifecycle.migration_step AS s WHERE s.migration_id = v_id
         AND s.action = 'lock for capture' AND s.status IN ('pending', 'failed'))
     THEN
