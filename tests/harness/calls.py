@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import psycopg
 import pytest
 
+from pg_lifecycle.server import fetched
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -35,9 +37,7 @@ class Place(Protocol):
 def rows(place: Place, statement: str, params: Sequence[object] | None = None) -> Rows:
     """The rows of a statement, wherever it is run."""
     result = place.execute(statement, params)
-    if isinstance(result, list):
-        return result
-    return result.fetchall() if result.description else []
+    return result if isinstance(result, list) else fetched(result)
 
 
 def call(place: Place, name: str, **arguments: object) -> list[Step]:

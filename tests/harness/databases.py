@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from harness.dump import normalise
-from pg_lifecycle.server import Server
+from pg_lifecycle.server import Server, fetched
 
 Rows = list[tuple[Any, ...]]
 
@@ -128,4 +128,4 @@ def run(connection: psycopg.Connection, statement: str, params: Sequence[object]
     cursor = connection.execute(statement, params)
     while cursor.nextset():
         pass
-    return cursor.fetchall() if cursor.description else []
+    return fetched(cursor)

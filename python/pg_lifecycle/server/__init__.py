@@ -6,7 +6,7 @@ Example:
         server.execute("CREATE EXTENSION pg_lifecycle")
 """
 
-from pg_lifecycle.server.base import Server, ServerError
+from pg_lifecycle.server.base import Server, ServerError, fetched
 from pg_lifecycle.server.hosts import Host, attach, available_hosts, create, default_spec
 from pg_lifecycle.server.serve import main, serve, served, stop, stop_command
 
@@ -18,6 +18,7 @@ __all__ = [
     "available_hosts",
     "create",
     "default_spec",
+    "fetched",
     "main",
     "serve",
     "served",

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus
 from psycopg.sql import Composed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,6 +52,15 @@ PRELOAD = ("plpgsql", "pg_stat_statements", "pg_cron")
 
 class ServerError(Exception):
     """A server could not be had, started or reached; the message says what to do."""
+
+
+def fetched(cursor: psycopg.Cursor[Any]) -> Rows:
+    """The rows of a statement; none for one that returns no rows at all.
+
+    A row without columns (``SELECT FROM t``) is a row, too, although the cursor describes no column.
+    """
+    result = cursor.pgresult
+    return cursor.fetchall() if result is not None and result.status == ExecStatus.TUPLES_OK else []
 
 
 class Server(ABC):
@@ -120,8 +130,7 @@ class Server(ABC):
     ) -> Rows:
         """Runs one statement as the superuser and returns its rows."""
         with self.connect(dbname) as connection:
-            cursor = connection.execute(statement, params)
-            return cursor.fetchall() if cursor.description else []
+            return fetched(connection.execute(statement, params))
 
     @property
     def version_num(self) -> int:
