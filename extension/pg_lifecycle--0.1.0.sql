@@ -6622,6 +6622,16 @@ DECLARE
     v_counts jsonb := '{}';
     v_logged boolean;
 BEGIN
+    -- The view knows its table by oid, what is written here by a name, which may have gone to another.
+    IF TG_WHEN = 'BEFORE' AND TG_NARGS > 0 AND NOT EXISTS (
+        SELECT FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        WHERE r.ev_class = TG_RELID AND d.refclassid = 'pg_class'::regclass AND d.refobjid = v_table)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s does not show rows of %s', TG_RELID::regclass, {table_literal}),
+            DETAIL = format('Its table had the name %s when its triggers were made.', {table_literal}),
+            HINT = 'Call lifecycle.sync_active_view() for the table of the view.';
+    END IF;
     IF TG_WHEN = 'BEFORE' THEN
         -- Within a DELETE it is the DELETE that is the deletion, and within one on the view that.
         IF TG_NARGS > 0 OR (v_pending[2] = v_table AND (TG_OP = 'DELETE' AND v_pending[1] = v_key + 1
@@ -22316,6 +22326,7 @@ CREATE TYPE lifecycle.located_incremental AS (
     key_columns name [],
     columns name [],
     sources lifecycle.view_source [],
+    queues text [],
     settings jsonb,
     tolerance interval,
     rebuild_reason text,
@@ -22653,12 +22664,13 @@ BEGIN
     RETURN QUERY SELECT t.oid::regclass, q.oid::regclass, v.key_columns,
         ARRAY(SELECT a.attname FROM pg_attribute AS a
             WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
-        lifecycle._view_sources(v.sources), v.settings, v.tolerance,
+        s.sources, ARRAY(SELECT x.queue FROM unnest(s.sources) AS x), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
         v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
         v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END, v.ground
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
+    CROSS JOIN LATERAL (SELECT lifecycle._view_sources(v.sources) AS sources OFFSET 0) AS s
     LEFT JOIN pg_class AS t
         ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE lifecycle._named_relation(v.target) END
     LEFT JOIN pg_class AS q
@@ -23121,7 +23133,6 @@ CREATE FUNCTION lifecycle._ground_reason(
     view lifecycle.located_incremental, ground_now jsonb, OUT reason text, OUT ground jsonb
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(view.sources) AS s);
     v_lost text;
     v_doubt text;
 BEGIN
@@ -23129,7 +23140,7 @@ BEGIN
     IF NOT view.is_here OR view.ground IS NULL OR view.ground = ground_now THEN
         RETURN;
     END IF;
-    v_lost := lifecycle._lost_triggers(view.ground, ground_now, v_queues);
+    v_lost := lifecycle._lost_triggers(view.ground, ground_now, view.queues);
     IF v_lost IS NOT NULL THEN
         reason := format('triggers of %s were changed since the last refresh: writes may have been missed', v_lost);
     END IF;
@@ -23154,14 +23165,13 @@ BEGIN
     RETURN QUERY
     SELECT v.target::oid, coalesce(p.detail, 'what it rests on has changed')
     FROM lifecycle._incremental_views() AS v
-    CROSS JOIN LATERAL (SELECT ARRAY(SELECT s.queue FROM unnest(v.sources) AS s) AS queues) AS q
     LEFT JOIN LATERAL (
         SELECT string_agg(f.detail, '; ') AS detail
         FROM lifecycle._captures() AS c CROSS JOIN LATERAL lifecycle._capture_problems(c) AS f
-        WHERE c.queue_name = ANY (q.queues) AND f.severity = 'error'
+        WHERE c.queue_name = ANY (v.queues) AND f.severity = 'error'
     ) AS p ON true
     WHERE v.target IS NOT NULL AND v.query_view IS NOT NULL
-        AND (p.detail IS NOT NULL OR v.is_here AND v.ground <> lifecycle._incremental_ground(v.query_view, q.queues));
+        AND (p.detail IS NOT NULL OR v.is_here AND v.ground <> lifecycle._incremental_ground(v.query_view, v.queues));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._unseen_changes() IS
@@ -23177,8 +23187,7 @@ BEGIN
     UPDATE lifecycle.incremental_view AS v SET ground = v.ground || '{"held": true}'
     FROM lifecycle._incremental_views(_hold_ground.target) AS i
     WHERE v.target_oid = _hold_ground.target AND i.is_here
-        AND (lifecycle._ground_reason(i, lifecycle._incremental_ground(i.query_view,
-            ARRAY(SELECT s.queue FROM unnest(i.sources) AS s)))).reason IS NULL;
+        AND (lifecycle._ground_reason(i, lifecycle._incremental_ground(i.query_view, i.queues))).reason IS NULL;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._hold_ground(oid) IS
@@ -23188,8 +23197,7 @@ the mark away within the same transaction.';
 CREATE FUNCTION lifecycle._keep_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    UPDATE lifecycle.incremental_view AS v SET ground = lifecycle._incremental_ground(i.query_view,
-        ARRAY(SELECT s.queue FROM unnest(i.sources) AS s))
+    UPDATE lifecycle.incremental_view AS v SET ground = lifecycle._incremental_ground(i.query_view, i.queues)
     FROM lifecycle._incremental_views(_keep_ground.target) AS i
     WHERE v.target_oid = _keep_ground.target AND v.ground ? 'held';
 END
@@ -23351,8 +23359,7 @@ CREATE FUNCTION lifecycle._waiting_changes() RETURNS TABLE (view oid, changes bi
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT v.target::oid, sum(z.entries)::bigint
     FROM lifecycle._incremental_views() AS v
-    CROSS JOIN LATERAL unnest(v.sources) AS s
-    JOIN lifecycle._captures() AS c ON c.queue_name = s.queue AND c.queue IS NOT NULL
+    JOIN lifecycle._captures() AS c ON c.queue_name = ANY (v.queues) AND c.queue IS NOT NULL
     CROSS JOIN LATERAL lifecycle._capture_size(c.queue) AS z
     GROUP BY v.target::oid
 $fn$;
@@ -25857,7 +25864,7 @@ BEGIN
     END IF;
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
-        WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
+        WHERE c.queue_name = ANY (view.queues)
             AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p
                 WHERE p.severity = 'error' AND p.finding NOT IN ('inheritance', 'unlogged')
                     OR p.finding = 'not always')
@@ -26239,11 +26246,10 @@ DECLARE
     v_started constant timestamptz := clock_timestamp();
     v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
-    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s);
     -- Before the captures are looked at: what changes in between is found by the next refresh.
-    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_queues);
+    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_view.queues);
     v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
-        v_view.query_view, v_routine, v_queues, lifecycle._ground_uses(v_now)) END;
+        v_view.query_view, v_routine, v_view.queues, lifecycle._ground_uses(v_now)) END;
     v_ground record;
     v_work lifecycle.refresh_work;
 BEGIN
@@ -26380,8 +26386,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
         (SELECT string_agg(format('pg_catalog.quote_nullable(t.%I::pg_catalog.text)', c), ', ' ORDER BY u.place)
          FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)),
         view.target, view.query_view, ',',
-        coalesce((SELECT string_agg(format('EXISTS (SELECT FROM %s)', s.queue), ' OR ')
-            FROM unnest(view.sources) AS s WHERE to_regclass(s.queue) IS NOT NULL), 'false')))
+        coalesce((SELECT string_agg(format('EXISTS (SELECT FROM %s)', q), ' OR ')
+            FROM unnest(view.queues) AS q WHERE to_regclass(q) IS NOT NULL), 'false')))
 $fn$;
 COMMENT ON FUNCTION lifecycle._compare_incremental(lifecycle.located_incremental) IS
 'How many rows an incremental view lacks, how many it has too many, and 1 when changes are waiting.';

@@ -7,8 +7,7 @@ BEGIN
     UPDATE lifecycle.incremental_view AS v SET ground = v.ground || '{"held": true}'
     FROM lifecycle._incremental_views(_hold_ground.target) AS i
     WHERE v.target_oid = _hold_ground.target AND i.is_here
-        AND (lifecycle._ground_reason(i, lifecycle._incremental_ground(i.query_view,
-            ARRAY(SELECT s.queue FROM unnest(i.sources) AS s)))).reason IS NULL;
+        AND (lifecycle._ground_reason(i, lifecycle._incremental_ground(i.query_view, i.queues))).reason IS NULL;
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._hold_ground(oid) IS
@@ -18,8 +17,7 @@ the mark away within the same transaction.';
 CREATE FUNCTION lifecycle._keep_ground(target oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    UPDATE lifecycle.incremental_view AS v SET ground = lifecycle._incremental_ground(i.query_view,
-        ARRAY(SELECT s.queue FROM unnest(i.sources) AS s))
+    UPDATE lifecycle.incremental_view AS v SET ground = lifecycle._incremental_ground(i.query_view, i.queues)
     FROM lifecycle._incremental_views(_keep_ground.target) AS i
     WHERE v.target_oid = _keep_ground.target AND v.ground ? 'held';
 END

@@ -133,7 +133,6 @@ CREATE FUNCTION lifecycle._ground_reason(
     view lifecycle.located_incremental, ground_now jsonb, OUT reason text, OUT ground jsonb
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(view.sources) AS s);
     v_lost text;
     v_doubt text;
 BEGIN
@@ -141,7 +140,7 @@ BEGIN
     IF NOT view.is_here OR view.ground IS NULL OR view.ground = ground_now THEN
         RETURN;
     END IF;
-    v_lost := lifecycle._lost_triggers(view.ground, ground_now, v_queues);
+    v_lost := lifecycle._lost_triggers(view.ground, ground_now, view.queues);
     IF v_lost IS NOT NULL THEN
         reason := format('triggers of %s were changed since the last refresh: writes may have been missed', v_lost);
     END IF;
@@ -166,14 +165,13 @@ BEGIN
     RETURN QUERY
     SELECT v.target::oid, coalesce(p.detail, 'what it rests on has changed')
     FROM lifecycle._incremental_views() AS v
-    CROSS JOIN LATERAL (SELECT ARRAY(SELECT s.queue FROM unnest(v.sources) AS s) AS queues) AS q
     LEFT JOIN LATERAL (
         SELECT string_agg(f.detail, '; ') AS detail
         FROM lifecycle._captures() AS c CROSS JOIN LATERAL lifecycle._capture_problems(c) AS f
-        WHERE c.queue_name = ANY (q.queues) AND f.severity = 'error'
+        WHERE c.queue_name = ANY (v.queues) AND f.severity = 'error'
     ) AS p ON true
     WHERE v.target IS NOT NULL AND v.query_view IS NOT NULL
-        AND (p.detail IS NOT NULL OR v.is_here AND v.ground <> lifecycle._incremental_ground(v.query_view, q.queues));
+        AND (p.detail IS NOT NULL OR v.is_here AND v.ground <> lifecycle._incremental_ground(v.query_view, v.queues));
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._unseen_changes() IS

@@ -22,12 +22,13 @@ BEGIN
     RETURN QUERY SELECT t.oid::regclass, q.oid::regclass, v.key_columns,
         ARRAY(SELECT a.attname FROM pg_attribute AS a
             WHERE a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
-        lifecycle._view_sources(v.sources), v.settings, v.tolerance,
+        s.sources, ARRAY(SELECT x.queue FROM unnest(s.sources) AS x), v.settings, v.tolerance,
         CASE WHEN v.origin = o.origin THEN v.rebuild_reason ELSE 'it was restored into this database' END,
         v.rebuilt_at, v.rebuild_ms, v.key_ms, v.data_as_of, v.created_by, v.session_by, v.writer, v.origin = o.origin,
         v.routine, CASE WHEN v.origin = o.origin THEN v.fingerprint END, v.ground
     FROM (SELECT lifecycle._origin() AS origin OFFSET 0) AS o
     CROSS JOIN lifecycle.incremental_view AS v
+    CROSS JOIN LATERAL (SELECT lifecycle._view_sources(v.sources) AS sources OFFSET 0) AS s
     LEFT JOIN pg_class AS t
         ON t.oid = CASE WHEN v.origin = o.origin THEN v.target_oid ELSE lifecycle._named_relation(v.target) END
     LEFT JOIN pg_class AS q

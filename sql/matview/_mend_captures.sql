@@ -13,7 +13,7 @@ BEGIN
     END IF;
     FOR v_capture IN
         SELECT c.* FROM lifecycle._captures() AS c
-        WHERE c.queue_name IN (SELECT s.queue FROM unnest(view.sources) AS s)
+        WHERE c.queue_name = ANY (view.queues)
             AND EXISTS (SELECT FROM lifecycle._capture_problems(c) AS p
                 WHERE p.severity = 'error' AND p.finding NOT IN ('inheritance', 'unlogged')
                     OR p.finding = 'not always')

@@ -26,8 +26,7 @@ CREATE FUNCTION lifecycle._waiting_changes() RETURNS TABLE (view oid, changes bi
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     SELECT v.target::oid, sum(z.entries)::bigint
     FROM lifecycle._incremental_views() AS v
-    CROSS JOIN LATERAL unnest(v.sources) AS s
-    JOIN lifecycle._captures() AS c ON c.queue_name = s.queue AND c.queue IS NOT NULL
+    JOIN lifecycle._captures() AS c ON c.queue_name = ANY (v.queues) AND c.queue IS NOT NULL
     CROSS JOIN LATERAL lifecycle._capture_size(c.queue) AS z
     GROUP BY v.target::oid
 $fn$;

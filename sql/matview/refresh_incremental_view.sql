@@ -337,11 +337,10 @@ DECLARE
     v_started constant timestamptz := clock_timestamp();
     v_view lifecycle.located_incremental := lifecycle._require_incremental(target);
     v_routine constant oid := to_regprocedure(v_view.routine || '(pg_catalog.int4)');
-    v_queues constant text[] := ARRAY(SELECT s.queue FROM unnest(v_view.sources) AS s);
     -- Before the captures are looked at: what changes in between is found by the next refresh.
-    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_queues);
+    v_now constant jsonb := lifecycle._incremental_ground(v_view.query_view, v_view.queues);
     v_fingerprint text := CASE WHEN v_routine IS NOT NULL THEN lifecycle._incremental_fingerprint(target,
-        v_view.query_view, v_routine, v_queues, lifecycle._ground_uses(v_now)) END;
+        v_view.query_view, v_routine, v_view.queues, lifecycle._ground_uses(v_now)) END;
     v_ground record;
     v_work lifecycle.refresh_work;
 BEGIN

@@ -136,6 +136,7 @@ CREATE TYPE lifecycle.located_incremental AS (
     key_columns name [],
     columns name [],
     sources lifecycle.view_source [],
+    queues text [],
     settings jsonb,
     tolerance interval,
     rebuild_reason text,

@@ -10,8 +10,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $fn$
         (SELECT string_agg(format('pg_catalog.quote_nullable(t.%I::pg_catalog.text)', c), ', ' ORDER BY u.place)
          FROM unnest(view.columns) WITH ORDINALITY AS u (c, place)),
         view.target, view.query_view, ',',
-        coalesce((SELECT string_agg(format('EXISTS (SELECT FROM %s)', s.queue), ' OR ')
-            FROM unnest(view.sources) AS s WHERE to_regclass(s.queue) IS NOT NULL), 'false')))
+        coalesce((SELECT string_agg(format('EXISTS (SELECT FROM %s)', q), ' OR ')
+            FROM unnest(view.queues) AS q WHERE to_regclass(q) IS NOT NULL), 'false')))
 $fn$;
 COMMENT ON FUNCTION lifecycle._compare_incremental(lifecycle.located_incremental) IS
 'How many rows an incremental view lacks, how many it has too many, and 1 when changes are waiting.';

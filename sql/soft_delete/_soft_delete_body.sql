@@ -253,6 +253,16 @@ DECLARE
     v_counts jsonb := '{}';
     v_logged boolean;
 BEGIN
+    -- The view knows its table by oid, what is written here by a name, which may have gone to another.
+    IF TG_WHEN = 'BEFORE' AND TG_NARGS > 0 AND NOT EXISTS (
+        SELECT FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        WHERE r.ev_class = TG_RELID AND d.refclassid = 'pg_class'::regclass AND d.refobjid = v_table)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s does not show rows of %s', TG_RELID::regclass, {table_literal}),
+            DETAIL = format('Its table had the name %s when its triggers were made.', {table_literal}),
+            HINT = 'Call lifecycle.sync_active_view() for the table of the view.';
+    END IF;
     IF TG_WHEN = 'BEFORE' THEN
         -- Within a DELETE it is the DELETE that is the deletion, and within one on the view that.
         IF TG_NARGS > 0 OR (v_pending[2] = v_table AND (TG_OP = 'DELETE' AND v_pending[1] = v_key + 1

@@ -112,6 +112,18 @@ def test_the_old_name_of_a_renamed_table_is_free(note):
     assert marked(note, "memo") == [[2, 4, 8, 9]]
 
 
+def test_a_view_marks_no_row_of_a_table_that_took_the_name(note):
+    """Whatever that table has: the view shows the other one."""
+    note.execute("ALTER TABLE note RENAME TO memo")
+    for made in ("", TABLE, "ALTER TABLE note ADD deleted_at timestamptz, ADD deletion_id bigint"):
+        note.execute(made or "SELECT 1")
+        with refused("55000", "active_note does not show rows of public.note", "lifecycle.sync_active_view()"):
+            note.execute("DELETE FROM active_note WHERE id = 1")
+    sync(note, "public.memo")
+    note.execute("DELETE FROM active_note WHERE id = 1")
+    assert marked(note, "note", "memo") == [[], [1]]
+
+
 @pytest.mark.parametrize("key", ["id int", "nr int", "nr bigint"])
 def test_a_dropped_table_made_anew(note, key):
     """What was generated for the old one is taken over, with the key of the new one."""
