@@ -51,6 +51,16 @@ def his(database, roles):
     return connection
 
 
+def capture(place):
+    """A capture of her table."""
+    call(place, "start_capture", target="public.hers", consumer="search", key_columns=["id"])
+
+
+def uncapture(place):
+    """And its end."""
+    call(place, "drop_capture", target="public.hers", consumer="search", dry_run=False)
+
+
 def step(connection, action, thing, address=None):
     """A migration of his own with a step that is about her things."""
     migration = connection.execute(
@@ -147,13 +157,7 @@ def test_a_rewrite_reads_and_empties_nothing_of_others(database, his, hers):
 
 
 def test_a_queue_is_not_claimed_by_anothers_capture(database, his, hers):
-    call(
-        hers,
-        "start_capture",
-        target="public.hers",
-        consumer="search",
-        key_columns=["id"],
-    )
+    capture(hers)
     queue = database.value("SELECT queue FROM lifecycle.capture")
     with refused("42501", 'row-level security policy for table "capture"'):
         his.execute(
@@ -164,17 +168,11 @@ def test_a_queue_is_not_claimed_by_anothers_capture(database, his, hers):
 
 
 def test_a_forged_step_does_not_keep_a_capture(database, his, hers):
-    call(
-        hers,
-        "start_capture",
-        target="public.hers",
-        consumer="search",
-        key_columns=["id"],
-    )
+    capture(hers)
     queue = database.value("SELECT queue FROM lifecycle.capture")
     step(his, "register capture", f"capture {queue}")
     step(his, "register partitions", f"capture sync {queue}")
-    call(hers, "drop_capture", target="public.hers", consumer="search", dry_run=False)
+    uncapture(hers)
     assert database.execute("SELECT FROM lifecycle.capture") == []
 
 
@@ -188,16 +186,10 @@ def test_no_incremental_view_has_anothers_query(his, hers):
 
 
 def test_a_forged_step_does_not_rest_on_hers(database, his, hers):
-    call(
-        hers,
-        "start_capture",
-        target="public.hers",
-        consumer="search",
-        key_columns=["id"],
-    )
+    capture(hers)
     oid = database.value("SELECT queue_oid FROM lifecycle.capture")
     step(his, "x", "table public.x", f"({1259},{oid},0)")
-    call(hers, "drop_capture", target="public.hers", consumer="search", dry_run=False)
+    uncapture(hers)
 
 
 def test_a_forged_migration_of_hers_does_not_shut_the_way_back(his, hers):
@@ -212,13 +204,7 @@ def test_a_forged_migration_of_hers_does_not_shut_the_way_back(his, hers):
 
 def test_what_a_superuser_did_to_hers_he_cannot_write_off(database, his, hers):
     """Nobody would take it back any more."""
-    call(
-        database,
-        "start_capture",
-        target="public.hers",
-        consumer="search",
-        key_columns=["id"],
-    )
+    capture(database)
     number = database.value("SELECT max(migration_id) FROM lifecycle.migration")
     his.execute(
         "UPDATE lifecycle.migration SET state = 'rolled_back', rolled_back_at = now(), rolled_back_by = current_user"
@@ -228,7 +214,7 @@ def test_what_a_superuser_did_to_hers_he_cannot_write_off(database, his, hers):
         "SELECT m.state, s.status FROM lifecycle.migration AS m JOIN lifecycle.migration_step AS s USING (migration_id)"
     )
     assert {*rows(database, f"{kept} WHERE migration_id = %s", [number])} == {("applied", "done")}
-    call(database, "drop_capture", target="public.hers", consumer="search", dry_run=False)
+    uncapture(database)
 
 
 def test_numbers_of_deletions_are_not_taken_beforehand(his, hers):
