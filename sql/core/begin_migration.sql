@@ -26,5 +26,9 @@ Arguments: migration_name - a name that no standing migration has.
 Returns: the migration_id of the group.
 Errors: 42710 the name is taken; 25000 inside another group, or under an isolation level other than READ COMMITTED;
 42501 the caller may not make changes.
-Example: BEGIN; SELECT lifecycle.begin_migration(''001_schema''); SELECT * FROM lifecycle.apply_migration(''a'',
-ARRAY[''CREATE TABLE public.a (id int)''], ARRAY[''DROP TABLE public.a'']); SELECT lifecycle.end_migration(); COMMIT;';
+Example: BEGIN;
+SELECT lifecycle.begin_migration(''001_schema_optimization'');
+SELECT * FROM lifecycle.apply_migration(''a'', ARRAY[''CREATE TABLE public.a (id int)''],
+    ARRAY[''DROP TABLE public.a'']);
+SELECT lifecycle.end_migration();
+COMMIT;';

@@ -24,4 +24,5 @@ statement of apply_migration); an index is recognised by itself.
 Arguments: migration_id, step - as lifecycle.pending_steps() lists them.
 Returns: nothing.
 Errors: 42704 no such pending top-level step; 42501 it belongs to another role.
-Example: SELECT lifecycle.confirm_step(12, 3);';
+Example: SELECT lifecycle.confirm_step(migration_id, step) FROM lifecycle.pending_steps()
+WHERE statement = ''VACUUM public.note'';';

@@ -20,4 +20,9 @@ COMMENT ON FUNCTION lifecycle.end_migration() IS
 Arguments: none.
 Returns: the migration_id of the group.
 Errors: 25000 when none is open in this transaction.
-Example: SELECT lifecycle.end_migration();';
+Example: BEGIN;
+SELECT lifecycle.begin_migration(''001_schema_optimization'');
+SELECT * FROM lifecycle.apply_migration(''a'', ARRAY[''CREATE TABLE public.a (id int)''],
+    ARRAY[''DROP TABLE public.a'']);
+SELECT lifecycle.end_migration();
+COMMIT;';

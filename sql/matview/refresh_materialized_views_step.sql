@@ -22,7 +22,8 @@ COMMENT ON FUNCTION lifecycle.refresh_materialized_views_step(
     timestamptz, integer, name[], boolean, boolean, boolean, text
 ) IS
 'Does a slice of lifecycle.refresh_materialized_views in the transaction of the caller, where only a function can be
-called. Call it with the same since until no row is pending.
+called. Call it with the same since until no row is pending: with date_trunc(''hour'', now())
+once a minute it refreshes every view once an hour.
 
 Arguments: since - when the run began: views that were refreshed, or tried in vain, since then are done; max_seconds -
 after so long no further view is begun, default 10; one is always; the others - as for
@@ -30,4 +31,4 @@ lifecycle.refresh_materialized_views.
 Returns: one row a view (lifecycle.refresh_result) that was looked at, then those that are left, status pending; or one
 row with status busy.
 Errors: 3F000 no such schema; 22023 since or max_seconds.
-Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(''2026-01-31 04:00 UTC'', 30);';
+Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(date_trunc(''hour'', now()), 30);';

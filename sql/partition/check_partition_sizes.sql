@@ -58,4 +58,4 @@ partition_schema, partition_name; lower_bound, upper_bound of the nearest RANGE 
 default partition; row_estimate (as the planner reckons; NULL where nothing is known); size_bytes with indexes and
 TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
 Errors: none.
-Example: SELECT partition_name, size_gb FROM lifecycle.check_partition_sizes() WHERE size_gb > 10;';
+Example: SELECT partition_name, size_gb, share, alert FROM lifecycle.check_partition_sizes() ORDER BY share DESC;';

@@ -119,7 +119,7 @@ above; dry_run - only show the plan; expected_plan - plan_hash of the reviewed d
 statements.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
 Errors: 55000 the table has no policy; 22023 the path does not fit to the levels, every; 22P02 a value of another type;
-42809; 42501 not the owner; 55P03 lock.
+42809 not a partitioned table; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''["abc", "def"]'');';
 
 CREATE FUNCTION lifecycle.precreate_partitions(
@@ -135,11 +135,13 @@ CREATE FUNCTION lifecycle.precreate_partitions(
         precreate_partitions.search_path)
 $fn$;
 COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, text, text, text, boolean, text, text) IS
-'The same for a tree whose first two levels are LIST, as program and site.
+'Makes the whole subtree of one site, see the form with path: for a tree whose first two levels are LIST, as program and
+site.
 
-Arguments: program, site - the values of its first and its second level, as text; the others as above.
+Arguments: root - the managed table; program, site - the values of its first and its second level, as text; every,
+dry_run, expected_plan, search_path - as there.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
-Errors: as above.
+Errors: as there.
 Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''abc'', ''def'');';
 
 CREATE FUNCTION lifecycle.precreate_partitions(
@@ -155,11 +157,13 @@ CREATE FUNCTION lifecycle.precreate_partitions(
         expected_plan, precreate_partitions.search_path)
 $fn$;
 COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, anyelement, anycompatible, text, boolean, text, text) IS
-'The same with values of their own types, as columns of the tables of programs and sites are.
+'Makes the whole subtree of one site, see the form with path: with values of their own types, as columns of the tables
+of programs and sites are.
 
-Arguments: program_value, site_value - the values of its first and its second level; the others as above.
+Arguments: root - the managed table; program_value, site_value - the values of its first and its second level; every,
+dry_run, expected_plan, search_path - as there.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
-Errors: as above.
+Errors: as there.
 Example: SELECT r.* FROM public.site AS s
 CROSS JOIN LATERAL lifecycle.precreate_partitions(''public.observation'', s.program_id, s.site_id) AS r
 WHERE s.active;';

@@ -22,4 +22,4 @@ LEFT JOIN pg_stat_all_tables AS t ON z.partition_schema = t.schemaname AND z.par
 COMMENT ON VIEW lifecycle.v_partition_stats IS
 'One row a partition that holds rows itself, at any depth: its bounds, its size (bytes with indexes and TOAST; a GB is
 1024^3 bytes; share of its set in per cent), what the statistics say of its rows, and when it was vacuumed and analyzed.
-Example: SELECT * FROM lifecycle.v_partition_stats WHERE size_bytes > 1073741824 ORDER BY size_bytes DESC;';
+Example: SELECT * FROM lifecycle.v_partition_stats ORDER BY size_bytes DESC LIMIT 10;';

@@ -28,7 +28,9 @@ COMMENT ON TABLE lifecycle.deletion IS
 keys, by table), reason (from the setting lifecycle.reason or the
 argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
 restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read. A purge takes
-away those of which no row is left.';
+away those of which no row is left.
+
+Example: SELECT deletion_id, table_name, row_count, reason FROM lifecycle.deletion ORDER BY deleted_at DESC;';
 
 -- What a deletion has cleared by foreign keys ON DELETE SET NULL and SET DEFAULT, until it is put back.
 CREATE TABLE lifecycle.deletion_change (

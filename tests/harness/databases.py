@@ -104,10 +104,14 @@ class Databases:
 
     def drop_all(self) -> None:
         """Drops what `make` made."""
-        for database in self._made:
-            database.close()
-            self._admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
-        self._made.clear()
+        for database in list(self._made):
+            self.drop(database)
+
+    def drop(self, database: Database) -> None:
+        """Drops one of them."""
+        database.close()
+        self._admin("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
+        self._made.remove(database)
 
     def close(self) -> None:
         """Drops all, closes the connection."""
