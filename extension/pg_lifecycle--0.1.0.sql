@@ -2958,8 +2958,12 @@ Arguments: migration_name - a name that no standing migration has.
 Returns: the migration_id of the group.
 Errors: 42710 the name is taken; 25000 inside another group, or under an isolation level other than READ COMMITTED;
 42501 the caller may not make changes.
-Example: BEGIN; SELECT lifecycle.begin_migration(''001_schema''); SELECT * FROM lifecycle.apply_migration(''a'',
-ARRAY[''CREATE TABLE public.a (id int)''], ARRAY[''DROP TABLE public.a'']); SELECT lifecycle.end_migration(); COMMIT;';
+Example: BEGIN;
+SELECT lifecycle.begin_migration(''001_schema_optimization'');
+SELECT * FROM lifecycle.apply_migration(''a'', ARRAY[''CREATE TABLE public.a (id int)''],
+    ARRAY[''DROP TABLE public.a'']);
+SELECT lifecycle.end_migration();
+COMMIT;';
 
 -- source: sql/core/end_migration.sql
 CREATE FUNCTION lifecycle.end_migration() RETURNS bigint
@@ -2984,7 +2988,12 @@ COMMENT ON FUNCTION lifecycle.end_migration() IS
 Arguments: none.
 Returns: the migration_id of the group.
 Errors: 25000 when none is open in this transaction.
-Example: SELECT lifecycle.end_migration();';
+Example: BEGIN;
+SELECT lifecycle.begin_migration(''001_schema_optimization'');
+SELECT * FROM lifecycle.apply_migration(''a'', ARRAY[''CREATE TABLE public.a (id int)''],
+    ARRAY[''DROP TABLE public.a'']);
+SELECT lifecycle.end_migration();
+COMMIT;';
 
 -- source: sql/core/apply_migration.sql
 -- Statements that PostgreSQL refuses inside a function, as they begin.
@@ -3578,7 +3587,8 @@ statement of apply_migration); an index is recognised by itself.
 Arguments: migration_id, step - as lifecycle.pending_steps() lists them.
 Returns: nothing.
 Errors: 42704 no such pending top-level step; 42501 it belongs to another role.
-Example: SELECT lifecycle.confirm_step(12, 3);';
+Example: SELECT lifecycle.confirm_step(migration_id, step) FROM lifecycle.pending_steps()
+WHERE statement = ''VACUUM public.note'';';
 
 -- source: sql/core/grant_lifecycle_admin.sql
 CREATE FUNCTION lifecycle._is_granted(role_name name, relation name) RETURNS boolean
@@ -5664,7 +5674,9 @@ COMMENT ON TABLE lifecycle.deletion IS
 keys, by table), reason (from the setting lifecycle.reason or the
 argument), effective_role and session_role, jwt_subject (sub of request.jwt.claims), deleted_at; restored_at,
 restored_by and restored_count when rows came back. A role sees the deletions of tables that it may read. A purge takes
-away those of which no row is left.';
+away those of which no row is left.
+
+Example: SELECT deletion_id, table_name, row_count, reason FROM lifecycle.deletion ORDER BY deleted_at DESC;';
 
 -- What a deletion has cleared by foreign keys ON DELETE SET NULL and SET DEFAULT, until it is put back.
 CREATE TABLE lifecycle.deletion_change (
@@ -13777,7 +13789,7 @@ above; dry_run - only show the plan; expected_plan - plan_hash of the reviewed d
 statements.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
 Errors: 55000 the table has no policy; 22023 the path does not fit to the levels, every; 22P02 a value of another type;
-42809; 42501 not the owner; 55P03 lock.
+42809 not a partitioned table; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''["abc", "def"]'');';
 
 CREATE FUNCTION lifecycle.precreate_partitions(
@@ -13793,11 +13805,13 @@ CREATE FUNCTION lifecycle.precreate_partitions(
         precreate_partitions.search_path)
 $fn$;
 COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, text, text, text, boolean, text, text) IS
-'The same for a tree whose first two levels are LIST, as program and site.
+'Makes the whole subtree of one site, see the form with path: for a tree whose first two levels are LIST, as program and
+site.
 
-Arguments: program, site - the values of its first and its second level, as text; the others as above.
+Arguments: root - the managed table; program, site - the values of its first and its second level, as text; every,
+dry_run, expected_plan, search_path - as there.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
-Errors: as above.
+Errors: as there.
 Example: SELECT * FROM lifecycle.precreate_partitions(''public.observation'', ''abc'', ''def'');';
 
 CREATE FUNCTION lifecycle.precreate_partitions(
@@ -13813,11 +13827,13 @@ CREATE FUNCTION lifecycle.precreate_partitions(
         expected_plan, precreate_partitions.search_path)
 $fn$;
 COMMENT ON FUNCTION lifecycle.precreate_partitions(regclass, anyelement, anycompatible, text, boolean, text, text) IS
-'The same with values of their own types, as columns of the tables of programs and sites are.
+'Makes the whole subtree of one site, see the form with path: with values of their own types, as columns of the tables
+of programs and sites are.
 
-Arguments: program_value, site_value - the values of its first and its second level; the others as above.
+Arguments: root - the managed table; program_value, site_value - the values of its first and its second level; every,
+dry_run, expected_plan, search_path - as there.
 Returns: one row a step (lifecycle.step_result); what stands is skipped.
-Errors: as above.
+Errors: as there.
 Example: SELECT r.* FROM public.site AS s
 CROSS JOIN LATERAL lifecycle.precreate_partitions(''public.observation'', s.program_id, s.site_id) AS r
 WHERE s.active;';
@@ -17659,7 +17675,7 @@ partition_schema, partition_name; lower_bound, upper_bound of the nearest RANGE 
 default partition; row_estimate (as the planner reckons; NULL where nothing is known); size_bytes with indexes and
 TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
 Errors: none.
-Example: SELECT partition_name, size_gb FROM lifecycle.check_partition_sizes() WHERE size_gb > 10;';
+Example: SELECT partition_name, size_gb, share, alert FROM lifecycle.check_partition_sizes() ORDER BY share DESC;';
 
 -- source: sql/partition/v_partition_stats.sql
 CREATE VIEW lifecycle.v_partition_stats WITH (security_invoker = true) AS
@@ -17686,7 +17702,7 @@ LEFT JOIN pg_stat_all_tables AS t ON z.partition_schema = t.schemaname AND z.par
 COMMENT ON VIEW lifecycle.v_partition_stats IS
 'One row a partition that holds rows itself, at any depth: its bounds, its size (bytes with indexes and TOAST; a GB is
 1024^3 bytes; share of its set in per cent), what the statistics say of its rows, and when it was vacuumed and analyzed.
-Example: SELECT * FROM lifecycle.v_partition_stats WHERE size_bytes > 1073741824 ORDER BY size_bytes DESC;';
+Example: SELECT * FROM lifecycle.v_partition_stats ORDER BY size_bytes DESC LIMIT 10;';
 
 -- source: sql/conversion/tables.sql
 -- One row a conversion: what was asked for, how far it is. The position is committed with the rows that it stands for,
@@ -23943,7 +23959,8 @@ COMMENT ON FUNCTION lifecycle.refresh_materialized_views_step(
     timestamptz, integer, name[], boolean, boolean, boolean, text
 ) IS
 'Does a slice of lifecycle.refresh_materialized_views in the transaction of the caller, where only a function can be
-called. Call it with the same since until no row is pending.
+called. Call it with the same since until no row is pending: with date_trunc(''hour'', now())
+once a minute it refreshes every view once an hour.
 
 Arguments: since - when the run began: views that were refreshed, or tried in vain, since then are done; max_seconds -
 after so long no further view is begun, default 10; one is always; the others - as for
@@ -23951,7 +23968,7 @@ lifecycle.refresh_materialized_views.
 Returns: one row a view (lifecycle.refresh_result) that was looked at, then those that are left, status pending; or one
 row with status busy.
 Errors: 3F000 no such schema; 22023 since or max_seconds.
-Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(''2026-01-31 04:00 UTC'', 30);';
+Example: SELECT view_name, status FROM lifecycle.refresh_materialized_views_step(date_trunc(''hour'', now()), 30);';
 
 -- source: sql/matview/preview_refresh_materialized_views.sql
 CREATE FUNCTION lifecycle.preview_refresh_materialized_views(
