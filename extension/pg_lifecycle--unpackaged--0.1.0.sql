@@ -34,6 +34,12 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._number(plan lifecycle.plan_
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._name(parts text[], suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions(root regclass);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_number(argument text, number numeric, lowest numeric, highest numeric, hint text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_span(argument text, span interval, shortest interval);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_time_zone(time_zone text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_local_name(argument text, wanted name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_schema(argument text, schema_name name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_dry_run(dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_setting_value(definition lifecycle.setting_definition, setting_value text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._setting_definition(setting_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.setting(setting_name text);
@@ -125,6 +131,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_migration(migration
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_to(migration_name text, options jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rollback_all_migrations(confirmation text, options jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_new_name(migration_name text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_open_group();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.begin_migration(migration_name text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.end_migration();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._is_top_level(statement text);
@@ -321,7 +328,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._restore_rpc_template();
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_body(template text, target regclass, deleted_at name, arguments text[], keys lifecycle.key_column[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._soft_delete_rpc_step(target regclass, template text, deleted_at name, rpc text, argument name, keys lifecycle.key_column[], path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_soft_deletable(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_argument name);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_column(target regclass, column_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.enable_soft_delete(target regclass, column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name, follow_foreign_keys boolean, live_keys text[], live_keys_as text, live_foreign_keys text[], intercept boolean, index_mode text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._active_views(target regclass);
@@ -408,7 +415,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_step(target regclass,
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.purge_deleted_step(target regclass, older_than interval, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_purge_deleted(target regclass, older_than interval);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._purge_condition(target regclass, deleted_at name, cutoff timestamptz);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_span(span interval);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.purge_deleted(target regclass, older_than interval, batch_size integer, dry_run boolean, search_path text);
 ALTER EXTENSION pg_lifecycle ADD DOMAIN lifecycle.partition_level;
 ALTER EXTENSION pg_lifecycle ADD TYPE lifecycle.range_key;
@@ -497,6 +503,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_period(parent regclass
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_range_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._own_policy(relation regclass, levels_above jsonb[], options_above jsonb, OUT levels jsonb[], OUT options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_list_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb, list_values text[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_free_remainders(parent_oid oid, modulus integer, remainders integer[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_hash_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._plan_level(model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.by_list(column_name name);
@@ -536,6 +543,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._old_sets(months integer, ta
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_zone(parent regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._set_span(parent regclass, key lifecycle.range_key, time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._policy_step(parent text, levels jsonb, premake integer, retention text, time_zone text, name_format text, standing lifecycle.partition_policy);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_policy_values(premake integer, time_zone text, name_format text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.manage_partitions(parent regclass, every text, premake integer, retention text, time_zone text, name_format text, levels jsonb, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._path_values(levels jsonb[], path jsonb);
@@ -577,7 +585,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._detach_steps(parent regclas
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.detach_partition(target regclass, into_schema name, online boolean, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.attach_partition(parent regclass, detached regclass, lower_bound text, upper_bound text, time_zone text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_policy(target regclass);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_positive(argument text, number integer, hint text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_each(relations regclass[], action text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._lock_retired(parent regclass, partitions regclass[], action text, dry_run boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._retire(parent regclass, partitions regclass[], marks xid[], action text, is_locking boolean, dry_run boolean);
@@ -653,6 +660,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_rewrite_partitions(t
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_rewrite_stage(rewrite lifecycle.partition_rewrite, migration_id bigint, is_last boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rewrite_partitions_step(target regclass, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_patience(step jsonb, waited integer);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_pace(pause double precision, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.rewrite_partitions(target regclass, batch_size integer, pause double precision, max_batches integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_period(parent regclass, key lifecycle.range_key, every text, time_zone text, anchor numeric, place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_place(key_type regtype, value text);
@@ -780,13 +788,13 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_migration(conver
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._convert_once(target regclass, batch_size integer, is_braked boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_convert(target regclass, batch_size integer, is_braked boolean, OUT state lifecycle.conversion_state, OUT failure jsonb);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._raise_again(failure jsonb);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_batch(batch_size integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.convert_step(target regclass, batch_size integer, max_seconds numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_convert_data(target regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._replication_brake(max_lag bigint, max_wal bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_brake(target regclass, queue_entries bigint);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._convert_notice(state lifecycle.conversion_state);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._conversion_pause(pause interval, worked interval);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_batches(batch_size integer, pause interval, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.convert_data(target regclass, batch_size integer, pause interval, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._rename_step(kind text, identity text, new_name name);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._away_name(namespace oid, wanted name, suffix text);
@@ -811,6 +819,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.swap_tables_step(target regc
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_swap_tables(target regclass);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.swap_tables(target regclass, max_attempts integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_these_levels(target regclass, levels jsonb[]);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_predicate(target regclass, predicate text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.start_conversion(target regclass, levels jsonb, key_mode text, foreign_key_mode text, predicate text, new_name name, old_name name, attach_existing boolean, at_once boolean, premake integer, time_zone text, dry_run boolean, expected_plan text, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._compare_range(conversion lifecycle.located_conversion, after text[], until text[], exact boolean, OUT source_rows bigint, OUT source_hash numeric, OUT new_rows bigint, OUT new_hash numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._can_hash(conversion lifecycle.located_conversion);

@@ -7,10 +7,9 @@ BEGIN
             MESSAGE = format('a queue cannot be drained under isolation level %s',
                 current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
-    ELSIF max_rows IS NULL OR max_rows < 1 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('max_rows must be at least 1, not %s', coalesce(max_rows::text, 'NULL'));
+    END IF;
+    IF max_rows IS NULL OR max_rows < 1 THEN
+        PERFORM lifecycle._require_number('max_rows', max_rows, 1);
     END IF;
 END
 $fn$;

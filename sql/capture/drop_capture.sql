@@ -24,6 +24,10 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    IF consumer IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the consumer must not be NULL',
+            HINT = 'SELECT consumer FROM lifecycle.capture_status() lists them.';
+    END IF;
     SELECT c.* INTO v_capture FROM lifecycle._captures(target) AS c WHERE c.consumer = drop_capture.consumer;
     IF NOT FOUND THEN
         RAISE NOTICE '% is not captured for consumer %: nothing to drop', target, consumer;

@@ -39,6 +39,10 @@ BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_capturable(target, trigger_level);
+    IF enable_always IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'enable_always must not be NULL',
+            HINT = 'Leave it out to record what replication writes as well.';
+    END IF;
     -- CREATE TRIGGER needs this lock; it also waits for all who write now, so that after the commit nobody is left who
     -- writes without the triggers.
     PERFORM lifecycle._lock(target || lifecycle._partitions(target)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);

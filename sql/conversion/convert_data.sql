@@ -67,6 +67,16 @@ COMMENT ON FUNCTION lifecycle._conversion_pause(interval, interval) IS
 others.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE FUNCTION lifecycle._require_batches(batch_size integer, pause interval, max_batches integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1), lifecycle._require_span('pause', pause),
+        lifecycle._require_pace(extract(epoch FROM pause)::float8, max_batches);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_batches(integer, interval, integer) IS
+'Raises 22023 for batches that a conversion cannot be made in.';
+
 CREATE PROCEDURE lifecycle.convert_data(
     target regclass,
     batch_size integer DEFAULT 10000,
@@ -83,7 +93,7 @@ DECLARE
     v_begun pg_catalog.timestamptz;
     v_worked pg_catalog.timestamptz;
 BEGIN
-    PERFORM lifecycle._require_batch(batch_size);
+    PERFORM lifecycle._require_batches(batch_size, pause, max_batches);
     v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
@@ -132,6 +142,7 @@ Arguments: target - the table; batch_size - rows or queue entries a transaction,
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size; 2D000
+COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size, pause or
+max_batches; 2D000
 inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';

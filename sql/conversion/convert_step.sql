@@ -1,22 +1,13 @@
-CREATE FUNCTION lifecycle._require_batch(batch_size integer) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('batch_size must be at least 1, not %s', coalesce(batch_size::text, 'NULL'));
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_batch(integer) IS 'Raises 22023 for a batch_size below 1.';
-
 CREATE FUNCTION lifecycle.convert_step(
     target regclass, batch_size integer DEFAULT 10000, max_seconds numeric DEFAULT 5
 ) RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_until constant timestamptz := clock_timestamp() + make_interval(secs => max_seconds::float8);
+    v_until timestamptz;
     v_done record;
 BEGIN
-    PERFORM lifecycle._require_batch(batch_size);
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1),
+        lifecycle._require_number('max_seconds', max_seconds, 0, 86400, 'So long new batches are begun.');
+    v_until := clock_timestamp() + make_interval(secs => max_seconds::float8);
     LOOP
         SELECT t.state, t.failure INTO v_done FROM lifecycle._try_convert(target, batch_size) AS t;
         -- That the way back is barred must be seen afterwards, so it is no error here.
@@ -35,5 +26,6 @@ Arguments: target - the table; batch_size - rows or queue entries at a time, def
 no other batch is begun, seconds, default 5.
 Returns: lifecycle.conversion_state, as lifecycle.monitor_migration shows it.
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size.
+COMMITTED; 42501 not the owner; 22023 batch_size or
+max_seconds.
 Example: SELECT phase, percent, remaining FROM lifecycle.convert_step(''public.observation'', max_seconds => 2);';

@@ -58,7 +58,7 @@ DECLARE
     v_found record;
     v_same boolean;
 BEGIN
-    PERFORM lifecycle._require_batch(range_rows);
+    PERFORM lifecycle._require_number('range_rows', range_rows, 1);
     PERFORM lifecycle._require_phase(v_conversion, '{index,dress,ready,swapped}');
     LOOP
         v_until := CASE WHEN lifecycle._is_range_key(v_conversion.source, v_row.key_columns)

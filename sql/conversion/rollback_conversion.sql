@@ -200,6 +200,7 @@ DECLARE
     v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_steps lifecycle.plan_step[];
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     PERFORM lifecycle._require_owner(target);
     IF v_attached IS NOT NULL THEN
         RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_attached], dry_run, expected_plan,

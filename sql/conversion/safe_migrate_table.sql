@@ -54,6 +54,9 @@ DECLARE
         WHERE (c.source OPERATOR(pg_catalog.=) target OR c.partitioned OPERATOR(pg_catalog.=) target)
             AND (c.conversion).ended_at IS NULL);
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
+    -- Before anything is begun.
+    PERFORM lifecycle._require_batches(batch_size, pause, NULL);
     IF dry_run THEN
         PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, new_name, old_name, search_path);
         RETURN;

@@ -17,6 +17,31 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_these_levels(regclass, jsonb[]) IS
 'Raises 55000 when a table is being converted to other levels.';
 
+-- Found out here, not by the first batch.
+CREATE FUNCTION lifecycle._require_predicate(target regclass, predicate text, search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_message text;
+BEGIN
+    IF predicate IS NOT NULL THEN
+        PERFORM lifecycle._execute(format('SELECT FROM %s AS t WHERE (%s) LIMIT 0', target, predicate),
+            _require_predicate.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE;
+    WHEN syntax_error_or_access_rule_violation THEN
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('predicate cannot be %L', predicate), DETAIL = v_message,
+            HINT = format('Give a condition on the columns of %s, or leave it out.', target);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_predicate(regclass, text, text) IS
+'Raises 22023 for a predicate that is no condition on the rows of a table.';
+
 CREATE FUNCTION lifecycle.start_conversion(
     target regclass,
     levels jsonb,
@@ -45,7 +70,10 @@ BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_levels(target, v_levels);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
+    PERFORM lifecycle._require_policy_values(premake, start_conversion.time_zone, NULL);
+    PERFORM lifecycle._require_local_name('new_name', new_name);
+    PERFORM lifecycle._require_local_name('old_name', old_name);
+    PERFORM lifecycle._require_predicate(target, predicate, start_conversion.search_path);
     IF attach_existing THEN
         RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, v_options, start_conversion.old_name,
             at_once, dry_run, expected_plan, start_conversion.search_path);
@@ -102,6 +130,7 @@ premake - partitions ahead of now; time_zone - where days and months begin; dry_
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
 Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other
-levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
+levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
+premake or time_zone; 42602 a name has a schema; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';

@@ -11,6 +11,7 @@ DECLARE
     v_attempt pg_catalog.int4 := 0;
     v_began pg_catalog.timestamptz;
 BEGIN
+    PERFORM lifecycle._require_number('max_attempts', max_attempts, 1);
     LOOP
         v_attempt := v_attempt OPERATOR(pg_catalog.+) 1;
         -- What has come together is replayed before the lock, and committed.

@@ -16,6 +16,7 @@ DECLARE
     v_open integer := (SELECT count(*) FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL);
     v_id bigint;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF dry_run THEN
         RAISE NOTICE 'dry run: nothing was changed, % of % steps would run', v_open, cardinality(v_plan);
         RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash);

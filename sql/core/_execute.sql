@@ -8,6 +8,10 @@ DECLARE
     v_path text;
     v_rows bigint;
 BEGIN
+    IF _execute.search_path IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'search_path must not be NULL',
+            HINT = 'Leave it out to have the path of the session.';
+    END IF;
     v_path := pg_catalog.set_config('search_path', _execute.search_path, true);
     EXECUTE statement;
     GET DIAGNOSTICS v_rows = ROW_COUNT;

@@ -15,6 +15,11 @@ DECLARE
     v_ids_of_steps bigint[] := ARRAY[]::bigint[];
     v_hash text;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
+    IF jsonb_typeof(options) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('options cannot be %s', options),
+            HINT = 'Give an object, for example {"deleted_rows": "restore"}.';
+    END IF;
     PERFORM lifecycle._rollback_lock(v_ids, dry_run);
     FOREACH v_id IN ARRAY v_ids LOOP
         v_part := lifecycle._plan_rollback(v_id, v_ids, options);

@@ -50,14 +50,15 @@ DECLARE
     v_applied text;
 BEGIN
     IF coalesce(cardinality(up), 0) = 0 OR cardinality(up) <> coalesce(cardinality(down), 0)
-        OR array_position(up, NULL) IS NOT NULL
+        OR EXISTS (SELECT FROM unnest(up) AS u WHERE coalesce(u, '') !~ '\S')
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('migration %L needs one statement in down for each statement in up', migration_name),
             DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0),
                 coalesce(cardinality(down), 0)),
-            HINT = 'down[n] undoes up[n]; give NULL in down where there is nothing to undo.';
+            HINT = 'No statement of up is empty. down[n] undoes up[n]; give NULL in down where there is nothing to '
+                'undo.';
     END IF;
     v_plan := lifecycle._plan_migration(migration_name, up, down);
     SELECT m.plan_hash INTO v_applied FROM lifecycle.migration AS m

@@ -15,7 +15,8 @@ CREATE FUNCTION lifecycle.create_rollback_function(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_routine constant text := format('%I.%I', into_schema, lifecycle._name(ARRAY['rollback', migration_name]));
+    v_routine constant text := format('%I.%I', coalesce(into_schema, ''),
+        lifecycle._name(ARRAY['rollback', migration_name]));
     v_signature constant text := v_routine || '(boolean)';
 BEGIN
     IF NOT EXISTS (SELECT FROM lifecycle.migration AS m WHERE m.name = migration_name AND m.state <> 'rolled_back') THEN
@@ -23,6 +24,7 @@ BEGIN
             MESSAGE = format('no migration named %L stands', migration_name),
             HINT = 'SELECT name FROM lifecycle.migration_history lists them.';
     END IF;
+    PERFORM lifecycle._require_schema('into_schema', into_schema);
     RETURN QUERY SELECT * FROM lifecycle._apply('rollback_function', NULL, ARRAY[
         CASE WHEN to_regprocedure(v_signature) IS NULL THEN lifecycle._step(
             'create rollback function',

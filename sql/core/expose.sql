@@ -100,13 +100,13 @@ DECLARE
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
     SELECT n INTO v_missing FROM unnest(names) AS n
-    WHERE n LIKE '\_%' OR NOT EXISTS (
+    WHERE n IS NULL OR n LIKE '\_%' OR NOT EXISTS (
         SELECT FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = n
     );
     IF FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_function',
-            MESSAGE = format('there is no routine lifecycle.%I', v_missing),
+            MESSAGE = format('there is no routine lifecycle.%s', coalesce(quote_ident(v_missing), 'NULL')),
             HINT = 'Give names without schema, for example ''refresh_all_materialized_views''.';
     END IF;
     FOR v_routine IN
@@ -138,6 +138,7 @@ CREATE FUNCTION lifecycle.expose(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
+    PERFORM lifecycle._require_schema('into_schema', into_schema);
     PERFORM lifecycle._require_role(g) FROM unnest(grant_to) AS g;
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'expose', NULL, lifecycle._plan_expose(into_schema, names, grant_to, as_owner, expose.search_path),

@@ -3,14 +3,20 @@ CREATE FUNCTION lifecycle._require_setting_value(
     definition lifecycle.setting_definition, setting_value text
 ) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
+    -- Nine digits fit into an integer, whatever is done with it.
+    IF definition.default_value ~ '^[0-9]+$' AND (setting_value !~ '^[0-9]{1,9}$'
+            OR definition.unit = '%' AND setting_value::integer > 100
+            OR definition.unit = 'tries' AND setting_value::integer < 1)
         OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('setting %s cannot be %L', definition.name, setting_value),
             DETAIL = CASE WHEN definition.unit LIKE '% | %' THEN format('It is one of: %s.', definition.unit)
-                ELSE format('It is a whole number (%s).', definition.unit) END;
+                ELSE format('It is a whole number (%s) from %s to %s.', definition.unit,
+                    CASE definition.unit WHEN 'tries' THEN 1 ELSE 0 END,
+                    CASE definition.unit WHEN '%' THEN 100 ELSE 999999999 END) END,
+            HINT = format('%s The default is %s.', definition.description, quote_literal(definition.default_value));
     END IF;
 END
 $fn$;

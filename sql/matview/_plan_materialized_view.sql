@@ -29,7 +29,11 @@ DECLARE
     v_missing constant text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(unique_key) AS k
         WHERE k <> ALL (shape.columns));
 BEGIN
-    IF v_missing IS NOT NULL THEN
+    IF (SELECT count(DISTINCT k) FROM unnest(unique_key) AS k) < cardinality(unique_key) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('unique_key %s names a column twice, or none', unique_key),
+            HINT = 'It names the columns of the query that determine a row, each once; NULL for none.';
+    ELSIF v_missing IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('the query has no column %s', v_missing),
             DETAIL = format('Its columns: %s.', array_to_string(shape.columns, ', ')),
             HINT = 'unique_key names the columns of the query that determine a row; NULL for none.';

@@ -276,6 +276,10 @@ DECLARE
     v_result lifecycle.view_source[] := ARRAY[]::lifecycle.view_source[];
     v_unknown text[] := ARRAY[]::text[];
 BEGIN
+    IF jsonb_typeof(sources) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('sources cannot be %s', sources),
+            HINT = 'Give an object of the tables that the query reads: {"public.item": ["shop_id"]}.';
+    END IF;
     -- The caller's names are the caller's to resolve.
     PERFORM pg_catalog.set_config('search_path', _query_sources.search_path, true);
     v_given := (SELECT pg_catalog.jsonb_object_agg(e.key::pg_catalog.regclass::pg_catalog.oid, e.value)

@@ -69,7 +69,7 @@ COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 CREATE FUNCTION lifecycle._require_schemas(schemas name[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_missing constant text := (SELECT string_agg(quote_ident(s), ', ') FROM unnest(schemas) AS s
+    v_missing constant text := (SELECT string_agg(coalesce(quote_ident(s), 'NULL'), ', ') FROM unnest(schemas) AS s
         WHERE NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = s));
 BEGIN
     IF v_missing IS NOT NULL THEN

@@ -1,6 +1,9 @@
 CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') RETURNS SETOF lifecycle.view_freshness
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_span('max_age', max_age);
+    RETURN QUERY
+    SELECT (ROW(
         CASE WHEN f.finding IN ('fresh', 'unchanged') THEN 'ok' WHEN f.finding = 'no data' THEN 'error'
             ELSE 'warning' END,
         format('%s %I.%I', s.kind, s.view_schema, s.view_name),
@@ -19,7 +22,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         CASE WHEN f.finding NOT IN ('fresh', 'unchanged') THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
             replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
         s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old, s.data_as_of, s.checked_at
-    )::lifecycle.view_freshness
+    )::lifecycle.view_freshness).*
     FROM lifecycle.mv_refresh_status AS s
     CROSS JOIN LATERAL (SELECT CASE
         WHEN NOT s.is_populated THEN 'no data'
@@ -29,7 +32,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         WHEN s.last_refreshed_at < clock_timestamp() - check_mv_freshness.max_age THEN 'stale'
         ELSE 'fresh'
     END AS finding) AS f
-    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
+    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
 'How old the data of each materialized or incremental view is, by the history of

@@ -11,11 +11,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_count bigint;
 BEGIN
-    IF keep IS NULL OR keep < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('keep must be an interval from zero, not %s', coalesce(keep::text, 'NULL')),
-            HINT = 'For example ''30 days''.';
-    END IF;
+    PERFORM lifecycle._require_span('keep', keep, '1 minute');
     -- What mv_refresh_status shows must stay: the last try of each view, and the last one that succeeded.
     DELETE FROM lifecycle.materialized_view_refresh AS r
     WHERE r.started_at < clock_timestamp() - keep
@@ -32,7 +28,8 @@ COMMENT ON FUNCTION lifecycle.cleanup_refresh_history(interval) IS
 'Deletes old rows from the history of refreshes: a view that is refreshed every few seconds writes many. The last try of
 each view, and the last one that succeeded, stay.
 
-Arguments: keep - how far back the history stays, an interval with its unit, default 30 days.
+Arguments: keep - how far back the history stays, an interval with its unit, zero or at least a minute,
+default 30 days.
 Returns: how many rows were deleted, of views that the caller may refresh and of refreshes that he ran.
-Errors: 22023 keep is NULL or negative; 42501 not an administrator.
+Errors: 22023 keep; 42501 not an administrator.
 Example: SELECT lifecycle.cleanup_refresh_history(''7 days'');';

@@ -73,6 +73,9 @@ DECLARE
     v_target regclass;
     v_plan lifecycle.plan_step[];
 BEGIN
+    IF tolerance IS NOT NULL THEN
+        PERFORM lifecycle._require_span('tolerance', tolerance);
+    END IF;
     SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
     v_target := to_regclass(format('%I.%I', v_new.relation_schema, v_new.relation_name));
     IF v_target IS NULL THEN

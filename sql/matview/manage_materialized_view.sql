@@ -38,13 +38,17 @@ CREATE FUNCTION lifecycle._require_view_policy(
 ) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_problem constant text := CASE
-        WHEN every IS NULL OR every <= interval '0' THEN format('every cannot be %s', coalesce(every::text, 'NULL'))
+        WHEN every = interval '0' THEN format('every cannot be %s', every)
         WHEN min_changes IS NULL OR min_changes < 0
             THEN format('min_changes cannot be %s', coalesce(min_changes::text, 'NULL'))
         WHEN max_age < every THEN format('max_age cannot be %s, which is less than every, %s', max_age, every)
         WHEN notify_channel = '' THEN 'notify_channel cannot be empty'
     END;
 BEGIN
+    PERFORM lifecycle._require_span('every', every);
+    IF max_age IS NOT NULL THEN
+        PERFORM lifecycle._require_span('max_age', max_age);
+    END IF;
     IF v_problem IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = v_problem,
             HINT = 'For example every => ''5 minutes'', min_changes => 100, max_age => ''1 day''.';

@@ -417,7 +417,9 @@ RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_cat
 DECLARE
     v_result lifecycle.refresh_result;
 BEGIN
-    IF lifecycle._lock_incremental(target, max_rows) THEN
+    IF target IS NULL THEN
+        PERFORM lifecycle._require_table(target);
+    ELSIF lifecycle._lock_incremental(target, max_rows) THEN
         v_result := lifecycle._refresh_known(target, max_rows);
     ELSE
         SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name

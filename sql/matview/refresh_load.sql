@@ -2,7 +2,10 @@ CREATE FUNCTION lifecycle.refresh_load(period interval DEFAULT '1 day')
 RETURNS TABLE (
     view_schema text, view_name text, refreshes bigint, failures bigint, total_seconds numeric, mean_ms numeric,
     max_ms numeric, time_share numeric
-) LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_span('period', period);
+    RETURN QUERY
     WITH span AS (
         -- No longer than the history goes back.
         SELECT extract(epoch FROM least(period, clock_timestamp() - min(r.started_at))) AS seconds
@@ -18,7 +21,8 @@ RETURNS TABLE (
     WHERE r.started_at > clock_timestamp() - period
     GROUP BY GROUPING SETS ((r.view_schema, r.view_name, s.seconds), (s.seconds))
     HAVING count(*) > 0
-    ORDER BY grouping(r.view_name) DESC, sum(r.refresh_time_ms) DESC
+    ORDER BY grouping(r.view_name) DESC, sum(r.refresh_time_ms) DESC;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_load(interval) IS
 'How much time goes into refreshing, by the history: all views together first, then each.

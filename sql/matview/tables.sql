@@ -109,5 +109,7 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_lock_holders', 'use'),
 ('_pause', 'use'),
 ('_origin', 'use'),
+('_require_number', 'use'),
+('_require_span', 'use'),
 ('_require_table', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;

@@ -2,7 +2,14 @@
 CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], retention text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
+    IF retention IS NOT NULL
+        AND NOT EXISTS (SELECT FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('retention cannot be %L for a table without ranges', retention),
+            DETAIL = format('Its levels are %s.', array_to_string(levels, ', ')),
+            HINT = 'Only partitions of a RANGE level grow old.';
+    ELSIF retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
         PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention, true)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
     END IF;

@@ -110,6 +110,9 @@ DECLARE
         GROUP BY p.relnamespace
     ), quote_ident((parse_ident(parent))[1]));
 BEGIN
+    IF asked_for THEN
+        PERFORM lifecycle._require_local_name('partition_name', wanted);
+    END IF;
     -- A table needs a free type name, too.
     IF NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = v_schema::regnamespace AND t.typname = wanted)
         AND to_regclass(format('%s.%I', v_schema, wanted)) IS NULL

@@ -14,7 +14,12 @@ BEGIN
             RETURN;
         END IF;
     ELSIF every ~ '[[:alpha:]]' THEN
-        v_every := every::interval;
+        BEGIN
+            v_every := every::interval;
+        EXCEPTION WHEN data_exception THEN
+            -- Refused below, like every other text that is no span.
+            v_every := interval '0';
+        END;
         months := 12 * extract(year FROM v_every) + extract(month FROM v_every);
         days := extract(day FROM v_every);
         seconds := extract(epoch FROM v_every - make_interval(months => months, days => days));

@@ -203,6 +203,35 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_list_level(regclass, text, oid, jsonb[], text[], jsonb, text[]) IS
 'The plan of one LIST partition, by default that of the first value of the path, with what is below it.';
 
+-- PostgreSQL takes several moduli when each divides the next one and no remainder is held twice.
+CREATE FUNCTION lifecycle._require_free_remainders(parent_oid oid, modulus integer, remainders integer[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_held text;
+BEGIN
+    SELECT string_agg(format('%s (modulus %s, remainder %s)', s.partition::regclass, s.bound[1], s.bound[2]), ', '
+        ORDER BY s.partition::regclass::text) INTO v_held
+    FROM (
+        SELECT c.oid AS partition, regexp_match(pg_get_expr(c.relpartbound, 0),
+            '^FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)$')::integer[] AS bound
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = parent_oid
+    ) AS s
+    CROSS JOIN LATERAL (SELECT least(s.bound[1], modulus) AS lesser, greatest(s.bound[1], modulus) AS greater) AS m
+    WHERE s.bound[1] <> modulus AND (m.greater % m.lesser <> 0
+        OR EXISTS (SELECT FROM unnest(remainders) AS r WHERE r % m.lesser = s.bound[2] % m.lesser));
+    IF v_held IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s has partitions of another modulus than %s', parent_oid::regclass, modulus),
+            DETAIL = format('In the way: %s.', v_held),
+            HINT = 'Name the modulus that stands; another one needs another table: lifecycle.create_partitioned_table.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_free_remainders(oid, integer, integer[]) IS
+'Raises 42P17 when partitions of another modulus hold what new ones would.';
+
 CREATE FUNCTION lifecycle._plan_hash_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -210,6 +239,7 @@ DECLARE
     v_modulus constant integer := (levels[1] ->> 'modulus')::integer;
     v_standing regclass;
     v_identity text;
+    v_missing integer[] := ARRAY[]::integer[];
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
     FOR v_remainder IN 0..v_modulus - 1 LOOP
@@ -222,6 +252,7 @@ BEGIN
                 || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path, options);
             CONTINUE;
         END IF;
+        v_missing := v_missing || v_remainder;
         v_identity := lifecycle._free_identity(parent, lifecycle._name(ARRAY[(parse_ident(parent))[2]],
             'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
@@ -229,6 +260,7 @@ BEGIN
                 lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
+    PERFORM lifecycle._require_free_remainders(parent_oid, v_modulus, v_missing);
     RETURN v_plan;
 END
 $fn$;

@@ -8,15 +8,3 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_policy(regclass) IS 'Raises 55000 for a table that follows no policy.';
-
-CREATE FUNCTION lifecycle._require_positive(argument text, number integer, hint text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF number < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%s must be at least 1, not %s', argument, number),
-            HINT = _require_positive.hint;
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_positive(text, integer, text) IS 'Raises 22023 for a number below 1.';

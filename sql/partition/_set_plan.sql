@@ -76,6 +76,7 @@ DECLARE
     v_rows lifecycle.step_result[];
     v_failed integer := 0;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;

@@ -64,12 +64,18 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
-    PERFORM lifecycle._require_positive('max_partitions', max_partitions, 'So many are detached by one call.');
-    IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
-            MESSAGE = format('schema %I does not exist', into_schema);
-    ELSIF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 1, 12000,
+            'So many are kept; leave it out to go by the policies.');
+    END IF;
+    IF max_partitions IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_partitions', max_partitions, 1,
+            hint => 'So many are detached by one call.');
+    END IF;
+    IF into_schema IS NOT NULL THEN
+        PERFORM lifecycle._require_schema('into_schema', into_schema);
+    END IF;
+    IF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
     THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('tablespace %I does not exist', into_tablespace);
@@ -100,6 +106,6 @@ as many as are detached in a fifth of a second, for so long is the table locked;
 only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
 statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
+Errors: 22023 months or max_partitions; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
 policy, or the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';

@@ -11,11 +11,14 @@ CREATE FUNCTION lifecycle.attach_partition(
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(parent);
     v_zone constant text := attach_partition.time_zone;
-    v_lower constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
-    v_upper constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
+    v_lower lifecycle.range_bound;
+    v_upper lifecycle.range_bound;
     v_keys lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_step lifecycle.plan_step;
 BEGIN
+    PERFORM lifecycle._require_time_zone(v_zone);
+    v_lower := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
+    v_upper := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
     PERFORM lifecycle._require_table(detached);
     PERFORM lifecycle._require_owner(parent);
     PERFORM lifecycle._require_owner(detached);

@@ -1,8 +1,14 @@
 CREATE FUNCTION lifecycle.check_partition_sizes(
     target regclass DEFAULT NULL,
     alert_bytes bigint DEFAULT 10737418240
-) RETURNS SETOF lifecycle.partition_size LANGUAGE sql STABLE
+) RETURNS SETOF lifecycle.partition_size LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
+    PERFORM lifecycle._require_number('alert_bytes', alert_bytes, 0);
+    RETURN QUERY
     WITH RECURSIVE tree (root, relation, dated) AS (
         SELECT p.partrelid, p.partrelid, NULL::oid
         FROM pg_partitioned_table AS p
@@ -26,7 +32,7 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         FROM leaf AS l
         LEFT JOIN pg_class AS d ON d.oid = l.dated
     )
-    SELECT ROW(
+    SELECT (ROW(
         rn.nspname, r.relname, bn.nspname, b.relname,
         -- One column: the value as it is; several: as they are written in FOR VALUES.
         coalesce(replace((regexp_match(b.bounds[1], '^''((?:[^'']|'''')*)''$'))[1], '''''', ''''), b.bounds[1]),
@@ -41,12 +47,13 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         round(b.size_bytes / 1073741824.0, 6),
         round(100.0 * b.size_bytes / nullif(sum(b.size_bytes) OVER (PARTITION BY b.root), 0), 2),
         b.size_bytes > alert_bytes
-    )::lifecycle.partition_size
+    )::lifecycle.partition_size).*
     FROM bounded AS b
     JOIN pg_namespace AS bn ON bn.oid = b.relnamespace
     JOIN pg_class AS r ON r.oid = b.root
     JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
-    ORDER BY rn.nspname, r.relname, b.size_bytes DESC, b.relname
+    ORDER BY rn.nspname, r.relname, b.size_bytes DESC, b.relname;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_partition_sizes(regclass, bigint) IS
 'The size of every partition that holds rows itself, at any depth, in one query.
@@ -57,5 +64,5 @@ Returns: one row a leaf (lifecycle.partition_size): parent_schema, parent_name (
 partition_schema, partition_name; lower_bound, upper_bound of the nearest RANGE level, NULL without one and for a
 default partition; row_estimate (as the planner reckons; NULL where nothing is known); size_bytes with indexes and
 TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
-Errors: none.
+Errors: 42809 target is no partitioned table; 22023 alert_bytes.
 Example: SELECT partition_name, size_gb, share, alert FROM lifecycle.check_partition_sizes() ORDER BY share DESC;';

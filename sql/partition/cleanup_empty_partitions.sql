@@ -63,10 +63,7 @@ CREATE FUNCTION lifecycle.cleanup_empty_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF days IS NULL OR days NOT BETWEEN 0 AND 100000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('days must be between 0 and 100000, not %s', coalesce(days::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_number('days', days, 0, 100000, 'So long they have been over.');
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT lifecycle._cleanup_set(o.parent, o.partitions, dry_run)

@@ -8,10 +8,7 @@ CREATE FUNCTION lifecycle.create_hash_partitions(
 DECLARE
     v_levels constant jsonb[] := lifecycle._levels_below(parent, 'hash');
 BEGIN
-    IF modulus IS NULL OR modulus NOT BETWEEN 1 AND 10000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('modulus must be between 1 and 10000, not %s', coalesce(modulus::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_number('modulus', modulus, 1, 10000, 'So many partitions there will be.');
     RETURN QUERY SELECT * FROM lifecycle._create_subtree(parent,
         ARRAY[v_levels[1] || jsonb_build_object('modulus', modulus)] || v_levels[2:], '{}',
         lifecycle._policy_options(parent), dry_run, expected_plan, create_hash_partitions.search_path);

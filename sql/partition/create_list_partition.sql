@@ -12,8 +12,12 @@ DECLARE
         'leaf', lifecycle._newest_leaf(parent), 'partition_name', partition_name));
     v_plan lifecycle.plan_step[];
 BEGIN
-    IF coalesce(cardinality(list_values), 0) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a LIST partition needs values';
+    IF coalesce(cardinality(list_values), 0) = 0
+        OR (SELECT count(DISTINCT coalesce('v' || v, '')) FROM unnest(list_values) AS v) < cardinality(list_values)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a LIST partition needs values',
+            DETAIL = format('list_values is %s.', coalesce(list_values::text, 'NULL')),
+            HINT = 'Name at least one, and each once.';
     END IF;
     PERFORM lifecycle._require_owner(parent);
     PERFORM lifecycle._lock_attach(parent, dry_run);

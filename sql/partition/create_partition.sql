@@ -43,6 +43,7 @@ CREATE FUNCTION lifecycle.create_partition(
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(parent);
 BEGIN
+    PERFORM lifecycle._require_time_zone(create_partition.time_zone);
     RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key, ARRAY[
             lifecycle._range_bound(v_key.type, lower_bound, create_partition.time_zone),
             lifecycle._range_bound(v_key.type, upper_bound, create_partition.time_zone)

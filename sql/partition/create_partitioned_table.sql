@@ -92,7 +92,7 @@ DECLARE
     v_source constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
     v_name constant text := format('%s.%I', v_source.relnamespace::regnamespace,
         coalesce(table_name, lifecycle._name(ARRAY[v_source.relname::text], 'partitioned')));
-    v_standing constant regclass := to_regclass(v_name);
+    v_standing regclass;
     v_levels constant jsonb[] := lifecycle._levels(levels);
     v_plan lifecycle.plan_step[];
 BEGIN
@@ -100,7 +100,10 @@ BEGIN
     PERFORM lifecycle._require_owner(source);
     PERFORM lifecycle._require_levels(source, v_levels);
     PERFORM lifecycle._require_retention(source, v_levels, retention);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
+    PERFORM lifecycle._require_policy_values(premake, create_partitioned_table.time_zone,
+        create_partitioned_table.name_format);
+    PERFORM lifecycle._require_local_name('table_name', table_name);
+    v_standing := to_regclass(v_name);
     IF v_standing IS NULL THEN
         v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);
     ELSIF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_standing) = 'p' THEN
@@ -139,6 +142,7 @@ lifecycle.manage_partitions; dry_run - only show the plan; expected_plan - plan_
 search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result). A primary key that lacks the keys of the partitions is widened, and the
 note says so.
-Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
+Errors: 42703 no such column; 22023 levels or what the policy says; 42602 table_name has a schema; 42P07 it is taken;
+42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
     ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';

@@ -11,6 +11,7 @@ DECLARE
     v_batches integer := 0;
     v_waited integer := 0;
 BEGIN
+    PERFORM lifecycle._require_pace(pause, max_batches);
     LOOP
         v_step := lifecycle.drain_default_partition_step(target, batch_size, max_creations, false, search_path);
         COMMIT;

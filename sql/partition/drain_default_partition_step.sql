@@ -104,9 +104,8 @@ BEGIN
     PERFORM lifecycle._require_table(parent, '{p}');
     PERFORM lifecycle._require_owner(parent);
     v_default := (SELECT nullif(p.partdefid, 0)::regclass FROM pg_partitioned_table AS p WHERE p.partrelid = parent);
-    IF max_creations IS NULL OR max_creations < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_creations must be at least 1';
-    ELSIF v_default IS NULL THEN
+    PERFORM lifecycle._require_number('max_creations', max_creations, 1);
+    IF v_default IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('%s has no default partition', parent),
             HINT = 'There is nothing to drain: a row without a partition is refused, not put aside.';
@@ -174,6 +173,7 @@ DECLARE
     v_made integer;
     v_id bigint;
 BEGIN
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     PERFORM lifecycle._drainable_default(target, max_creations);
     IF EXISTS (SELECT FROM lifecycle._rewrites(target)) THEN
         RETURN lifecycle.rewrite_partitions_step(target, batch_size, drain_default_partition_step.search_path);

@@ -59,9 +59,7 @@ CREATE FUNCTION lifecycle.drop_archived_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF older_than IS NULL OR older_than < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
-    END IF;
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
     PERFORM lifecycle._require_hook(before_drop);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT lifecycle._drop_archived_set(b.parent, b.tables, before_drop, dry_run)
@@ -83,10 +81,10 @@ merge_partitions and drain_default_partition replaced, when their grace period i
 The rows are lost: there is no rollback. One that cannot be dropped does not stop the others.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
-were detached, default 7 days; before_drop - a function of one argument of type regclass that is called with each table
-just before it is dropped, with the caller''s rights, in the same transaction: when it raises an error, that table
-stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for
-before_drop.
+were detached, zero or at least a minute, default 7 days; before_drop - a function of one argument of type regclass that
+is called with each table just before it is dropped, with the caller''s rights, in the same transaction: when it raises
+an error, that table stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry
+run; search_path - for before_drop.
 Returns: one row a step (lifecycle.step_result); what could not be done, as 2BP01 something depends on a table, 55P03
 lock or what before_drop raised, is a row with status failed.
 Errors: 22023 older_than, before_drop; 42883 no such function; 55000 the plan is not the reviewed one.

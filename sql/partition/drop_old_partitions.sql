@@ -28,7 +28,10 @@ CREATE FUNCTION lifecycle.drop_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 1, 12000,
+            'So many are kept; leave it out to go by the policies.');
+    END IF;
     PERFORM lifecycle._require_hook(before_drop);
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
@@ -58,6 +61,6 @@ that is called with each partition just before it is dropped, with the caller''s
 it raises an error, that one stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
 dry run; search_path - for before_drop.
 Returns: one row a statement (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months below 1, before_drop; 42883 no such function; 55000 target has no policy, or the plan is not the
+Errors: 22023 months, before_drop; 42883 no such function; 55000 target has no policy, or the plan is not the
 reviewed one.
 Example: SELECT object, statement, note FROM lifecycle.drop_old_partitions(12);';

@@ -254,9 +254,14 @@ DECLARE
     v_sets lifecycle.set_plan[];
     v_rows lifecycle.step_result[];
 BEGIN
-    IF months NOT BETWEEN 0 AND 120 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be between 0 and 120, not %s', months);
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 0, 120, 'Leave it out to go by the policies.');
+    END IF;
+    IF max_creations IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_creations', max_creations, 1);
+    END IF;
+    IF ensure_future_partitions.time_zone IS NOT NULL THEN
+        PERFORM lifecycle._require_time_zone(ensure_future_partitions.time_zone);
     END IF;
     IF target IS NOT NULL THEN
         PERFORM lifecycle._require_table(target, '{p}');
@@ -292,6 +297,6 @@ expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
 Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
 otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is
 raised.
-Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
-All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
+Errors: 22023 months, max_creations or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not
+the reviewed one. All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';

@@ -92,14 +92,16 @@ CREATE FUNCTION lifecycle.guard_default_partition(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(target);
-    v_ends constant lifecycle.range_bound[] := ARRAY[
-        lifecycle._range_bound(v_key.type, lower_bound, guard_default_partition.time_zone),
-        lifecycle._range_bound(v_key.type, upper_bound, guard_default_partition.time_zone)];
-    v_window constant text := format('takes no rows FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal);
+    v_ends lifecycle.range_bound[];
+    v_window text;
     v_default regclass;
     v_standing oid;
     v_plan lifecycle.plan_step[];
 BEGIN
+    PERFORM lifecycle._require_time_zone(guard_default_partition.time_zone);
+    v_ends := ARRAY[lifecycle._range_bound(v_key.type, lower_bound, guard_default_partition.time_zone),
+        lifecycle._range_bound(v_key.type, upper_bound, guard_default_partition.time_zone)];
+    v_window := format('takes no rows FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal);
     PERFORM lifecycle._require_owner(target);
     IF v_ends[1].place >= v_ends[2].place THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',

@@ -74,6 +74,25 @@ COMMENT ON FUNCTION lifecycle._policy_step(
     text, jsonb, integer, text, text, text, lifecycle.partition_policy
 ) IS 'The step that writes or changes a policy.';
 
+-- A name that says nothing of its period is that of every period.
+CREATE FUNCTION lifecycle._require_policy_values(premake integer, time_zone text, name_format text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('premake', premake, 0, 1000, 'So many partitions are kept ahead.');
+    PERFORM lifecycle._require_time_zone(_require_policy_values.time_zone);
+    IF to_char(timestamp '2001-02-03 04:05:06', name_format) = to_char(timestamp '2012-11-19 17:28:39', name_format)
+        OR name_format !~ '\S'
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('name_format cannot be %L', name_format),
+            DETAIL = 'It gives every partition the same name.',
+            HINT = 'It stands behind the name of the table, as to_char has it: ''_YYYY_MM'', ''_YYYYMMDD''.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_policy_values(integer, text, text) IS
+'Raises 22023 for a policy of partitions that cannot be kept.';
+
 -- The levels asked for must be those that stand.
 CREATE FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -133,11 +152,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_levels(parent, v_levels);
     PERFORM lifecycle._require_same_levels(parent, v_levels);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', v_zone);
-    IF premake IS NULL OR premake NOT BETWEEN 0 AND 1000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('premake must be between 0 and 1000, not %s', coalesce(premake::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_policy_values(premake, v_zone, manage_partitions.name_format);
     PERFORM lifecycle._require_retention(parent, v_levels, retention);
     IF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
@@ -166,5 +181,6 @@ write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
-the levels say; 22023 every, retention, premake or time_zone; 42703 no such column; 42501 not the owner.
+the levels say; 22023 every, retention, premake, time_zone or
+name_format; 42703 no such column; 42501 not the owner.
 Example: SELECT * FROM lifecycle.manage_partitions(''public.metric'', ''1 month'', premake => 3);';

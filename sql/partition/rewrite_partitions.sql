@@ -15,6 +15,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_patience(jsonb, integer) IS
 'Raises 55P03 when a rewrite has waited lifecycle.lock_attempts times.';
 
+-- For all procedures that work in batches: before the first one, not after it.
+CREATE FUNCTION lifecycle._require_pace(pause double precision, max_batches integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('pause', pause::numeric, 0, 86400, 'So many seconds between two batches.');
+    IF max_batches IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_batches', max_batches, 1, hint => 'Leave it out to go on to the end.');
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_pace(double precision, integer) IS
+'Raises 22023 for a pause or a number of batches that makes no sense.';
+
 CREATE PROCEDURE lifecycle.rewrite_partitions(
     target regclass DEFAULT NULL,
     batch_size integer DEFAULT 10000,
@@ -28,6 +41,7 @@ DECLARE
     v_waited integer := 0;
     v_rows bigint := 0;
 BEGIN
+    PERFORM lifecycle._require_pace(pause, max_batches);
     LOOP
         v_step := lifecycle.rewrite_partitions_step(target, batch_size, search_path);
         COMMIT;
@@ -64,6 +78,7 @@ a transaction, default 10000; pause - seconds between two of them, default 0; ma
 when all is done; search_path - for functions in constraints and indexes.
 Returns: nothing; progress comes as a NOTICE. Twins: lifecycle.preview_rewrite_partitions shows what is under way,
 lifecycle.rewrite_partitions_step does a slice inside a transaction.
-Errors: 55P03 the locks of the triggers or of the exchange were not free in lifecycle.lock_attempts tries; 42501 not an
-administrator, or the steps of another role; 2D000 inside a transaction block; what the steps raise.
+Errors: 22023 batch_size, pause or max_batches; 55P03 the locks of the triggers or of the exchange were not free in
+lifecycle.lock_attempts tries; 42501 not an administrator, or the steps of another role; 2D000 inside a transaction
+block; what the steps raise.
 Example: CALL lifecycle.rewrite_partitions(''public.metric'', pause => 0.1);';

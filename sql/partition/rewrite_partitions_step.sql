@@ -36,9 +36,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
-    END IF;
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     SELECT r.* INTO v_rewrite FROM lifecycle._rewrites(target) AS r LIMIT 1;
     IF NOT FOUND THEN
         RETURN jsonb_build_object('status', 'nothing', 'rows', 0);

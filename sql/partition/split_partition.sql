@@ -125,7 +125,7 @@ DECLARE
     v_rest jsonb;
     v_strange text;
 BEGIN
-    IF jsonb_typeof(boundaries) <> 'array' OR EXISTS (SELECT FROM jsonb_array_elements(boundaries) AS g
+    IF boundaries IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(boundaries) AS g
         WHERE jsonb_typeof(g.value) <> 'array' OR g.value = '[]')
     THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'boundaries must be lists of values',
@@ -195,10 +195,15 @@ DECLARE
     v_key lifecycle.range_key;
     v_targets lifecycle.new_partition[];
 BEGIN
+    PERFORM lifecycle._require_time_zone(v_zone);
     PERFORM lifecycle._require_rewritable(v_parent, ARRAY[target], v_is_staged);
     IF (boundaries IS NULL) = (every IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'give either boundaries or every',
             HINT = 'For example boundaries => ''["2026-01-16"]'', or every => ''1 day''.';
+    ELSIF jsonb_typeof(boundaries) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('boundaries cannot be %s', boundaries), DETAIL = 'They are a JSON array.',
+            HINT = 'For example ''["2026-01-16"]'', or ''[["north"], ["south", "east"]]'' for lists of values.';
     ELSIF EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = v_parent AND p.partdefid = target) THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('%s is the default partition', target),

@@ -38,7 +38,7 @@ COMMENT ON FUNCTION lifecycle._key_where(lifecycle.key_column[], text, text) IS
 CREATE FUNCTION lifecycle._key_json(target regclass, keys lifecycle.key_column[], key_json jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_key jsonb := CASE WHEN jsonb_typeof(key_json) <> 'object' AND cardinality(keys) = 1
+    v_key jsonb := CASE WHEN jsonb_typeof(key_json) NOT IN ('object', 'array') AND cardinality(keys) = 1
         THEN jsonb_build_object(keys[1].name, key_json) ELSE key_json END;
 BEGIN
     IF jsonb_typeof(v_key) = 'object'

@@ -30,8 +30,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
 
-CREATE FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_argument name) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_names(
+    column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_missing constant text := CASE '' WHEN coalesce(column_name, '') THEN 'column_name' WHEN view_name THEN 'view_name'
         WHEN rpc_argument THEN 'rpc_argument' END;
@@ -40,10 +41,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s must not be empty', v_missing),
             HINT = 'Leave it out to have the usual name. Empty rpc_name and restore_rpc_name mean no such function.';
     END IF;
+    PERFORM lifecycle._require_local_name('view_name', view_name),
+        lifecycle._require_local_name('rpc_name', nullif(rpc_name, '')),
+        lifecycle._require_local_name('restore_rpc_name', nullif(restore_rpc_name, ''));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_names(name, name, name) IS
-'Raises 22023 for an empty name where one is needed.';
+COMMENT ON FUNCTION lifecycle._require_names(name, name, name, name, name) IS
+'Raises 22023 for an empty name where one is needed, 42602 for one that begins with a schema.';
 
 CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -84,7 +88,7 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
-    PERFORM lifecycle._require_names(column_name, view_name, rpc_argument);
+    PERFORM lifecycle._require_names(column_name, view_name, rpc_name, restore_rpc_name, rpc_argument);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
         lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);

@@ -10,6 +10,7 @@ DECLARE
     v_report lifecycle.erase_result[];
     v_other record;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     PERFORM lifecycle._require_table(target);
     v_found := lifecycle._erase_set(target,
         lifecycle._key_text(v_keys, lifecycle._key_json(target, v_keys, key_json), 't'), NOT dry_run);

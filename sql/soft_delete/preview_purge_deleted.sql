@@ -3,14 +3,15 @@ CREATE FUNCTION lifecycle.preview_purge_deleted(
     older_than interval DEFAULT interval '30 days'
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_cutoff constant timestamptz := now() - older_than;
+    v_cutoff timestamptz;
     v_deleted_at name;
     v_condition text;
     v_purgeable bigint;
     v_others jsonb := '{}';
     v_answer jsonb;
 BEGIN
-    PERFORM lifecycle._require_span(older_than);
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
+    v_cutoff := now() - older_than;
     v_deleted_at := (lifecycle._soft_delete_columns(target)).deleted_at;
     v_condition := lifecycle._purge_condition(target, v_deleted_at, v_cutoff);
     PERFORM lifecycle._require_purgeable(target);
@@ -36,8 +37,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.preview_purge_deleted(regclass, interval) IS
 'What purge_deleted would do.
 
-Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days.
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, zero or at least a
+minute, default 30 days.
 Returns: jsonb of counts: deleted (marked rows), expired (old enough), purgeable (of them), held (of them: rows that are
 live or younger refer to them, or to what refers to them), others ({"table": rows} that go with them).
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table that refers to it.
+Errors: 55000 soft delete is not enabled; 22023 older_than; 42501 by privileges, also on a table that refers to it.
 Example: SELECT lifecycle.preview_purge_deleted(''public.packages'', ''90 days'');';

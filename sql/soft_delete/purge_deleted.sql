@@ -25,17 +25,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
 'The condition that a row, alias t, may be purged as far as the rows that refer to it go.';
 
-CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF span IS NULL OR span < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must be a span of time',
-            HINT = 'For example interval ''30 days''.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_span(interval) IS 'Raises 22023 for a missing or negative span of time.';
-
 CREATE PROCEDURE lifecycle.purge_deleted(
     target regclass,
     older_than interval DEFAULT interval '30 days',
@@ -48,6 +37,7 @@ DECLARE
     v_purged bigint := 0;
     v_numbered_only boolean := true;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF dry_run THEN
         v_step := lifecycle.preview_purge_deleted(target, older_than);
         RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them; rows of '
@@ -81,10 +71,10 @@ left to the next call; rows that live or younger rows refer to stay, with all th
 in lifecycle.deletion go of which no row is left, as far as they are as old, and the caller may write them. Needs the
 right to DELETE and UPDATE (for the lock).
 
-Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows of the table a
-transaction, default 5000; dry_run - only say how many (the default);
-search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago, interval, zero or at least a minute, default 30 days;
+batch_size - rows of the table a transaction, default 5000; dry_run - only say how many (the default); search_path -
+what triggers see, by default the caller''s.
 Returns: nothing; the counts come as a NOTICE.
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table
+Errors: 55000 soft delete is not enabled; 22023 older_than or batch_size; 42501 by privileges, also on a table
 that refers to it; 2D000 inside a transaction block.
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';

@@ -2,17 +2,16 @@ CREATE FUNCTION lifecycle._purge_step(
     target regclass, older_than interval, batch_size integer, search_path text, numbered_only boolean
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_cutoff constant timestamptz := now() - older_than;
+    v_cutoff timestamptz;
     v_picked lifecycle.purge_part[];
     v_set lifecycle.purge_part[];
     v_passed lifecycle.purge_part[] := ARRAY[]::lifecycle.purge_part[];
     v_purged bigint := 0;
     v_records bigint := 0;
 BEGIN
-    PERFORM lifecycle._require_span(older_than);
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
-    END IF;
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
+    v_cutoff := now() - older_than;
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     PERFORM lifecycle._require_purgeable(target);
     LOOP
         v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed, numbered_only);
@@ -44,9 +43,10 @@ COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, te
 'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it answers
 with zeros.
 
-Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days;
-batch_size - at most so many rows, default 5000; search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, zero or at least a
+minute, default 30 days; batch_size - at most so many rows, default 5000; search_path - what triggers see, by default
+the caller''s.
 Returns: jsonb: purged (rows, of all tables), records (of lifecycle.deletion that went; they are looked for when no row
 is left to purge).
-Errors: 55000 soft delete is not enabled; 22023 a negative span or batch; 42501 by privileges.
+Errors: 55000 soft delete is not enabled; 22023 older_than or batch_size; 42501 by privileges.
 Example: SELECT lifecycle.purge_deleted_step(''public.packages'', ''90 days'', 1000);';
