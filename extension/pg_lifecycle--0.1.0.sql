@@ -743,20 +743,137 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._partitions(regclass) IS
 'The partitions below a partitioned table, of every level, in the order of their oids; none is locked.';
 
+-- source: sql/core/_require_number.sql
+CREATE FUNCTION lifecycle._require_number(
+    argument text, number numeric, lowest numeric, highest numeric DEFAULT NULL, hint text DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF number IS NULL OR number < lowest OR number > highest THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s must be %s, not %s', argument,
+                CASE WHEN highest IS NULL THEN format('at least %s', lowest)
+                    ELSE format('between %s and %s', lowest, highest) END,
+                coalesce(number::text, 'NULL')),
+            HINT = coalesce(_require_number.hint, 'Leave it out to have the default.');
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_number(text, numeric, numeric, numeric, text) IS
+'Raises 22023 for a number that is missing, or outside of what an argument can be.';
+
+-- source: sql/core/_require_span.sql
+-- Whoever writes '30' means days, and gets 30 seconds: a function cannot see the text. Where rows go for good, nobody
+-- means seconds; zero is what one writes to have all of them. A thousand years back from now is still a time.
+CREATE FUNCTION lifecycle._require_span(argument text, span interval, shortest interval DEFAULT interval '0')
+RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF span IS NULL OR span < interval '0' OR span > interval '1000 years' OR span > interval '0' AND span < shortest
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('%s cannot be %s', argument, coalesce(span::text, 'NULL')),
+            DETAIL = CASE WHEN span < shortest AND span > interval '0'
+                THEN format('It is zero, or a span of time between %s and 1000 years.', shortest)
+                ELSE 'It is a span of time between zero and 1000 years.' END,
+            HINT = 'Write the unit, for example ''30 days'': a number alone is seconds.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_span(text, interval, interval) IS
+'Raises 22023 for a span of time that is missing, negative, longer than any calendar, or not zero but shorter than what
+makes sense.';
+
+-- source: sql/core/_require_time_zone.sql
+CREATE FUNCTION lifecycle._require_time_zone(time_zone text) RETURNS void LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $fn$
+DECLARE
+    v_zone constant text := coalesce(_require_time_zone.time_zone, '');
+BEGIN
+    -- SET takes what AT TIME ZONE does not; both are asked.
+    PERFORM set_config('timezone', v_zone, true), now() AT TIME ZONE v_zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RAISE EXCEPTION USING
+        ERRCODE = CASE WHEN _require_time_zone.time_zone IS NULL THEN 'null_value_not_allowed'
+            ELSE 'invalid_parameter_value' END,
+        MESSAGE = format('time_zone cannot be %L', _require_time_zone.time_zone),
+        DETAIL = 'There is no time zone of that name.',
+        HINT = 'For example ''Europe/Berlin'' or ''UTC''; SELECT name FROM pg_timezone_names lists them.';
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_time_zone(text) IS
+'Raises 22023 for a time zone that does not exist, 22004 for none.';
+
+-- source: sql/core/_require_local_name.sql
+-- What is made for a table stands in its schema: a name with a schema before it would be one name with a dot in it.
+CREATE FUNCTION lifecycle._require_local_name(argument text, wanted name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_prefix constant text := (
+        SELECT p.prefix
+        FROM pg_namespace AS n
+        CROSS JOIN LATERAL unnest(ARRAY[n.nspname || '.', quote_ident(n.nspname) || '.']) AS p (prefix)
+        WHERE starts_with(wanted::text, p.prefix) ORDER BY length(p.prefix) DESC LIMIT 1);
+BEGIN
+    IF wanted = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s must not be empty', argument),
+            HINT = 'Leave it out to have the usual name.';
+    ELSIF v_prefix IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_name',
+            MESSAGE = format('%s cannot be %L', argument, wanted),
+            DETAIL = 'It is a name without schema: what is made for a table stands in the schema of the table.',
+            HINT = format('Write %L.', substr(wanted::text, length(v_prefix) + 1));
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_local_name(text, name) IS
+'Raises 22023 for an empty name, 42602 for one that begins with a schema; NULL stands for the usual name.';
+
+-- source: sql/core/_require_schema.sql
+CREATE FUNCTION lifecycle._require_schema(argument text, schema_name name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = schema_name) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+            MESSAGE = format('schema %s does not exist', coalesce(quote_ident(schema_name), 'NULL')),
+            HINT = format('%s is the name of a schema as it is, without quotes.', argument);
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_schema(text, name) IS 'Raises 3F000 unless there is such a schema.';
+
+-- source: sql/core/_require_dry_run.sql
+-- NULL is not false: nobody who passes it has asked for the change.
+CREATE FUNCTION lifecycle._require_dry_run(dry_run boolean) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    IF dry_run IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'dry_run must not be NULL',
+            DETAIL = 'Nothing was changed.',
+            HINT = 'Pass true to see the plan, false to run it.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_dry_run(boolean) IS 'Raises 22004 when nobody said whether to run a change.';
+
 -- source: sql/core/setting.sql
 -- SET lifecycle.<name> takes any text, so the value is looked at where it is used as well as where it is stored.
 CREATE FUNCTION lifecycle._require_setting_value(
     definition lifecycle.setting_definition, setting_value text
 ) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF definition.default_value ~ '^[0-9]+$' AND setting_value !~ '^[0-9]{1,9}$'
+    -- Nine digits fit into an integer, whatever is done with it.
+    IF definition.default_value ~ '^[0-9]+$' AND (setting_value !~ '^[0-9]{1,9}$'
+            OR definition.unit = '%' AND setting_value::integer > 100
+            OR definition.unit = 'tries' AND setting_value::integer < 1)
         OR definition.unit LIKE '% | %' AND setting_value <> ALL (string_to_array(definition.unit, ' | '))
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('setting %s cannot be %L', definition.name, setting_value),
             DETAIL = CASE WHEN definition.unit LIKE '% | %' THEN format('It is one of: %s.', definition.unit)
-                ELSE format('It is a whole number (%s).', definition.unit) END;
+                ELSE format('It is a whole number (%s) from %s to %s.', definition.unit,
+                    CASE definition.unit WHEN 'tries' THEN 1 ELSE 0 END,
+                    CASE definition.unit WHEN '%' THEN 100 ELSE 999999999 END) END,
+            HINT = format('%s The default is %s.', definition.description, quote_literal(definition.default_value));
     END IF;
 END
 $fn$;
@@ -993,6 +1110,10 @@ DECLARE
     v_path text;
     v_rows bigint;
 BEGIN
+    IF _execute.search_path IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'search_path must not be NULL',
+            HINT = 'Leave it out to have the path of the session.';
+    END IF;
     v_path := pg_catalog.set_config('search_path', _execute.search_path, true);
     EXECUTE statement;
     GET DIAGNOSTICS v_rows = ROW_COUNT;
@@ -1468,6 +1589,7 @@ DECLARE
     v_open integer := (SELECT count(*) FROM unnest(v_plan) AS p WHERE p.statement IS NOT NULL);
     v_id bigint;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF dry_run THEN
         RAISE NOTICE 'dry run: nothing was changed, % of % steps would run', v_open, cardinality(v_plan);
         RETURN QUERY SELECT * FROM lifecycle._result_rows(v_plan, v_hash);
@@ -2745,6 +2867,11 @@ DECLARE
     v_ids_of_steps bigint[] := ARRAY[]::bigint[];
     v_hash text;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
+    IF jsonb_typeof(options) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('options cannot be %s', options),
+            HINT = 'Give an object, for example {"deleted_rows": "restore"}.';
+    END IF;
     PERFORM lifecycle._rollback_lock(v_ids, dry_run);
     FOREACH v_id IN ARRAY v_ids LOOP
         v_part := lifecycle._plan_rollback(v_id, v_ids, options);
@@ -2930,6 +3057,31 @@ COMMENT ON FUNCTION lifecycle._require_new_name(text) IS
 'Raises 22023 for an empty name, 42710 for one that a standing migration has.';
 
 -- source: sql/core/begin_migration.sql
+-- Nothing tells a function whether its transaction goes on after the statement. At its end it shows: where each
+-- statement is a transaction of its own, the group is over before its first part.
+CREATE FUNCTION lifecycle._require_open_group() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    -- Who has ended it needs no right to look.
+    IF current_setting('lifecycle.migration', true) IS DISTINCT FROM new.migration_id::text THEN
+        RETURN NULL;
+    ELSIF NOT EXISTS (SELECT FROM lifecycle.migration AS m WHERE m.part_of = new.migration_id) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'no_active_sql_transaction',
+            MESSAGE = format('migration %L ended with its transaction before anything was done', new.name),
+            DETAIL = 'Outside of a transaction block each statement is a transaction of its own. Nothing was written.',
+            HINT = 'BEGIN; SELECT lifecycle.begin_migration(''name''); ...; SELECT lifecycle.end_migration(); COMMIT;';
+    END IF;
+    RETURN NULL;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_open_group() IS
+'Raises 25P01 at the end of a transaction that has begun a group, changed nothing and not ended it.';
+
+CREATE CONSTRAINT TRIGGER migration_is_in_a_transaction AFTER INSERT ON lifecycle.migration
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.feature = 'group')
+EXECUTE FUNCTION lifecycle._require_open_group();
+
 CREATE FUNCTION lifecycle.begin_migration(migration_name text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -2957,6 +3109,7 @@ rolled back with it.
 Arguments: migration_name - a name that no standing migration has.
 Returns: the migration_id of the group.
 Errors: 42710 the name is taken; 25000 inside another group, or under an isolation level other than READ COMMITTED;
+25P01 the transaction ended before anything was done, as it does outside of a transaction block;
 42501 the caller may not make changes.
 Example: BEGIN;
 SELECT lifecycle.begin_migration(''001_schema_optimization'');
@@ -3048,14 +3201,15 @@ DECLARE
     v_applied text;
 BEGIN
     IF coalesce(cardinality(up), 0) = 0 OR cardinality(up) <> coalesce(cardinality(down), 0)
-        OR array_position(up, NULL) IS NOT NULL
+        OR EXISTS (SELECT FROM unnest(up) AS u WHERE coalesce(u, '') !~ '\S')
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('migration %L needs one statement in down for each statement in up', migration_name),
             DETAIL = format('up has %s, down has %s statements.', coalesce(cardinality(up), 0),
                 coalesce(cardinality(down), 0)),
-            HINT = 'down[n] undoes up[n]; give NULL in down where there is nothing to undo.';
+            HINT = 'No statement of up is empty. down[n] undoes up[n]; give NULL in down where there is nothing to '
+                'undo.';
     END IF;
     v_plan := lifecycle._plan_migration(migration_name, up, down);
     SELECT m.plan_hash INTO v_applied FROM lifecycle.migration AS m
@@ -3104,7 +3258,8 @@ CREATE FUNCTION lifecycle.create_rollback_function(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_routine constant text := format('%I.%I', into_schema, lifecycle._name(ARRAY['rollback', migration_name]));
+    v_routine constant text := format('%I.%I', coalesce(into_schema, ''),
+        lifecycle._name(ARRAY['rollback', migration_name]));
     v_signature constant text := v_routine || '(boolean)';
 BEGIN
     IF NOT EXISTS (SELECT FROM lifecycle.migration AS m WHERE m.name = migration_name AND m.state <> 'rolled_back') THEN
@@ -3112,6 +3267,7 @@ BEGIN
             MESSAGE = format('no migration named %L stands', migration_name),
             HINT = 'SELECT name FROM lifecycle.migration_history lists them.';
     END IF;
+    PERFORM lifecycle._require_schema('into_schema', into_schema);
     RETURN QUERY SELECT * FROM lifecycle._apply('rollback_function', NULL, ARRAY[
         CASE WHEN to_regprocedure(v_signature) IS NULL THEN lifecycle._step(
             'create rollback function',
@@ -3179,11 +3335,15 @@ CREATE FUNCTION lifecycle.verify_migrations() RETURNS SETOF lifecycle.finding
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
     WITH latest AS (
         -- An object that several steps touched is judged by the last of them.
-        SELECT DISTINCT ON (s.object) s.*, m.origin, h.name
+        SELECT DISTINCT ON (s.object) s.*, m.origin, m.feature, h.name,
+            -- What makes it anew is all that made it.
+            min(s.step) OVER made AS first_step, string_agg(s.statement, '; ') OVER made AS statements
         FROM lifecycle.migration_step AS s
         JOIN lifecycle.migration AS m ON m.migration_id = s.migration_id AND m.state <> 'rolled_back'
         JOIN lifecycle.migration_history AS h ON h.migration_id = m.migration_id
         WHERE s.status <> 'rolled_back'
+        WINDOW made AS (PARTITION BY s.object, s.migration_id ORDER BY s.step
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
         ORDER BY s.object, s.migration_id DESC, s.step DESC
     ), located AS (
         SELECT l.*, lifecycle._locate(l.object, l.address, l.origin) AS now FROM latest AS l
@@ -3213,20 +3373,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
         j.verdict,
         format('migration %s (%s), step %s: %s', j.migration_id, j.name, j.step, CASE j.verdict
             WHEN 'ok' THEN 'as it was made'
-            WHEN 'missing' THEN 'somebody has dropped it'
+            WHEN 'missing' THEN CASE WHEN j.feature = 'incremental_view'
+                THEN 'somebody has dropped it: take away what is left of the view, and create it anew'
+                ELSE 'somebody has dropped it' END
             WHEN 'changed' THEN 'its definition is not the one that was made'
             WHEN 'renamed' THEN 'it is now ' || lifecycle._identity(j.now)
             WHEN 'failed' THEN format('%s (%s)', j.message, j.sqlstate)
             ELSE 'not yet run'
         END),
         CASE j.verdict
-            WHEN 'missing' THEN j.statement
+            WHEN 'missing' THEN CASE WHEN j.feature = 'incremental_view'
+                THEN format('SELECT * FROM lifecycle.rollback_migration(%s, dry_run => false)', j.migration_id)
+                ELSE j.statements END
             WHEN 'changed' THEN format('SELECT * FROM lifecycle.rollback_migration(%s)', j.migration_id)
             WHEN 'pending' THEN format('CALL lifecycle.run_pending(%s)', j.migration_id)
             WHEN 'failed' THEN format('CALL lifecycle.run_pending(%s)', j.migration_id)
         END
     FROM judged AS j
-    ORDER BY j.migration_id, j.step
+    -- As they were made, so that the remedies run one after the other.
+    ORDER BY j.migration_id, j.first_step
 $fn$;
 COMMENT ON FUNCTION lifecycle.verify_migrations() IS
 'Compares every journaled object with the catalog.
@@ -3800,13 +3965,13 @@ DECLARE
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
     SELECT n INTO v_missing FROM unnest(names) AS n
-    WHERE n LIKE '\_%' OR NOT EXISTS (
+    WHERE n IS NULL OR n LIKE '\_%' OR NOT EXISTS (
         SELECT FROM pg_proc AS p WHERE p.pronamespace = 'lifecycle'::regnamespace AND p.proname = n
     );
     IF FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'undefined_function',
-            MESSAGE = format('there is no routine lifecycle.%I', v_missing),
+            MESSAGE = format('there is no routine lifecycle.%s', coalesce(quote_ident(v_missing), 'NULL')),
             HINT = 'Give names without schema, for example ''refresh_all_materialized_views''.';
     END IF;
     FOR v_routine IN
@@ -3838,6 +4003,7 @@ CREATE FUNCTION lifecycle.expose(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
+    PERFORM lifecycle._require_schema('into_schema', into_schema);
     PERFORM lifecycle._require_role(g) FROM unnest(grant_to) AS g;
     RETURN QUERY SELECT * FROM lifecycle._apply(
         'expose', NULL, lifecycle._plan_expose(into_schema, names, grant_to, as_owner, expose.search_path),
@@ -4747,6 +4913,10 @@ BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_capturable(target, trigger_level);
+    IF enable_always IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'enable_always must not be NULL',
+            HINT = 'Leave it out to record what replication writes as well.';
+    END IF;
     -- CREATE TRIGGER needs this lock; it also waits for all who write now, so that after the commit nobody is left who
     -- writes without the triggers.
     PERFORM lifecycle._lock(target || lifecycle._partitions(target)::regclass[], 'SHARE ROW EXCLUSIVE', dry_run);
@@ -5053,6 +5223,10 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
+    IF consumer IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the consumer must not be NULL',
+            HINT = 'SELECT consumer FROM lifecycle.capture_status() lists them.';
+    END IF;
     SELECT c.* INTO v_capture FROM lifecycle._captures(target) AS c WHERE c.consumer = drop_capture.consumer;
     IF NOT FOUND THEN
         RAISE NOTICE '% is not captured for consumer %: nothing to drop', target, consumer;
@@ -5221,10 +5395,9 @@ BEGIN
             MESSAGE = format('a queue cannot be drained under isolation level %s',
                 current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
-    ELSIF max_rows IS NULL OR max_rows < 1 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('max_rows must be at least 1, not %s', coalesce(max_rows::text, 'NULL'));
+    END IF;
+    IF max_rows IS NULL OR max_rows < 1 THEN
+        PERFORM lifecycle._require_number('max_rows', max_rows, 1);
     END IF;
 END
 $fn$;
@@ -5843,7 +6016,7 @@ COMMENT ON FUNCTION lifecycle._key_where(lifecycle.key_column[], text, text) IS
 CREATE FUNCTION lifecycle._key_json(target regclass, keys lifecycle.key_column[], key_json jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_key jsonb := CASE WHEN jsonb_typeof(key_json) <> 'object' AND cardinality(keys) = 1
+    v_key jsonb := CASE WHEN jsonb_typeof(key_json) NOT IN ('object', 'array') AND cardinality(keys) = 1
         THEN jsonb_build_object(keys[1].name, key_json) ELSE key_json END;
 BEGIN
     IF jsonb_typeof(v_key) = 'object'
@@ -8275,8 +8448,9 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_soft_deletable(regclass) IS
 'Raises 42809 for partitions and inheritance, 55000 for a table without primary key.';
 
-CREATE FUNCTION lifecycle._require_names(column_name name, view_name name, rpc_argument name) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+CREATE FUNCTION lifecycle._require_names(
+    column_name name, view_name name, rpc_name name, restore_rpc_name name, rpc_argument name
+) RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_missing constant text := CASE '' WHEN coalesce(column_name, '') THEN 'column_name' WHEN view_name THEN 'view_name'
         WHEN rpc_argument THEN 'rpc_argument' END;
@@ -8285,10 +8459,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s must not be empty', v_missing),
             HINT = 'Leave it out to have the usual name. Empty rpc_name and restore_rpc_name mean no such function.';
     END IF;
+    PERFORM lifecycle._require_local_name('view_name', view_name),
+        lifecycle._require_local_name('rpc_name', nullif(rpc_name, '')),
+        lifecycle._require_local_name('restore_rpc_name', nullif(restore_rpc_name, ''));
 END
 $fn$;
-COMMENT ON FUNCTION lifecycle._require_names(name, name, name) IS
-'Raises 22023 for an empty name where one is needed.';
+COMMENT ON FUNCTION lifecycle._require_names(name, name, name, name, name) IS
+'Raises 22023 for an empty name where one is needed, 42602 for one that begins with a schema.';
 
 CREATE FUNCTION lifecycle._require_same_column(target regclass, column_name name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -8329,7 +8506,7 @@ CREATE FUNCTION lifecycle.enable_soft_delete(
 BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
-    PERFORM lifecycle._require_names(column_name, view_name, rpc_argument);
+    PERFORM lifecycle._require_names(column_name, view_name, rpc_name, restore_rpc_name, rpc_argument);
     PERFORM lifecycle._lock(ARRAY[target], 'ACCESS EXCLUSIVE', dry_run,
         lifecycle._live_foreign_key_neighbours(target, live_foreign_keys));
     PERFORM lifecycle._require_soft_deletable(target);
@@ -10149,6 +10326,7 @@ DECLARE
     v_report lifecycle.erase_result[];
     v_other record;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     PERFORM lifecycle._require_table(target);
     v_found := lifecycle._erase_set(target,
         lifecycle._key_text(v_keys, lifecycle._key_json(target, v_keys, key_json), 't'), NOT dry_run);
@@ -10520,17 +10698,16 @@ CREATE FUNCTION lifecycle._purge_step(
     target regclass, older_than interval, batch_size integer, search_path text, numbered_only boolean
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_cutoff constant timestamptz := now() - older_than;
+    v_cutoff timestamptz;
     v_picked lifecycle.purge_part[];
     v_set lifecycle.purge_part[];
     v_passed lifecycle.purge_part[] := ARRAY[]::lifecycle.purge_part[];
     v_purged bigint := 0;
     v_records bigint := 0;
 BEGIN
-    PERFORM lifecycle._require_span(older_than);
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
-    END IF;
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
+    v_cutoff := now() - older_than;
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     PERFORM lifecycle._require_purgeable(target);
     LOOP
         v_picked := lifecycle._purge_pick(target, v_cutoff, batch_size, true, v_passed, numbered_only);
@@ -10562,11 +10739,12 @@ COMMENT ON FUNCTION lifecycle.purge_deleted_step(regclass, interval, integer, te
 'One batch of purge_deleted in the caller''s transaction, where only a function can be called. Call it until it answers
 with zeros.
 
-Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days;
-batch_size - at most so many rows, default 5000; search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, zero or at least a
+minute, default 30 days; batch_size - at most so many rows, default 5000; search_path - what triggers see, by default
+the caller''s.
 Returns: jsonb: purged (rows, of all tables), records (of lifecycle.deletion that went; they are looked for when no row
 is left to purge).
-Errors: 55000 soft delete is not enabled; 22023 a negative span or batch; 42501 by privileges.
+Errors: 55000 soft delete is not enabled; 22023 older_than or batch_size; 42501 by privileges.
 Example: SELECT lifecycle.purge_deleted_step(''public.packages'', ''90 days'', 1000);';
 
 -- source: sql/soft_delete/preview_purge_deleted.sql
@@ -10575,14 +10753,15 @@ CREATE FUNCTION lifecycle.preview_purge_deleted(
     older_than interval DEFAULT interval '30 days'
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_cutoff constant timestamptz := now() - older_than;
+    v_cutoff timestamptz;
     v_deleted_at name;
     v_condition text;
     v_purgeable bigint;
     v_others jsonb := '{}';
     v_answer jsonb;
 BEGIN
-    PERFORM lifecycle._require_span(older_than);
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
+    v_cutoff := now() - older_than;
     v_deleted_at := (lifecycle._soft_delete_columns(target)).deleted_at;
     v_condition := lifecycle._purge_condition(target, v_deleted_at, v_cutoff);
     PERFORM lifecycle._require_purgeable(target);
@@ -10608,10 +10787,11 @@ $fn$;
 COMMENT ON FUNCTION lifecycle.preview_purge_deleted(regclass, interval) IS
 'What purge_deleted would do.
 
-Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, default 30 days.
+Arguments: target - the table; older_than - how long ago the rows must have been marked, interval, zero or at least a
+minute, default 30 days.
 Returns: jsonb of counts: deleted (marked rows), expired (old enough), purgeable (of them), held (of them: rows that are
 live or younger refer to them, or to what refers to them), others ({"table": rows} that go with them).
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table that refers to it.
+Errors: 55000 soft delete is not enabled; 22023 older_than; 42501 by privileges, also on a table that refers to it.
 Example: SELECT lifecycle.preview_purge_deleted(''public.packages'', ''90 days'');';
 
 -- source: sql/soft_delete/purge_deleted.sql
@@ -10642,17 +10822,6 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._purge_condition(regclass, name, timestamptz) IS
 'The condition that a row, alias t, may be purged as far as the rows that refer to it go.';
 
-CREATE FUNCTION lifecycle._require_span(span interval) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF span IS NULL OR span < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must be a span of time',
-            HINT = 'For example interval ''30 days''.';
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_span(interval) IS 'Raises 22023 for a missing or negative span of time.';
-
 CREATE PROCEDURE lifecycle.purge_deleted(
     target regclass,
     older_than interval DEFAULT interval '30 days',
@@ -10665,6 +10834,7 @@ DECLARE
     v_purged bigint := 0;
     v_numbered_only boolean := true;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF dry_run THEN
         v_step := lifecycle.preview_purge_deleted(target, older_than);
         RAISE NOTICE 'dry run: % rows of % would be deleted for good, % are held by rows that refer to them; rows of '
@@ -10698,11 +10868,11 @@ left to the next call; rows that live or younger rows refer to stay, with all th
 in lifecycle.deletion go of which no row is left, as far as they are as old, and the caller may write them. Needs the
 right to DELETE and UPDATE (for the lock).
 
-Arguments: target - the table; older_than - how long ago, interval, default 30 days; batch_size - rows of the table a
-transaction, default 5000; dry_run - only say how many (the default);
-search_path - what triggers see, by default the caller''s.
+Arguments: target - the table; older_than - how long ago, interval, zero or at least a minute, default 30 days;
+batch_size - rows of the table a transaction, default 5000; dry_run - only say how many (the default); search_path -
+what triggers see, by default the caller''s.
 Returns: nothing; the counts come as a NOTICE.
-Errors: 55000 soft delete is not enabled; 22023 a negative span; 42501 by privileges, also on a table
+Errors: 55000 soft delete is not enabled; 22023 older_than or batch_size; 42501 by privileges, also on a table
 that refers to it; 2D000 inside a transaction block.
 Example: CALL lifecycle.purge_deleted(''public.packages'', ''90 days'', dry_run => false);';
 
@@ -11086,6 +11256,7 @@ DECLARE
     v_rows lifecycle.step_result[];
     v_failed integer := 0;
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     IF NOT dry_run THEN
         PERFORM lifecycle._assert_plan(v_plan, expected_plan);
     END IF;
@@ -11256,7 +11427,12 @@ BEGIN
             RETURN;
         END IF;
     ELSIF every ~ '[[:alpha:]]' THEN
-        v_every := every::interval;
+        BEGIN
+            v_every := every::interval;
+        EXCEPTION WHEN data_exception THEN
+            -- Refused below, like every other text that is no span.
+            v_every := interval '0';
+        END;
         months := 12 * extract(year FROM v_every) + extract(month FROM v_every);
         days := extract(day FROM v_every);
         seconds := extract(epoch FROM v_every - make_interval(months => months, days => days));
@@ -11524,6 +11700,9 @@ DECLARE
         GROUP BY p.relnamespace
     ), quote_ident((parse_ident(parent))[1]));
 BEGIN
+    IF asked_for THEN
+        PERFORM lifecycle._require_local_name('partition_name', wanted);
+    END IF;
     -- A table needs a free type name, too.
     IF NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = v_schema::regnamespace AND t.typname = wanted)
         AND to_regclass(format('%s.%I', v_schema, wanted)) IS NULL
@@ -12114,7 +12293,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('%s has no column %s', model, coalesce(v_level ->> 'column', 'NULL')),
                 DETAIL = format('The level is %s.', v_level);
-        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^[1-9][0-9]{0,4}$'
+        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^([1-9][0-9]{0,3}|10000)$'
             OR coalesce(v_level ->> 'method', '') NOT IN ('list', 'range', 'hash')
         THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s is no level', v_level),
@@ -12570,6 +12749,35 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._plan_list_level(regclass, text, oid, jsonb[], text[], jsonb, text[]) IS
 'The plan of one LIST partition, by default that of the first value of the path, with what is below it.';
 
+-- PostgreSQL takes several moduli when each divides the next one and no remainder is held twice.
+CREATE FUNCTION lifecycle._require_free_remainders(parent_oid oid, modulus integer, remainders integer[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_held text;
+BEGIN
+    SELECT string_agg(format('%s (modulus %s, remainder %s)', s.partition::regclass, s.bound[1], s.bound[2]), ', '
+        ORDER BY s.partition::regclass::text) INTO v_held
+    FROM (
+        SELECT c.oid AS partition, regexp_match(pg_get_expr(c.relpartbound, 0),
+            '^FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)$')::integer[] AS bound
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = parent_oid
+    ) AS s
+    CROSS JOIN LATERAL (SELECT least(s.bound[1], modulus) AS lesser, greatest(s.bound[1], modulus) AS greater) AS m
+    WHERE s.bound[1] <> modulus AND (m.greater % m.lesser <> 0
+        OR EXISTS (SELECT FROM unnest(remainders) AS r WHERE r % m.lesser = s.bound[2] % m.lesser));
+    IF v_held IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'invalid_object_definition',
+            MESSAGE = format('%s has partitions of another modulus than %s', parent_oid::regclass, modulus),
+            DETAIL = format('In the way: %s.', v_held),
+            HINT = 'Name the modulus that stands; another one needs another table: lifecycle.create_partitioned_table.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_free_remainders(oid, integer, integer[]) IS
+'Raises 42P17 when partitions of another modulus hold what new ones would.';
+
 CREATE FUNCTION lifecycle._plan_hash_level(
     model regclass, parent text, parent_oid oid, levels jsonb[], path text[], options jsonb
 ) RETURNS lifecycle.plan_step[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -12577,6 +12785,7 @@ DECLARE
     v_modulus constant integer := (levels[1] ->> 'modulus')::integer;
     v_standing regclass;
     v_identity text;
+    v_missing integer[] := ARRAY[]::integer[];
     v_plan lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
 BEGIN
     FOR v_remainder IN 0..v_modulus - 1 LOOP
@@ -12589,6 +12798,7 @@ BEGIN
                 || lifecycle._plan_level(v_standing, v_standing::text, v_standing, levels[2:], path, options);
             CONTINUE;
         END IF;
+        v_missing := v_missing || v_remainder;
         v_identity := lifecycle._free_identity(parent, lifecycle._name(ARRAY[(parse_ident(parent))[2]],
             'h' || lpad(v_remainder::text, length((v_modulus - 1)::text), '0')), false, v_remainder::text);
         v_plan := v_plan || lifecycle._partition_steps(model, (options ->> 'leaf')::oid, v_identity,
@@ -12596,6 +12806,7 @@ BEGIN
                 lifecycle._partition_by(levels[2:]), NOT options ? 'uncaptured')
             || lifecycle._plan_level(model, v_identity, NULL, levels[2:], path, options);
     END LOOP;
+    PERFORM lifecycle._require_free_remainders(parent_oid, v_modulus, v_missing);
     RETURN v_plan;
 END
 $fn$;
@@ -13113,6 +13324,7 @@ CREATE FUNCTION lifecycle.create_partition(
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(parent);
 BEGIN
+    PERFORM lifecycle._require_time_zone(create_partition.time_zone);
     RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key, ARRAY[
             lifecycle._range_bound(v_key.type, lower_bound, create_partition.time_zone),
             lifecycle._range_bound(v_key.type, upper_bound, create_partition.time_zone)
@@ -13159,6 +13371,7 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(parent, of_time => true);
 BEGIN
+    PERFORM lifecycle._require_time_zone(create_monthly_partition.time_zone);
     RETURN QUERY SELECT * FROM lifecycle._create_partition(parent, v_key,
         lifecycle._month_ends(v_key.type, month_start, create_monthly_partition.time_zone), NULL,
         create_monthly_partition.time_zone, true, dry_run, expected_plan, create_monthly_partition.search_path);
@@ -13186,6 +13399,8 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
+    PERFORM lifecycle._require_number('year', year, 1, 9999, 'For example 2026 and 1.'),
+        lifecycle._require_number('month', month, 1, 12, 'For example 2026 and 1.');
     RETURN QUERY SELECT * FROM lifecycle.create_monthly_partition(parent, make_date(year, month, 1),
         create_monthly_partition.time_zone, dry_run, expected_plan, create_monthly_partition.search_path);
 END
@@ -13195,7 +13410,7 @@ COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, integer, intege
 
 Arguments: parent - the partitioned table; year, month - for example 2026 and 1; the others as with month_start.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22008 no such month; the others as with month_start.
+Errors: 22023 no such month; the others as with month_start.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';
 
 -- source: sql/partition/create_list_partition.sql
@@ -13213,8 +13428,12 @@ DECLARE
         'leaf', lifecycle._newest_leaf(parent), 'partition_name', partition_name));
     v_plan lifecycle.plan_step[];
 BEGIN
-    IF coalesce(cardinality(list_values), 0) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a LIST partition needs values';
+    IF coalesce(cardinality(list_values), 0) = 0
+        OR (SELECT count(DISTINCT coalesce('v' || v, '')) FROM unnest(list_values) AS v) < cardinality(list_values)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a LIST partition needs values',
+            DETAIL = format('list_values is %s.', coalesce(list_values::text, 'NULL')),
+            HINT = 'Name at least one, and each once.';
     END IF;
     PERFORM lifecycle._require_owner(parent);
     PERFORM lifecycle._lock_attach(parent, dry_run);
@@ -13247,10 +13466,7 @@ CREATE FUNCTION lifecycle.create_hash_partitions(
 DECLARE
     v_levels constant jsonb[] := lifecycle._levels_below(parent, 'hash');
 BEGIN
-    IF modulus IS NULL OR modulus NOT BETWEEN 1 AND 10000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('modulus must be between 1 and 10000, not %s', coalesce(modulus::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_number('modulus', modulus, 1, 10000, 'So many partitions there will be.');
     RETURN QUERY SELECT * FROM lifecycle._create_subtree(parent,
         ARRAY[v_levels[1] || jsonb_build_object('modulus', modulus)] || v_levels[2:], '{}',
         lifecycle._policy_options(parent), dry_run, expected_plan, create_hash_partitions.search_path);
@@ -13361,7 +13577,7 @@ DECLARE
     v_source constant pg_class := (SELECT c FROM pg_class AS c WHERE c.oid = source);
     v_name constant text := format('%s.%I', v_source.relnamespace::regnamespace,
         coalesce(table_name, lifecycle._name(ARRAY[v_source.relname::text], 'partitioned')));
-    v_standing constant regclass := to_regclass(v_name);
+    v_standing regclass;
     v_levels constant jsonb[] := lifecycle._levels(levels);
     v_plan lifecycle.plan_step[];
 BEGIN
@@ -13369,7 +13585,10 @@ BEGIN
     PERFORM lifecycle._require_owner(source);
     PERFORM lifecycle._require_levels(source, v_levels);
     PERFORM lifecycle._require_retention(source, v_levels, retention);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', create_partitioned_table.time_zone);
+    PERFORM lifecycle._require_policy_values(premake, create_partitioned_table.time_zone,
+        create_partitioned_table.name_format);
+    PERFORM lifecycle._require_local_name('table_name', table_name);
+    v_standing := to_regclass(v_name);
     IF v_standing IS NULL THEN
         v_plan := lifecycle._plan_partitioned_table(source, v_levels, v_name);
     ELSIF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = v_standing) = 'p' THEN
@@ -13408,7 +13627,8 @@ lifecycle.manage_partitions; dry_run - only show the plan; expected_plan - plan_
 search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result). A primary key that lacks the keys of the partitions is widened, and the
 note says so.
-Errors: 42703 no such column; 22023 levels; 42P07 table_name is taken; 42809; 42501 not the owner; 55P03 lock.
+Errors: 42703 no such column; 22023 levels or what the policy says; 42602 table_name has a schema; 42P07 it is taken;
+42809; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation'',
     ARRAY[lifecycle.by_list(''program_id''), lifecycle.by_range(''created_at'', ''1 month'')]);';
 
@@ -13417,7 +13637,14 @@ Example: SELECT * FROM lifecycle.create_partitioned_table(''public.observation''
 CREATE FUNCTION lifecycle._require_retention(model regclass, levels jsonb[], retention text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF retention IS NOT NULL AND retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
+    IF retention IS NOT NULL
+        AND NOT EXISTS (SELECT FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range')
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('retention cannot be %L for a table without ranges', retention),
+            DETAIL = format('Its levels are %s.', array_to_string(levels, ', ')),
+            HINT = 'Only partitions of a RANGE level grow old.';
+    ELSIF retention !~ '^[1-9][0-9]{0,5} partitions?$' THEN
         PERFORM lifecycle._period(lifecycle._level_type(model, l.level), retention, true)
         FROM unnest(levels) AS l (level) WHERE l.level ->> 'method' = 'range' LIMIT 1;
     END IF;
@@ -13572,6 +13799,25 @@ COMMENT ON FUNCTION lifecycle._policy_step(
     text, jsonb, integer, text, text, text, lifecycle.partition_policy
 ) IS 'The step that writes or changes a policy.';
 
+-- A name that says nothing of its period is that of every period.
+CREATE FUNCTION lifecycle._require_policy_values(premake integer, time_zone text, name_format text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('premake', premake, 0, 1000, 'So many partitions are kept ahead.');
+    PERFORM lifecycle._require_time_zone(_require_policy_values.time_zone);
+    IF to_char(timestamp '2001-02-03 04:05:06', name_format) = to_char(timestamp '2012-11-19 17:28:39', name_format)
+        OR name_format !~ '\S'
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('name_format cannot be %L', name_format),
+            DETAIL = 'It gives every partition the same name.',
+            HINT = 'It stands behind the name of the table, as to_char has it: ''_YYYY_MM'', ''_YYYYMMDD''.';
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_policy_values(integer, text, text) IS
+'Raises 22023 for a policy of partitions that cannot be kept.';
+
 -- The levels asked for must be those that stand.
 CREATE FUNCTION lifecycle._require_same_levels(parent regclass, levels jsonb[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
@@ -13631,11 +13877,7 @@ BEGIN
     END IF;
     PERFORM lifecycle._require_levels(parent, v_levels);
     PERFORM lifecycle._require_same_levels(parent, v_levels);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', v_zone);
-    IF premake IS NULL OR premake NOT BETWEEN 0 AND 1000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('premake must be between 0 and 1000, not %s', coalesce(premake::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_policy_values(premake, v_zone, manage_partitions.name_format);
     PERFORM lifecycle._require_retention(parent, v_levels, retention);
     IF NOT dry_run THEN
         PERFORM lifecycle._require_read_committed();
@@ -13664,7 +13906,8 @@ write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
-the levels say; 22023 every, retention, premake or time_zone; 42703 no such column; 42501 not the owner.
+the levels say; 22023 every, retention, premake, time_zone or
+name_format; 42703 no such column; 42501 not the owner.
 Example: SELECT * FROM lifecycle.manage_partitions(''public.metric'', ''1 month'', premake => 3);';
 
 -- source: sql/partition/precreate_partitions.sql
@@ -14355,9 +14598,14 @@ DECLARE
     v_sets lifecycle.set_plan[];
     v_rows lifecycle.step_result[];
 BEGIN
-    IF months NOT BETWEEN 0 AND 120 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('months must be between 0 and 120, not %s', months);
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 0, 120, 'Leave it out to go by the policies.');
+    END IF;
+    IF max_creations IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_creations', max_creations, 1);
+    END IF;
+    IF ensure_future_partitions.time_zone IS NOT NULL THEN
+        PERFORM lifecycle._require_time_zone(ensure_future_partitions.time_zone);
     END IF;
     IF target IS NOT NULL THEN
         PERFORM lifecycle._require_table(target, '{p}');
@@ -14393,8 +14641,8 @@ expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
 Returns: one row a step (lifecycle.step_result); what stands is skipped: one row a set that has a policy, one a month
 otherwise; what could not be done is a row with status failed, with SQLSTATE and message in note, and a warning is
 raised.
-Errors: 22023 months or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not the reviewed one.
-All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
+Errors: 22023 months, max_creations or time_zone; 42809, 0A000, 42501 for an unsuitable target; 55000 the plan is not
+the reviewed one. All else, as 42P17, 23514 and 55P03 of lifecycle.create_partition, becomes a row.
 Example: SELECT * FROM lifecycle.ensure_future_partitions(3, ''public.metric'');';
 
 -- source: sql/partition/_parent_of.sql
@@ -14747,11 +14995,14 @@ CREATE FUNCTION lifecycle.attach_partition(
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(parent);
     v_zone constant text := attach_partition.time_zone;
-    v_lower constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
-    v_upper constant lifecycle.range_bound := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
+    v_lower lifecycle.range_bound;
+    v_upper lifecycle.range_bound;
     v_keys lifecycle.plan_step[] := ARRAY[]::lifecycle.plan_step[];
     v_step lifecycle.plan_step;
 BEGIN
+    PERFORM lifecycle._require_time_zone(v_zone);
+    v_lower := lifecycle._range_bound(v_key.type, lower_bound, v_zone);
+    v_upper := lifecycle._range_bound(v_key.type, upper_bound, v_zone);
     PERFORM lifecycle._require_table(detached);
     PERFORM lifecycle._require_owner(parent);
     PERFORM lifecycle._require_owner(detached);
@@ -14799,18 +15050,6 @@ BEGIN
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_policy(regclass) IS 'Raises 55000 for a table that follows no policy.';
-
-CREATE FUNCTION lifecycle._require_positive(argument text, number integer, hint text) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF number < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%s must be at least 1, not %s', argument, number),
-            HINT = _require_positive.hint;
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_positive(text, integer, text) IS 'Raises 22023 for a number below 1.';
 
 -- source: sql/partition/_retire.sql
 -- Partitions of one table that are to go together. Who reads or refers to one of them keeps that one alone.
@@ -15023,12 +15262,18 @@ CREATE FUNCTION lifecycle.archive_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
-    PERFORM lifecycle._require_positive('max_partitions', max_partitions, 'So many are detached by one call.');
-    IF into_schema IS NOT NULL AND to_regnamespace(quote_ident(into_schema)) IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
-            MESSAGE = format('schema %I does not exist', into_schema);
-    ELSIF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 1, 12000,
+            'So many are kept; leave it out to go by the policies.');
+    END IF;
+    IF max_partitions IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_partitions', max_partitions, 1,
+            hint => 'So many are detached by one call.');
+    END IF;
+    IF into_schema IS NOT NULL THEN
+        PERFORM lifecycle._require_schema('into_schema', into_schema);
+    END IF;
+    IF into_tablespace IS NOT NULL AND NOT EXISTS (SELECT FROM pg_tablespace AS s WHERE s.spcname = into_tablespace)
     THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('tablespace %I does not exist', into_tablespace);
@@ -15059,7 +15304,7 @@ as many as are detached in a fifth of a second, for so long is the table locked;
 only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - not used by the
 statements.
 Returns: one row a step (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months or max_partitions below 1; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
+Errors: 22023 months or max_partitions; 3F000 no such schema; 42704 no such tablespace; 55000 target has no
 policy, or the plan is not the reviewed one.
 Example: SELECT object, note FROM lifecycle.archive_old_partitions(12);';
 
@@ -15129,10 +15374,7 @@ CREATE FUNCTION lifecycle.cleanup_empty_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF days IS NULL OR days NOT BETWEEN 0 AND 100000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('days must be between 0 and 100000, not %s', coalesce(days::text, 'NULL'));
-    END IF;
+    PERFORM lifecycle._require_number('days', days, 0, 100000, 'So long they have been over.');
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT lifecycle._cleanup_set(o.parent, o.partitions, dry_run)
@@ -15221,9 +15463,7 @@ CREATE FUNCTION lifecycle.drop_archived_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    IF older_than IS NULL OR older_than < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'older_than must not be negative';
-    END IF;
+    PERFORM lifecycle._require_span('older_than', older_than, '1 minute');
     PERFORM lifecycle._require_hook(before_drop);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
         SELECT lifecycle._drop_archived_set(b.parent, b.tables, before_drop, dry_run)
@@ -15245,10 +15485,10 @@ merge_partitions and drain_default_partition replaced, when their grace period i
 The rows are lost: there is no rollback. One that cannot be dropped does not stop the others.
 
 Arguments: target - those of one partitioned table, default all of the caller; older_than - the grace period since they
-were detached, default 7 days; before_drop - a function of one argument of type regclass that is called with each table
-just before it is dropped, with the caller''s rights, in the same transaction: when it raises an error, that table
-stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry run; search_path - for
-before_drop.
+were detached, zero or at least a minute, default 7 days; before_drop - a function of one argument of type regclass that
+is called with each table just before it is dropped, with the caller''s rights, in the same transaction: when it raises
+an error, that table stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed dry
+run; search_path - for before_drop.
 Returns: one row a step (lifecycle.step_result); what could not be done, as 2BP01 something depends on a table, 55P03
 lock or what before_drop raised, is a row with status failed.
 Errors: 22023 older_than, before_drop; 42883 no such function; 55000 the plan is not the reviewed one.
@@ -15285,7 +15525,10 @@ CREATE FUNCTION lifecycle.drop_old_partitions(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_positive('months', months, 'So many are kept; leave it out to go by the policies.');
+    IF months IS NOT NULL THEN
+        PERFORM lifecycle._require_number('months', months, 1, 12000,
+            'So many are kept; leave it out to go by the policies.');
+    END IF;
     PERFORM lifecycle._require_hook(before_drop);
     PERFORM lifecycle._require_policy(target);
     RETURN QUERY SELECT * FROM lifecycle._apply_sets(ARRAY(
@@ -15315,7 +15558,7 @@ that is called with each partition just before it is dropped, with the caller''s
 it raises an error, that one stays; dry_run - only show the plan, the default; expected_plan - plan_hash of the reviewed
 dry run; search_path - for before_drop.
 Returns: one row a statement (lifecycle.step_result); what could not be done is a row with status failed.
-Errors: 22023 months below 1, before_drop; 42883 no such function; 55000 target has no policy, or the plan is not the
+Errors: 22023 months, before_drop; 42883 no such function; 55000 target has no policy, or the plan is not the
 reviewed one.
 Example: SELECT object, statement, note FROM lifecycle.drop_old_partitions(12);';
 
@@ -16730,7 +16973,7 @@ DECLARE
     v_rest jsonb;
     v_strange text;
 BEGIN
-    IF jsonb_typeof(boundaries) <> 'array' OR EXISTS (SELECT FROM jsonb_array_elements(boundaries) AS g
+    IF boundaries IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(boundaries) AS g
         WHERE jsonb_typeof(g.value) <> 'array' OR g.value = '[]')
     THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'boundaries must be lists of values',
@@ -16800,10 +17043,15 @@ DECLARE
     v_key lifecycle.range_key;
     v_targets lifecycle.new_partition[];
 BEGIN
+    PERFORM lifecycle._require_time_zone(v_zone);
     PERFORM lifecycle._require_rewritable(v_parent, ARRAY[target], v_is_staged);
     IF (boundaries IS NULL) = (every IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'give either boundaries or every',
             HINT = 'For example boundaries => ''["2026-01-16"]'', or every => ''1 day''.';
+    ELSIF jsonb_typeof(boundaries) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('boundaries cannot be %s', boundaries), DETAIL = 'They are a JSON array.',
+            HINT = 'For example ''["2026-01-16"]'', or ''[["north"], ["south", "east"]]'' for lists of values.';
     ELSIF EXISTS (SELECT FROM pg_partitioned_table AS p WHERE p.partrelid = v_parent AND p.partdefid = target) THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('%s is the default partition', target),
@@ -17003,9 +17251,7 @@ DECLARE
 BEGIN
     PERFORM lifecycle._require_read_committed();
     PERFORM lifecycle._require_admin();
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'batch_size must be at least 1';
-    END IF;
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     SELECT r.* INTO v_rewrite FROM lifecycle._rewrites(target) AS r LIMIT 1;
     IF NOT FOUND THEN
         RETURN jsonb_build_object('status', 'nothing', 'rows', 0);
@@ -17055,6 +17301,19 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_patience(jsonb, integer) IS
 'Raises 55P03 when a rewrite has waited lifecycle.lock_attempts times.';
 
+-- For all procedures that work in batches: before the first one, not after it.
+CREATE FUNCTION lifecycle._require_pace(pause double precision, max_batches integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('pause', pause::numeric, 0, 86400, 'So many seconds between two batches.');
+    IF max_batches IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_batches', max_batches, 1, hint => 'Leave it out to go on to the end.');
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_pace(double precision, integer) IS
+'Raises 22023 for a pause or a number of batches that makes no sense.';
+
 CREATE PROCEDURE lifecycle.rewrite_partitions(
     target regclass DEFAULT NULL,
     batch_size integer DEFAULT 10000,
@@ -17068,6 +17327,7 @@ DECLARE
     v_waited integer := 0;
     v_rows bigint := 0;
 BEGIN
+    PERFORM lifecycle._require_pace(pause, max_batches);
     LOOP
         v_step := lifecycle.rewrite_partitions_step(target, batch_size, search_path);
         COMMIT;
@@ -17104,8 +17364,9 @@ a transaction, default 10000; pause - seconds between two of them, default 0; ma
 when all is done; search_path - for functions in constraints and indexes.
 Returns: nothing; progress comes as a NOTICE. Twins: lifecycle.preview_rewrite_partitions shows what is under way,
 lifecycle.rewrite_partitions_step does a slice inside a transaction.
-Errors: 55P03 the locks of the triggers or of the exchange were not free in lifecycle.lock_attempts tries; 42501 not an
-administrator, or the steps of another role; 2D000 inside a transaction block; what the steps raise.
+Errors: 22023 batch_size, pause or max_batches; 55P03 the locks of the triggers or of the exchange were not free in
+lifecycle.lock_attempts tries; 42501 not an administrator, or the steps of another role; 2D000 inside a transaction
+block; what the steps raise.
 Example: CALL lifecycle.rewrite_partitions(''public.metric'', pause => 0.1);';
 
 -- source: sql/partition/drain_default_partition_step.sql
@@ -17215,9 +17476,8 @@ BEGIN
     PERFORM lifecycle._require_table(parent, '{p}');
     PERFORM lifecycle._require_owner(parent);
     v_default := (SELECT nullif(p.partdefid, 0)::regclass FROM pg_partitioned_table AS p WHERE p.partrelid = parent);
-    IF max_creations IS NULL OR max_creations < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'max_creations must be at least 1';
-    ELSIF v_default IS NULL THEN
+    PERFORM lifecycle._require_number('max_creations', max_creations, 1);
+    IF v_default IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('%s has no default partition', parent),
             HINT = 'There is nothing to drain: a row without a partition is refused, not put aside.';
@@ -17285,6 +17545,7 @@ DECLARE
     v_made integer;
     v_id bigint;
 BEGIN
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1);
     PERFORM lifecycle._drainable_default(target, max_creations);
     IF EXISTS (SELECT FROM lifecycle._rewrites(target)) THEN
         RETURN lifecycle.rewrite_partitions_step(target, batch_size, drain_default_partition_step.search_path);
@@ -17342,6 +17603,7 @@ DECLARE
     v_batches integer := 0;
     v_waited integer := 0;
 BEGIN
+    PERFORM lifecycle._require_pace(pause, max_batches);
     LOOP
         v_step := lifecycle.drain_default_partition_step(target, batch_size, max_creations, false, search_path);
         COMMIT;
@@ -17567,14 +17829,16 @@ CREATE FUNCTION lifecycle.guard_default_partition(
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_key constant lifecycle.range_key := lifecycle._range_key(target);
-    v_ends constant lifecycle.range_bound[] := ARRAY[
-        lifecycle._range_bound(v_key.type, lower_bound, guard_default_partition.time_zone),
-        lifecycle._range_bound(v_key.type, upper_bound, guard_default_partition.time_zone)];
-    v_window constant text := format('takes no rows FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal);
+    v_ends lifecycle.range_bound[];
+    v_window text;
     v_default regclass;
     v_standing oid;
     v_plan lifecycle.plan_step[];
 BEGIN
+    PERFORM lifecycle._require_time_zone(guard_default_partition.time_zone);
+    v_ends := ARRAY[lifecycle._range_bound(v_key.type, lower_bound, guard_default_partition.time_zone),
+        lifecycle._range_bound(v_key.type, upper_bound, guard_default_partition.time_zone)];
+    v_window := format('takes no rows FROM (%s) TO (%s)', v_ends[1].literal, v_ends[2].literal);
     PERFORM lifecycle._require_owner(target);
     IF v_ends[1].place >= v_ends[2].place THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
@@ -17618,8 +17882,14 @@ Example: SELECT * FROM lifecycle.guard_default_partition(''public.metric'', ''20
 CREATE FUNCTION lifecycle.check_partition_sizes(
     target regclass DEFAULT NULL,
     alert_bytes bigint DEFAULT 10737418240
-) RETURNS SETOF lifecycle.partition_size LANGUAGE sql STABLE
+) RETURNS SETOF lifecycle.partition_size LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
+BEGIN
+    IF target IS NOT NULL THEN
+        PERFORM lifecycle._require_table(target, '{p}');
+    END IF;
+    PERFORM lifecycle._require_number('alert_bytes', alert_bytes, 0);
+    RETURN QUERY
     WITH RECURSIVE tree (root, relation, dated) AS (
         SELECT p.partrelid, p.partrelid, NULL::oid
         FROM pg_partitioned_table AS p
@@ -17643,7 +17913,7 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         FROM leaf AS l
         LEFT JOIN pg_class AS d ON d.oid = l.dated
     )
-    SELECT ROW(
+    SELECT (ROW(
         rn.nspname, r.relname, bn.nspname, b.relname,
         -- One column: the value as it is; several: as they are written in FOR VALUES.
         coalesce(replace((regexp_match(b.bounds[1], '^''((?:[^'']|'''')*)''$'))[1], '''''', ''''), b.bounds[1]),
@@ -17658,12 +17928,13 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $fn$
         round(b.size_bytes / 1073741824.0, 6),
         round(100.0 * b.size_bytes / nullif(sum(b.size_bytes) OVER (PARTITION BY b.root), 0), 2),
         b.size_bytes > alert_bytes
-    )::lifecycle.partition_size
+    )::lifecycle.partition_size).*
     FROM bounded AS b
     JOIN pg_namespace AS bn ON bn.oid = b.relnamespace
     JOIN pg_class AS r ON r.oid = b.root
     JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
-    ORDER BY rn.nspname, r.relname, b.size_bytes DESC, b.relname
+    ORDER BY rn.nspname, r.relname, b.size_bytes DESC, b.relname;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_partition_sizes(regclass, bigint) IS
 'The size of every partition that holds rows itself, at any depth, in one query.
@@ -17674,7 +17945,7 @@ Returns: one row a leaf (lifecycle.partition_size): parent_schema, parent_name (
 partition_schema, partition_name; lower_bound, upper_bound of the nearest RANGE level, NULL without one and for a
 default partition; row_estimate (as the planner reckons; NULL where nothing is known); size_bytes with indexes and
 TOAST; size_gb in units of 1024^3 bytes; share of its set in per cent; alert.
-Errors: none.
+Errors: 42809 target is no partitioned table; 22023 alert_bytes.
 Example: SELECT partition_name, size_gb, share, alert FROM lifecycle.check_partition_sizes() ORDER BY share DESC;';
 
 -- source: sql/partition/v_partition_stats.sql
@@ -20678,25 +20949,16 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._raise_again(jsonb) IS 'Raises an error that was caught and written down.';
 
 -- source: sql/conversion/convert_step.sql
-CREATE FUNCTION lifecycle._require_batch(batch_size integer) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    IF batch_size IS NULL OR batch_size < 1 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('batch_size must be at least 1, not %s', coalesce(batch_size::text, 'NULL'));
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_batch(integer) IS 'Raises 22023 for a batch_size below 1.';
-
 CREATE FUNCTION lifecycle.convert_step(
     target regclass, batch_size integer DEFAULT 10000, max_seconds numeric DEFAULT 5
 ) RETURNS lifecycle.conversion_state LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_until constant timestamptz := clock_timestamp() + make_interval(secs => max_seconds::float8);
+    v_until timestamptz;
     v_done record;
 BEGIN
-    PERFORM lifecycle._require_batch(batch_size);
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1),
+        lifecycle._require_number('max_seconds', max_seconds, 0, 86400, 'So long new batches are begun.');
+    v_until := clock_timestamp() + make_interval(secs => max_seconds::float8);
     LOOP
         SELECT t.state, t.failure INTO v_done FROM lifecycle._try_convert(target, batch_size) AS t;
         -- That the way back is barred must be seen afterwards, so it is no error here.
@@ -20715,7 +20977,8 @@ Arguments: target - the table; batch_size - rows or queue entries at a time, def
 no other batch is begun, seconds, default 5.
 Returns: lifecycle.conversion_state, as lifecycle.monitor_migration shows it.
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size.
+COMMITTED; 42501 not the owner; 22023 batch_size or
+max_seconds.
 Example: SELECT phase, percent, remaining FROM lifecycle.convert_step(''public.observation'', max_seconds => 2);';
 
 -- source: sql/conversion/preview_convert_data.sql
@@ -20816,6 +21079,16 @@ COMMENT ON FUNCTION lifecycle._conversion_pause(interval, interval) IS
 others.';
 
 -- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
+CREATE FUNCTION lifecycle._require_batches(batch_size integer, pause interval, max_batches integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('batch_size', batch_size, 1), lifecycle._require_span('pause', pause),
+        lifecycle._require_pace(extract(epoch FROM pause)::float8, max_batches);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_batches(integer, interval, integer) IS
+'Raises 22023 for batches that a conversion cannot be made in.';
+
 CREATE PROCEDURE lifecycle.convert_data(
     target regclass,
     batch_size integer DEFAULT 10000,
@@ -20832,7 +21105,7 @@ DECLARE
     v_begun pg_catalog.timestamptz;
     v_worked pg_catalog.timestamptz;
 BEGIN
-    PERFORM lifecycle._require_batch(batch_size);
+    PERFORM lifecycle._require_batches(batch_size, pause, max_batches);
     v_state := lifecycle._conversion_state(lifecycle._conversion(target));
     LOOP
         EXIT WHEN v_batches OPERATOR(pg_catalog.>=) max_batches;
@@ -20881,7 +21154,8 @@ Arguments: target - the table; batch_size - rows or queue entries a transaction,
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
 Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size; 2D000
+COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size, pause or
+max_batches; 2D000
 inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';
 
@@ -21407,6 +21681,7 @@ DECLARE
     v_attempt pg_catalog.int4 := 0;
     v_began pg_catalog.timestamptz;
 BEGIN
+    PERFORM lifecycle._require_number('max_attempts', max_attempts, 1);
     LOOP
         v_attempt := v_attempt OPERATOR(pg_catalog.+) 1;
         -- What has come together is replayed before the lock, and committed.
@@ -21463,6 +21738,31 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_these_levels(regclass, jsonb[]) IS
 'Raises 55000 when a table is being converted to other levels.';
 
+-- Found out here, not by the first batch.
+CREATE FUNCTION lifecycle._require_predicate(target regclass, predicate text, search_path text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    v_message text;
+BEGIN
+    IF predicate IS NOT NULL THEN
+        PERFORM lifecycle._execute(format('SELECT FROM %s AS t WHERE (%s) LIMIT 0', target, predicate),
+            _require_predicate.search_path);
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE;
+    WHEN syntax_error_or_access_rule_violation THEN
+        GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('predicate cannot be %L', predicate), DETAIL = v_message,
+            HINT = format('Give a condition on the columns of %s, or leave it out.', target);
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_predicate(regclass, text, text) IS
+'Raises 22023 for a predicate that is no condition on the rows of a table.';
+
 CREATE FUNCTION lifecycle.start_conversion(
     target regclass,
     levels jsonb,
@@ -21491,7 +21791,10 @@ BEGIN
     PERFORM lifecycle._require_table(target);
     PERFORM lifecycle._require_owner(target);
     PERFORM lifecycle._require_levels(target, v_levels);
-    PERFORM lifecycle._range_bound('timestamptz', '2000-01-01', start_conversion.time_zone);
+    PERFORM lifecycle._require_policy_values(premake, start_conversion.time_zone, NULL);
+    PERFORM lifecycle._require_local_name('new_name', new_name);
+    PERFORM lifecycle._require_local_name('old_name', old_name);
+    PERFORM lifecycle._require_predicate(target, predicate, start_conversion.search_path);
     IF attach_existing THEN
         RETURN QUERY SELECT * FROM lifecycle._attach_existing(target, v_levels, v_options, start_conversion.old_name,
             at_once, dry_run, expected_plan, start_conversion.search_path);
@@ -21548,7 +21851,8 @@ premake - partitions ahead of now; time_zone - where days and months begin; dry_
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
 Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other
-levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels; 23514 rows that no range holds; 55P03 lock.
+levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
+premake or time_zone; 42602 a name has a schema; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';
 
@@ -21613,7 +21917,7 @@ DECLARE
     v_found record;
     v_same boolean;
 BEGIN
-    PERFORM lifecycle._require_batch(range_rows);
+    PERFORM lifecycle._require_number('range_rows', range_rows, 1);
     PERFORM lifecycle._require_phase(v_conversion, '{index,dress,ready,swapped}');
     LOOP
         v_until := CASE WHEN lifecycle._is_range_key(v_conversion.source, v_row.key_columns)
@@ -21816,6 +22120,9 @@ DECLARE
         WHERE (c.source OPERATOR(pg_catalog.=) target OR c.partitioned OPERATOR(pg_catalog.=) target)
             AND (c.conversion).ended_at IS NULL);
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
+    -- Before anything is begun.
+    PERFORM lifecycle._require_batches(batch_size, pause, NULL);
     IF dry_run THEN
         PERFORM lifecycle._tell_plan(target, levels, key_mode, foreign_key_mode, new_name, old_name, search_path);
         RETURN;
@@ -22128,6 +22435,7 @@ DECLARE
     v_migration constant bigint := lifecycle._conversion_migration(v_conversion);
     v_steps lifecycle.plan_step[];
 BEGIN
+    PERFORM lifecycle._require_dry_run(dry_run);
     PERFORM lifecycle._require_owner(target);
     IF v_attached IS NOT NULL THEN
         RETURN QUERY SELECT * FROM lifecycle._rollback(ARRAY[v_attached], dry_run, expected_plan,
@@ -22529,6 +22837,8 @@ INSERT INTO lifecycle.routine_purpose (routine, purpose) VALUES
 ('_lock_holders', 'use'),
 ('_pause', 'use'),
 ('_origin', 'use'),
+('_require_number', 'use'),
+('_require_span', 'use'),
 ('_require_table', 'use')
 ON CONFLICT ON CONSTRAINT routine_purpose_pkey DO NOTHING;
 
@@ -23545,7 +23855,7 @@ COMMENT ON FUNCTION lifecycle._refresh_levels() IS
 CREATE FUNCTION lifecycle._require_schemas(schemas name[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
-    v_missing constant text := (SELECT string_agg(quote_ident(s), ', ') FROM unnest(schemas) AS s
+    v_missing constant text := (SELECT string_agg(coalesce(quote_ident(s), 'NULL'), ', ') FROM unnest(schemas) AS s
         WHERE NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = s));
 BEGIN
     IF v_missing IS NOT NULL THEN
@@ -24222,13 +24532,17 @@ CREATE FUNCTION lifecycle._require_view_policy(
 ) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_problem constant text := CASE
-        WHEN every IS NULL OR every <= interval '0' THEN format('every cannot be %s', coalesce(every::text, 'NULL'))
+        WHEN every = interval '0' THEN format('every cannot be %s', every)
         WHEN min_changes IS NULL OR min_changes < 0
             THEN format('min_changes cannot be %s', coalesce(min_changes::text, 'NULL'))
         WHEN max_age < every THEN format('max_age cannot be %s, which is less than every, %s', max_age, every)
         WHEN notify_channel = '' THEN 'notify_channel cannot be empty'
     END;
 BEGIN
+    PERFORM lifecycle._require_span('every', every);
+    IF max_age IS NOT NULL THEN
+        PERFORM lifecycle._require_span('max_age', max_age);
+    END IF;
     IF v_problem IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = v_problem,
             HINT = 'For example every => ''5 minutes'', min_changes => 100, max_age => ''1 day''.';
@@ -24311,11 +24625,16 @@ Example: SELECT * FROM lifecycle.rollback_view_policy(''public.mv_totals'', dry_
 
 -- source: sql/matview/should_refresh_views.sql
 CREATE FUNCTION lifecycle.should_refresh_views(threshold bigint DEFAULT 1) RETURNS boolean
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT coalesce(bool_or(s.changes IS NULL OR s.changes >= threshold), false)
-    FROM lifecycle._refresh_state() AS s
-    JOIN pg_class AS c ON c.oid = s.view
-    WHERE lifecycle._may_refresh(s.view)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('threshold', threshold, 0, hint => 'So many rows were written.');
+    RETURN (
+        SELECT coalesce(bool_or(s.changes IS NULL OR s.changes >= threshold), false)
+        FROM lifecycle._refresh_state() AS s
+        JOIN pg_class AS c ON c.oid = s.view
+        WHERE lifecycle._may_refresh(s.view)
+    );
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.should_refresh_views(bigint) IS
 'Whether a refresh is worth while: the tables of some view were written so often since its last refresh. What was never
@@ -24323,7 +24642,7 @@ refreshed, or cannot be counted, counts. lifecycle.mv_refresh_status tells of ea
 
 Arguments: threshold - from how many changed rows on, default 1.
 Returns: true or false, for the views that the caller may refresh.
-Errors: none.
+Errors: 22023 threshold.
 Example: SELECT lifecycle.should_refresh_views(100);';
 
 -- source: sql/matview/refresh_load.sql
@@ -24331,7 +24650,10 @@ CREATE FUNCTION lifecycle.refresh_load(period interval DEFAULT '1 day')
 RETURNS TABLE (
     view_schema text, view_name text, refreshes bigint, failures bigint, total_seconds numeric, mean_ms numeric,
     max_ms numeric, time_share numeric
-) LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_span('period', period);
+    RETURN QUERY
     WITH span AS (
         -- No longer than the history goes back.
         SELECT extract(epoch FROM least(period, clock_timestamp() - min(r.started_at))) AS seconds
@@ -24347,7 +24669,8 @@ RETURNS TABLE (
     WHERE r.started_at > clock_timestamp() - period
     GROUP BY GROUPING SETS ((r.view_schema, r.view_name, s.seconds), (s.seconds))
     HAVING count(*) > 0
-    ORDER BY grouping(r.view_name) DESC, sum(r.refresh_time_ms) DESC
+    ORDER BY grouping(r.view_name) DESC, sum(r.refresh_time_ms) DESC;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.refresh_load(interval) IS
 'How much time goes into refreshing, by the history: all views together first, then each.
@@ -24637,6 +24960,10 @@ DECLARE
     v_result lifecycle.view_source[] := ARRAY[]::lifecycle.view_source[];
     v_unknown text[] := ARRAY[]::text[];
 BEGIN
+    IF jsonb_typeof(sources) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('sources cannot be %s', sources),
+            HINT = 'Give an object of the tables that the query reads: {"public.item": ["shop_id"]}.';
+    END IF;
     -- The caller's names are the caller's to resolve.
     PERFORM pg_catalog.set_config('search_path', _query_sources.search_path, true);
     v_given := (SELECT pg_catalog.jsonb_object_agg(e.key::pg_catalog.regclass::pg_catalog.oid, e.value)
@@ -25360,6 +25687,9 @@ DECLARE
     v_target regclass;
     v_plan lifecycle.plan_step[];
 BEGIN
+    IF tolerance IS NOT NULL THEN
+        PERFORM lifecycle._require_span('tolerance', tolerance);
+    END IF;
     SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
     v_target := to_regclass(format('%I.%I', v_new.relation_schema, v_new.relation_name));
     IF v_target IS NULL THEN
@@ -25429,7 +25759,11 @@ DECLARE
     v_missing constant text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(unique_key) AS k
         WHERE k <> ALL (shape.columns));
 BEGIN
-    IF v_missing IS NOT NULL THEN
+    IF (SELECT count(DISTINCT k) FROM unnest(unique_key) AS k) < cardinality(unique_key) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('unique_key %s names a column twice, or none', unique_key),
+            HINT = 'It names the columns of the query that determine a row, each once; NULL for none.';
+    ELSIF v_missing IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('the query has no column %s', v_missing),
             DETAIL = format('Its columns: %s.', array_to_string(shape.columns, ', ')),
             HINT = 'unique_key names the columns of the query that determine a row; NULL for none.';
@@ -26343,7 +26677,9 @@ RETURNS SETOF lifecycle.refresh_result LANGUAGE plpgsql SET search_path = pg_cat
 DECLARE
     v_result lifecycle.refresh_result;
 BEGIN
-    IF lifecycle._lock_incremental(target, max_rows) THEN
+    IF target IS NULL THEN
+        PERFORM lifecycle._require_table(target);
+    ELSIF lifecycle._lock_incremental(target, max_rows) THEN
         v_result := lifecycle._refresh_known(target, max_rows);
     ELSE
         SELECT n.nspname, c.relname INTO v_result.view_schema, v_result.view_name
@@ -26532,8 +26868,11 @@ Example: SELECT view_name, seconds_old, last_status, is_due FROM lifecycle.mv_re
 
 -- source: sql/matview/check_mv_freshness.sql
 CREATE FUNCTION lifecycle.check_mv_freshness(max_age interval DEFAULT '1 day') RETURNS SETOF lifecycle.view_freshness
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
-    SELECT ROW(
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_span('max_age', max_age);
+    RETURN QUERY
+    SELECT (ROW(
         CASE WHEN f.finding IN ('fresh', 'unchanged') THEN 'ok' WHEN f.finding = 'no data' THEN 'error'
             ELSE 'warning' END,
         format('%s %I.%I', s.kind, s.view_schema, s.view_name),
@@ -26552,7 +26891,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         CASE WHEN f.finding NOT IN ('fresh', 'unchanged') THEN format('SELECT * FROM lifecycle.refresh_%s(%L)',
             replace(s.kind, ' ', '_'), format('%I.%I', s.view_schema, s.view_name)) END,
         s.view_schema, s.view_name, s.last_refreshed_at, s.seconds_old, s.data_as_of, s.checked_at
-    )::lifecycle.view_freshness
+    )::lifecycle.view_freshness).*
     FROM lifecycle.mv_refresh_status AS s
     CROSS JOIN LATERAL (SELECT CASE
         WHEN NOT s.is_populated THEN 'no data'
@@ -26562,7 +26901,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $fn$
         WHEN s.last_refreshed_at < clock_timestamp() - check_mv_freshness.max_age THEN 'stale'
         ELSE 'fresh'
     END AS finding) AS f
-    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name
+    ORDER BY s.seconds_old DESC NULLS FIRST, s.view_schema, s.view_name;
+END
 $fn$;
 COMMENT ON FUNCTION lifecycle.check_mv_freshness(interval) IS
 'How old the data of each materialized or incremental view is, by the history of
@@ -26589,11 +26929,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
     v_count bigint;
 BEGIN
-    IF keep IS NULL OR keep < interval '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('keep must be an interval from zero, not %s', coalesce(keep::text, 'NULL')),
-            HINT = 'For example ''30 days''.';
-    END IF;
+    PERFORM lifecycle._require_span('keep', keep, '1 minute');
     -- What mv_refresh_status shows must stay: the last try of each view, and the last one that succeeded.
     DELETE FROM lifecycle.materialized_view_refresh AS r
     WHERE r.started_at < clock_timestamp() - keep
@@ -26610,9 +26946,10 @@ COMMENT ON FUNCTION lifecycle.cleanup_refresh_history(interval) IS
 'Deletes old rows from the history of refreshes: a view that is refreshed every few seconds writes many. The last try of
 each view, and the last one that succeeded, stay.
 
-Arguments: keep - how far back the history stays, an interval with its unit, default 30 days.
+Arguments: keep - how far back the history stays, an interval with its unit, zero or at least a minute,
+default 30 days.
 Returns: how many rows were deleted, of views that the caller may refresh and of refreshes that he ran.
-Errors: 22023 keep is NULL or negative; 42501 not an administrator.
+Errors: 22023 keep; 42501 not an administrator.
 Example: SELECT lifecycle.cleanup_refresh_history(''7 days'');';
 
 -- source: sql/privileges.sql
