@@ -65,5 +65,6 @@ COMMENT ON FUNCTION lifecycle.drop_capture(regclass, name, boolean, text, text) 
 Arguments: target - the captured table; consumer - whose capture; dry_run - only show the plan (the default);
 expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result); none, and a NOTICE, when there is no such capture.
-Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, or applied by another role; 55P03 lock.
+Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, or applied by another role; 42809
+not a table; 55P03 lock.
 Example: SELECT * FROM lifecycle.drop_capture(''public.orders'', ''search_index'', dry_run => false);';

@@ -56,5 +56,6 @@ Arguments: target - the captured table; consumer - only this one (default: all);
 step; expected_plan - plan_hash of the reviewed dry run, needs a consumer where there are several; search_path - for
 event triggers.
 Returns: one row a step (lifecycle.step_result); skipped: is in step.
-Errors: 42704 not captured; 55000 cannot be mended, the HINT says what to do; 42501 not the owner; 55P03 lock.
+Errors: 42704 not captured; 42809 not a table; 55000 cannot be mended, the HINT says what to do; 42501 not the owner;
+55P03 lock.
 Example: SELECT * FROM lifecycle.sync_capture(''public.orders'', dry_run => true);';

@@ -141,8 +141,7 @@ convert_step.
 Arguments: target - the table; batch_size - rows or queue entries a transaction, default 10000; pause - after each
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
-Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size, pause or
-max_batches; 2D000
-inside a transaction block.
+Errors: 55000 it is not being converted, or was altered since; 42809 not a table; 55P03 another session is at it;
+25000 unless READ COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it;
+22023 batch_size, pause or max_batches; 2D000 inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';

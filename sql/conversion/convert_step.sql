@@ -25,7 +25,6 @@ until remaining is NULL. After the swap it brings the old table up to date.
 Arguments: target - the table; batch_size - rows or queue entries at a time, default 10000; max_seconds - after how long
 no other batch is begun, seconds, default 5.
 Returns: lifecycle.conversion_state, as lifecycle.monitor_migration shows it.
-Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size or
-max_seconds.
+Errors: 55000 it is not being converted, or was altered since; 42809 not a table; 55P03 another session is at it;
+25000 unless READ COMMITTED; 42501 not the owner; 22023 batch_size or max_seconds.
 Example: SELECT phase, percent, remaining FROM lifecycle.convert_step(''public.observation'', max_seconds => 2);';

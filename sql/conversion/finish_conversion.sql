@@ -63,5 +63,5 @@ Arguments: target - the table; dry_run - only show the plan (the default); expec
 run; search_path - for event triggers.
 Returns: one row a step (lifecycle.step_result).
 Errors: 55000 the table is not being converted, or not swapped yet; 2BP01 something still depends on the old table;
-42501 not the owner; 55P03 lock.
+42809 not a table; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_run => false);';

@@ -86,5 +86,6 @@ Before the swap as well as after it.
 
 Arguments: target - the table; range_rows - rows a range, default 100000.
 Returns: one row a range (lifecycle.finding): severity ok or error.
-Errors: 55000 it is not being converted, or not copied yet; 42501 row security would hide rows; 22023 range_rows.
+Errors: 55000 it is not being converted, or not copied yet; 42809 not a table; 42501 row security would hide
+rows; 22023 range_rows.
 Example: SELECT * FROM lifecycle.post_migration_validation(''public.observation'') WHERE severity <> ''ok'';';

@@ -15,5 +15,5 @@ views, and a capture that keeps the old table in step.
 
 Arguments: target - the table.
 Returns: one row a step (lifecycle.step_result), status planned.
-Errors: 55000 the table is not being converted, or is swapped already.
+Errors: 55000 the table is not being converted, or is swapped already; 42809 not a table.
 Example: SELECT statement FROM lifecycle.preview_swap_tables(''public.observation'');';

@@ -241,5 +241,5 @@ Arguments: target - the table; dry_run - only show the plan (the default); expec
 run; search_path - for event triggers, instead of that of start_conversion.
 Returns: one row a step (lifecycle.step_result); pending: a later stage.
 Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
-says so); 42501 not the owner, or begun by another role; 55P03 lock.
+says so); 42809 not a table; 42501 not the owner, or begun by another role; 55P03 lock.
 Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';

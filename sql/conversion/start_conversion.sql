@@ -129,8 +129,8 @@ there, lifecycle.split_partition divides it afterwards; at_once - copy and swap 
 premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
-Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other
-levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42809 a view or another thing that is no table;
+55000 it is being converted to other levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
 premake or time_zone; 42602 a name has a schema; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';

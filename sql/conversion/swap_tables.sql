@@ -45,5 +45,5 @@ Arguments: target - the table; max_attempts - how often, default 100; search_pat
 caller''s.
 Returns: nothing; a NOTICE says how long it took.
 Errors: 55P03 no lock after max_attempts; 55000 the conversion is not ready, the table was altered since, or a predicate
-left out rows; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a transaction block.
+left out rows; 42809 not a table; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a transaction block.
 Example: CALL lifecycle.swap_tables(''public.observation'');';

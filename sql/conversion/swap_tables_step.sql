@@ -21,5 +21,6 @@ locked until then.
 Arguments: target - the table; search_path - for event triggers, by default the caller''s.
 Returns: the steps that were run (lifecycle.plan_step).
 Errors: 55P03 no lock within lifecycle.lock_attempts tries, or too much is queued; 55000 the conversion is not ready,
-the table was altered since, or a predicate left out rows; 42501 not the owner; 25000 unless READ COMMITTED.
+the table was altered since, or a predicate left out rows; 42809 not a table; 42501 not the owner; 25000
+unless READ COMMITTED.
 Example: SELECT statement FROM lifecycle.swap_tables_step(''public.observation'');';

@@ -439,8 +439,8 @@ Arguments: target - the incremental view; max_rows - how many entries of a queue
 100000.
 Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
 session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
-Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
-row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An error takes back the row that it
-would have in the history; CALL lifecycle.refresh_materialized_views and lifecycle.refresh_all_materialized_views write
-a failure down and go on.
+Errors: 42704 not an incremental view; 42809 not a table at all; 42501 not the owner; 25000 not READ COMMITTED; 21000
+the key does not determine a row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An
+error takes back the row that it would have in the history; CALL lifecycle.refresh_materialized_views and
+lifecycle.refresh_all_materialized_views write a failure down and go on.
 Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';

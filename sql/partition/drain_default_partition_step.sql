@@ -196,5 +196,6 @@ make in one go, default 100; at_once - in one transaction whatever the size; sea
 and indexes.
 Returns: jsonb: parent, kind, rows, status as lifecycle.rewrite_partitions_step, migration_id of what it began.
 Errors: 55000 no default partition, or the span of a partition is not known, or large and without a primary key; 0A000
-HASH, or partitions that are partitioned themselves; 22023 arguments; the others as in lifecycle.split_partition.
+HASH, or partitions that are partitioned themselves; 22023 arguments; 42809 not a partitioned table;
+the others as in lifecycle.split_partition.
 Example: SELECT lifecycle.drain_default_partition_step(''public.metric'');';

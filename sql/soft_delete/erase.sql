@@ -60,7 +60,8 @@ column; dry_run - only tell (the default); search_path - what triggers see, by d
 Returns: one row a table (lifecycle.erase_result): table_schema, table_name, live, deleted, archived (rows found in the
 table and in <table>_archive), erased, remaining (rows), note.
 Errors: 23503 rows of another table refer to it and must not go (their table is named); 42501 by privileges, or because
-row-level security could hide rows; 55000 a trigger has kept a row; 22023 not a key of the table.
+row-level security could hide rows; 55000 a trigger has kept a row; 42809 not a table; 22023 not a key
+of the table.
 Example: SELECT * FROM lifecycle.erase(''public.packages'', ''{"id": 42}''::jsonb);';
 
 CREATE FUNCTION lifecycle.erase(

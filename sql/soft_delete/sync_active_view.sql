@@ -224,5 +224,5 @@ rollback_soft_delete takes it back together with the rest.
 Arguments: target - the table; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - what triggers see, where the journal does not know.
 Returns: one row a step (lifecycle.step_result); skipped where nothing has changed.
-Errors: 55000 soft delete is not enabled; 42501 not the owner, or no administrator; 55P03 lock.
+Errors: 55000 soft delete is not enabled; 42809 not a table; 42501 not the owner, or no administrator; 55P03 lock.
 Example: SELECT * FROM lifecycle.sync_active_view(''public.packages'');';

@@ -249,6 +249,17 @@ CREATE VIEW public.w AS SELECT count(*) AS n FROM public.m;
 """
 
 
+def test_an_empty_table(database):
+    """Nothing was copied, at no rate at all: what is left can be told all the same."""
+    database.execute("CREATE TABLE public.t (id bigint PRIMARY KEY, at date NOT NULL)")
+    rows(database, START + ")")
+    convert(database)
+    left = "SELECT work, amount FROM lifecycle.preview_convert_data('public.t')"
+    assert rows(database, left) == [("queue entries to replay", 0)]
+    database.execute("CALL lifecycle.swap_tables('public.t')")
+    assert rows(database, left) == [("queue entries to replay", 0)]
+
+
 def test_materialized_views_are_never_empty(database):
     """They are read at each step, with what was there before or with what is there now; then they are fresh."""
     ready(database)
