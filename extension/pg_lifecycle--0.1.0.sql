@@ -5193,7 +5193,8 @@ Arguments: target - the captured table; consumer - only this one (default: all);
 step; expected_plan - plan_hash of the reviewed dry run, needs a consumer where there are several; search_path - for
 event triggers.
 Returns: one row a step (lifecycle.step_result); skipped: is in step.
-Errors: 42704 not captured; 55000 cannot be mended, the HINT says what to do; 42501 not the owner; 55P03 lock.
+Errors: 42704 not captured; 42809 not a table; 55000 cannot be mended, the HINT says what to do; 42501 not the owner;
+55P03 lock.
 Example: SELECT * FROM lifecycle.sync_capture(''public.orders'', dry_run => true);';
 
 -- source: sql/capture/drop_capture.sql
@@ -5264,7 +5265,8 @@ COMMENT ON FUNCTION lifecycle.drop_capture(regclass, name, boolean, text, text) 
 Arguments: target - the captured table; consumer - whose capture; dry_run - only show the plan (the default);
 expected_plan - plan_hash of the reviewed dry run; search_path - instead of the journaled one.
 Returns: one row a step (lifecycle.step_result); none, and a NOTICE, when there is no such capture.
-Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, or applied by another role; 55P03 lock.
+Errors: 2BP01 another feature made it as part of its own; 42501 not the owner, or applied by another role; 42809
+not a table; 55P03 lock.
 Example: SELECT * FROM lifecycle.drop_capture(''public.orders'', ''search_index'', dry_run => false);';
 
 -- source: sql/capture/_capture_partition_steps.sql
@@ -8810,7 +8812,7 @@ rollback_soft_delete takes it back together with the rest.
 Arguments: target - the table; dry_run - only show the plan; expected_plan - plan_hash of the reviewed dry run;
 search_path - what triggers see, where the journal does not know.
 Returns: one row a step (lifecycle.step_result); skipped where nothing has changed.
-Errors: 55000 soft delete is not enabled; 42501 not the owner, or no administrator; 55P03 lock.
+Errors: 55000 soft delete is not enabled; 42809 not a table; 42501 not the owner, or no administrator; 55P03 lock.
 Example: SELECT * FROM lifecycle.sync_active_view(''public.packages'');';
 
 -- source: sql/soft_delete/_carry_soft_delete.sql
@@ -10376,7 +10378,8 @@ column; dry_run - only tell (the default); search_path - what triggers see, by d
 Returns: one row a table (lifecycle.erase_result): table_schema, table_name, live, deleted, archived (rows found in the
 table and in <table>_archive), erased, remaining (rows), note.
 Errors: 23503 rows of another table refer to it and must not go (their table is named); 42501 by privileges, or because
-row-level security could hide rows; 55000 a trigger has kept a row; 22023 not a key of the table.
+row-level security could hide rows; 55000 a trigger has kept a row; 42809 not a table; 22023 not a key
+of the table.
 Example: SELECT * FROM lifecycle.erase(''public.packages'', ''{"id": 42}''::jsonb);';
 
 CREATE FUNCTION lifecycle.erase(
@@ -17568,7 +17571,8 @@ make in one go, default 100; at_once - in one transaction whatever the size; sea
 and indexes.
 Returns: jsonb: parent, kind, rows, status as lifecycle.rewrite_partitions_step, migration_id of what it began.
 Errors: 55000 no default partition, or the span of a partition is not known, or large and without a primary key; 0A000
-HASH, or partitions that are partitioned themselves; 22023 arguments; the others as in lifecycle.split_partition.
+HASH, or partitions that are partitioned themselves; 22023 arguments; 42809 not a partitioned table;
+the others as in lifecycle.split_partition.
 Example: SELECT lifecycle.drain_default_partition_step(''public.metric'');';
 
 -- source: sql/partition/preview_drain_default_partition.sql
@@ -20976,9 +20980,8 @@ until remaining is NULL. After the swap it brings the old table up to date.
 Arguments: target - the table; batch_size - rows or queue entries at a time, default 10000; max_seconds - after how long
 no other batch is begun, seconds, default 5.
 Returns: lifecycle.conversion_state, as lifecycle.monitor_migration shows it.
-Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner; 22023 batch_size or
-max_seconds.
+Errors: 55000 it is not being converted, or was altered since; 42809 not a table; 55P03 another session is at it;
+25000 unless READ COMMITTED; 42501 not the owner; 22023 batch_size or max_seconds.
 Example: SELECT phase, percent, remaining FROM lifecycle.convert_step(''public.observation'', max_seconds => 2);';
 
 -- source: sql/conversion/preview_convert_data.sql
@@ -20991,7 +20994,8 @@ DECLARE
     v_leaves constant bigint := (SELECT count(*) FROM pg_partition_tree(v_conversion.partitioned) AS t WHERE t.isleaf);
 BEGIN
     RETURN QUERY SELECT 'copy', 'rows to copy (an estimate)', greatest(v_state.rows_total - v_state.rows_done, 0),
-        make_interval(secs => ((v_state.rows_total - v_state.rows_done) / coalesce(v_state.rate, 50000))::float8)
+        make_interval(secs => (greatest(v_state.rows_total - v_state.rows_done, 0)
+            / coalesce(nullif(v_state.rate, 0), 50000))::float8)
         WHERE v_state.phase = 'copy';
     RETURN QUERY SELECT 'index', 'indexes to build, partition by partition', v_leaves * count(*), NULL::interval
         FROM pg_index AS i WHERE i.indrelid = v_conversion.source AND v_state.phase IN ('copy', 'index')
@@ -21005,8 +21009,9 @@ COMMENT ON FUNCTION lifecycle.preview_convert_data(regclass) IS
 'What convert_data still has to do.
 
 Arguments: target - the table.
-Returns: one row a kind of work: phase, work, amount, estimated_time (NULL where nothing is known).
-Errors: 55000 it is not being converted.
+Returns: one row a kind of work: phase, work, amount (rows, indexes, tables or entries),
+estimated_time (by the rate so far, 50,000 rows a second before there is one; NULL where nothing is known).
+Errors: 55000 it is not being converted; 42809 not a table.
 Example: SELECT * FROM lifecycle.preview_convert_data(''public.observation'');';
 
 -- source: sql/conversion/convert_data.sql
@@ -21153,10 +21158,9 @@ convert_step.
 Arguments: target - the table; batch_size - rows or queue entries a transaction, default 10000; pause - after each
 transaction, interval, default none; max_batches - stop after so many, default never.
 Returns: nothing; progress comes as NOTICE and from lifecycle.monitor_migration().
-Errors: 55000 it is not being converted, or was altered since; 55P03 another session is at it; 25000 unless READ
-COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it; 22023 batch_size, pause or
-max_batches; 2D000
-inside a transaction block.
+Errors: 55000 it is not being converted, or was altered since; 42809 not a table; 55P03 another session is at it;
+25000 unless READ COMMITTED; 42501 not the owner, or conversion_max_lag is set and the role may not see it;
+22023 batch_size, pause or max_batches; 2D000 inside a transaction block.
 Example: CALL lifecycle.convert_data(''public.observation'', 20000, pause => ''100 milliseconds'');';
 
 -- source: sql/conversion/_plan_swap.sql
@@ -21643,7 +21647,8 @@ locked until then.
 Arguments: target - the table; search_path - for event triggers, by default the caller''s.
 Returns: the steps that were run (lifecycle.plan_step).
 Errors: 55P03 no lock within lifecycle.lock_attempts tries, or too much is queued; 55000 the conversion is not ready,
-the table was altered since, or a predicate left out rows; 42501 not the owner; 25000 unless READ COMMITTED.
+the table was altered since, or a predicate left out rows; 42809 not a table; 42501 not the owner; 25000
+unless READ COMMITTED.
 Example: SELECT statement FROM lifecycle.swap_tables_step(''public.observation'');';
 
 -- source: sql/conversion/preview_swap_tables.sql
@@ -21664,7 +21669,7 @@ views, and a capture that keeps the old table in step.
 
 Arguments: target - the table.
 Returns: one row a step (lifecycle.step_result), status planned.
-Errors: 55000 the table is not being converted, or is swapped already.
+Errors: 55000 the table is not being converted, or is swapped already; 42809 not a table.
 Example: SELECT statement FROM lifecycle.preview_swap_tables(''public.observation'');';
 
 -- source: sql/conversion/swap_tables.sql
@@ -21715,7 +21720,7 @@ Arguments: target - the table; max_attempts - how often, default 100; search_pat
 caller''s.
 Returns: nothing; a NOTICE says how long it took.
 Errors: 55P03 no lock after max_attempts; 55000 the conversion is not ready, the table was altered since, or a predicate
-left out rows; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a transaction block.
+left out rows; 42809 not a table; 42501 not the owner; 25000 unless READ COMMITTED; 2D000 inside a transaction block.
 Example: CALL lifecycle.swap_tables(''public.observation'');';
 
 -- source: sql/conversion/start_conversion.sql
@@ -21850,8 +21855,8 @@ there, lifecycle.split_partition divides it afterwards; at_once - copy and swap 
 premake - partitions ahead of now; time_zone - where days and months begin; dry_run - only show the
 plan; expected_plan - plan_hash of the reviewed dry run; search_path - for the predicate and event triggers.
 Returns: one row a step (lifecycle.step_result); the partitions are pending, convert_data makes them.
-Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 55000 it is being converted to other
-levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
+Errors: 0A000 it cannot be converted, with every reason in the DETAIL; 42809 a view or another thing that is no table;
+55000 it is being converted to other levels; 42P07 a name is taken; 42501 not the owner; 42703, 22023 levels, predicate,
 premake or time_zone; 42602 a name has a schema; 23514 rows that no range holds; 55P03 lock.
 Example: SELECT * FROM lifecycle.start_conversion(''public.observation'',
     lifecycle.by_range(''created_at'', ''1 month''), key_mode => ''extend'', dry_run => true);';
@@ -21945,7 +21950,8 @@ Before the swap as well as after it.
 
 Arguments: target - the table; range_rows - rows a range, default 100000.
 Returns: one row a range (lifecycle.finding): severity ok or error.
-Errors: 55000 it is not being converted, or not copied yet; 42501 row security would hide rows; 22023 range_rows.
+Errors: 55000 it is not being converted, or not copied yet; 42809 not a table; 42501 row security would hide
+rows; 22023 range_rows.
 Example: SELECT * FROM lifecycle.post_migration_validation(''public.observation'') WHERE severity <> ''ok'';';
 
 -- source: sql/conversion/preview_safe_migrate_table.sql
@@ -22229,7 +22235,7 @@ Arguments: target - the table; dry_run - only show the plan (the default); expec
 run; search_path - for event triggers.
 Returns: one row a step (lifecycle.step_result).
 Errors: 55000 the table is not being converted, or not swapped yet; 2BP01 something still depends on the old table;
-42501 not the owner; 55P03 lock.
+42809 not a table; 42501 not the owner; 55P03 lock.
 Example: SELECT * FROM lifecycle.finish_conversion(''public.observation'', dry_run => false);';
 
 -- source: sql/conversion/rollback_conversion.sql
@@ -22476,7 +22482,7 @@ Arguments: target - the table; dry_run - only show the plan (the default); expec
 run; search_path - for event triggers, instead of that of start_conversion.
 Returns: one row a step (lifecycle.step_result); pending: a later stage.
 Errors: 55000 the table is not being converted, or the old table cannot take what the new one holds (monitor_migration
-says so); 42501 not the owner, or begun by another role; 55P03 lock.
+says so); 42809 not a table; 42501 not the owner, or begun by another role; 55P03 lock.
 Example: SELECT * FROM lifecycle.rollback_conversion(''public.observation'', dry_run => false);';
 
 -- source: sql/conversion/_rollback_plan_conversion.sql
@@ -26699,10 +26705,10 @@ Arguments: target - the incremental view; max_rows - how many entries of a queue
 100000.
 Returns: one row (lifecycle.refresh_result): mode incremental or rebuild; status refreshed, unchanged, or busy (another
 session is refreshing it); refresh_time_ms in milliseconds; note: keys and rows, and why it was rebuilt.
-Errors: 42704 not an incremental view; 42501 not the owner; 25000 not READ COMMITTED; 21000 the key does not determine a
-row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An error takes back the row that it
-would have in the history; CALL lifecycle.refresh_materialized_views and lifecycle.refresh_all_materialized_views write
-a failure down and go on.
+Errors: 42704 not an incremental view; 42809 not a table at all; 42501 not the owner; 25000 not READ COMMITTED; 21000
+the key does not determine a row; 55000 its query or a column is gone; 22023 max_rows; what the query raises. An
+error takes back the row that it would have in the history; CALL lifecycle.refresh_materialized_views and
+lifecycle.refresh_all_materialized_views write a failure down and go on.
 Example: SELECT status, refresh_time_ms, note FROM lifecycle.refresh_incremental_view(''public.shop_total'');';
 
 -- source: sql/matview/rebuild_incremental_view.sql
