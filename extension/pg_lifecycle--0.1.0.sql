@@ -21083,7 +21083,6 @@ COMMENT ON FUNCTION lifecycle._conversion_pause(interval, interval) IS
 'How many seconds to pause after a batch that took so long: pause, and what the setting conversion_share leaves to
 others.';
 
--- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE FUNCTION lifecycle._require_batches(batch_size integer, pause interval, max_batches integer) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
@@ -21094,6 +21093,7 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_batches(integer, interval, integer) IS
 'Raises 22023 for batches that a conversion cannot be made in.';
 
+-- No SET clause and no EXCEPTION block here: a procedure that commits can have neither.
 CREATE PROCEDURE lifecycle.convert_data(
     target regclass,
     batch_size integer DEFAULT 10000,
