@@ -352,6 +352,53 @@ def test_every_function_is_called_with_json(scene):
     assert {name: left for name, left in unused.items() if left} == {}
 
 
+# What nobody means, by type. Texts that PostgreSQL reads (bounds, keys, queries) keep PostgreSQL's errors.
+SENSELESS: dict[str, list[object]] = {
+    "integer": [None, -1, 0, 2147483647],
+    "bigint": [None, -1, 0, 9223372036854775807],
+    "numeric": [None, -1, 0, "NaN"],
+    "interval": [None, "-1 day", "0", "170000000 years"],
+    "regclass": [None, "public.active_t", "public.t_pkey", "pg_catalog.pg_class", "4294967290"],
+    "name": [None, "", "public.x"],
+    "name[]": [None, [], [None], ["id", "id"]],
+    "boolean": [None],
+    "jsonb": [None, [], {}, 1, [None]],
+}
+
+
+def senseless_calls(connection):
+    """Every call of CALLS with one argument replaced by what makes no sense."""
+    for name, arguments, types, required in rows(connection, SIGNATURES):
+        of_type = dict(zip(arguments, types, strict=True))
+        for given in CALLS.get(name, [])[:1]:
+            if set(given) <= set(arguments) and set(arguments[:required]) <= set(given):
+                for argument in arguments:
+                    for value in SENSELESS.get(of_type[argument], []):
+                        yield name, of_type, given | {argument: value}, argument
+
+
+def test_no_senseless_argument_gets_an_error_from_inside(scene):
+    """It is understood, or refused by an error of ours: one that RAISE made."""
+    connection, values = scene
+    inside = []
+    for name, of_type, call, argument in list(senseless_calls(connection)):
+        named = ", ".join(f'{key} => (x)."{key}"' for key in call)
+        columns = ", ".join(f'"{key}" {of_type[key]}' for key in call)
+        body = json.dumps({key: filled(value, values) for key, value in call.items()})
+        statement = (
+            f"SELECT to_json(f) FROM json_to_record(%s) AS x ({columns}), LATERAL lifecycle.{name}({named}) AS f"
+        )
+        try:
+            with connection.transaction(force_rollback=True):
+                done = rows(connection, statement, [body])
+            if argument == "dry_run" and done:
+                inside.append(f"{name}, dry_run => NULL: {done}")
+        except psycopg.Error as error:
+            if error.diag.source_function != "exec_stmt_raise":
+                inside.append(f"{name}, {argument} => {call[argument]}: {error.sqlstate} {error}")
+    assert inside == []
+
+
 def test_unreachable_list_is_no_longer_than_needed(database):
     found = {f"{name}({', '.join(arguments)})" for name, arguments, _, _ in database.execute(SIGNATURES)}
     assert UNREACHABLE.keys() - found == set()
