@@ -14,6 +14,10 @@ DECLARE
     v_name text;
     v_plan lifecycle.plan_step[];
 BEGIN
+    IF EXISTS (SELECT FROM unnest(indexes) AS i WHERE coalesce(i, '') !~ '\S') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('indexes cannot be %s', indexes),
+            HINT = 'Each is what stands in CREATE INDEX behind the table, for example ''{score DESC}''.';
+    END IF;
     SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
     v_name := format('%I.%I', v_new.relation_schema, v_new.relation_name);
     v_plan := lifecycle._plan_materialized_view(v_new.relation_schema, v_new.relation_name, query, unique_key, indexes,

@@ -54,7 +54,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('%s has no column %s', model, coalesce(v_level ->> 'column', 'NULL')),
                 DETAIL = format('The level is %s.', v_level);
-        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^([1-9][0-9]{0,3}|10000)$'
+        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^[1-9][0-9]{0,4}$'
             OR coalesce(v_level ->> 'method', '') NOT IN ('list', 'range', 'hash')
         THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s is no level', v_level),

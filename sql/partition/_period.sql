@@ -20,6 +20,10 @@ BEGIN
             -- Refused below, like every other text that is no span.
             v_every := interval '0';
         END;
+        IF v_every > interval '1000 years' THEN
+            -- Now less so much would be no time any more, for every table that is looked at together with this one.
+            v_every := interval '0';
+        END IF;
         months := 12 * extract(year FROM v_every) + extract(month FROM v_every);
         days := extract(day FROM v_every);
         seconds := extract(epoch FROM v_every - make_interval(months => months, days => days));

@@ -49,7 +49,7 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_number('year', year, 1, 9999, 'For example 2026 and 1.'),
+    PERFORM lifecycle._require_number('year', year, -4713, 294276, 'For example 2026 and 1.'),
         lifecycle._require_number('month', month, 1, 12, 'For example 2026 and 1.');
     RETURN QUERY SELECT * FROM lifecycle.create_monthly_partition(parent, make_date(year, month, 1),
         create_monthly_partition.time_zone, dry_run, expected_plan, create_monthly_partition.search_path);
@@ -60,5 +60,5 @@ COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, integer, intege
 
 Arguments: parent - the partitioned table; year, month - for example 2026 and 1; the others as with month_start.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22023 no such month; the others as with month_start.
+Errors: 22023, 22008 no such month; the others as with month_start.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';

@@ -9,6 +9,9 @@ CREATE FUNCTION lifecycle.detach_partition(
 DECLARE
     v_parent constant regclass := lifecycle._parent_of(target);
 BEGIN
+    IF into_schema IS NOT NULL THEN
+        PERFORM lifecycle._require_schema('into_schema', into_schema);
+    END IF;
     PERFORM lifecycle._require_owner(v_parent);
     IF lifecycle._detach_form(v_parent, target, online) <> ' CONCURRENTLY' THEN
         PERFORM lifecycle._lock_detach(v_parent, ARRAY[target], dry_run);

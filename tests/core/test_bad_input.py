@@ -43,8 +43,8 @@ NUMBERS = [
         "month must be between 1 and 12, not 13",
     ),
     (
-        "create_monthly_partition('public.p', 0, 1)",
-        "year must be between 1 and 9999, not 0",
+        "create_monthly_partition('public.p', 2147483647, 1)",
+        "year must be between -4713 and 294276",
     ),
     ("archive_old_partitions(2147483647)", "months must be between 1 and 12000"),
     (
@@ -64,7 +64,7 @@ NUMBERS = [
         "max_seconds must be between 0 and 86400, not -1",
     ),
     (
-        "create_partitioned_table('public.t', lifecycle.by_hash('id', 99999))",
+        "create_partitioned_table('public.t', lifecycle.by_hash('id', 0))",
         "is no level",
     ),
 ]
@@ -201,6 +201,18 @@ OTHERS = [
     ),
     ("drop_capture('public.t', NULL)", "22004", "consumer must not be NULL"),
     ("expose('public', ARRAY[NULL])", "42883", "lifecycle.NULL"),
+    ("manage_partitions('public.p', '900000000 months')", "22023", "cannot be every 900000000 months"),
+    (
+        "manage_partitions('public.p', '1 month', retention => '9000 years')",
+        "22023",
+        "retention cannot be '9000 years'",
+    ),
+    (
+        "create_materialized_view('public.w', 'SELECT 1 AS one', NULL, indexes => ARRAY[''])",
+        "22023",
+        "indexes cannot be",
+    ),
+    ("detach_partition('public.p_1', into_schema => 'nope')", "3F000", "schema nope does not exist", "into_schema"),
     ("expose(NULL, '{setting}')", "3F000", "schema NULL does not exist"),
     (
         "apply_migration('m', ARRAY[' '], ARRAY[NULL])",
