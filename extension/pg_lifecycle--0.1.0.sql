@@ -11436,6 +11436,10 @@ BEGIN
             -- Refused below, like every other text that is no span.
             v_every := interval '0';
         END;
+        IF v_every > interval '1000 years' THEN
+            -- Now less so much would be no time any more, for every table that is looked at together with this one.
+            v_every := interval '0';
+        END IF;
         months := 12 * extract(year FROM v_every) + extract(month FROM v_every);
         days := extract(day FROM v_every);
         seconds := extract(epoch FROM v_every - make_interval(months => months, days => days));
@@ -12296,7 +12300,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('%s has no column %s', model, coalesce(v_level ->> 'column', 'NULL')),
                 DETAIL = format('The level is %s.', v_level);
-        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^([1-9][0-9]{0,3}|10000)$'
+        ELSIF v_level ->> 'method' = 'hash' AND coalesce(v_level ->> 'modulus', '') !~ '^[1-9][0-9]{0,4}$'
             OR coalesce(v_level ->> 'method', '') NOT IN ('list', 'range', 'hash')
         THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s is no level', v_level),
@@ -13402,7 +13406,7 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
     search_path text DEFAULT current_setting('search_path')
 ) RETURNS SETOF lifecycle.step_result LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
-    PERFORM lifecycle._require_number('year', year, 1, 9999, 'For example 2026 and 1.'),
+    PERFORM lifecycle._require_number('year', year, -4713, 294276, 'For example 2026 and 1.'),
         lifecycle._require_number('month', month, 1, 12, 'For example 2026 and 1.');
     RETURN QUERY SELECT * FROM lifecycle.create_monthly_partition(parent, make_date(year, month, 1),
         create_monthly_partition.time_zone, dry_run, expected_plan, create_monthly_partition.search_path);
@@ -13413,7 +13417,7 @@ COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, integer, intege
 
 Arguments: parent - the partitioned table; year, month - for example 2026 and 1; the others as with month_start.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22023 no such month; the others as with month_start.
+Errors: 22023, 22008 no such month; the others as with month_start.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';
 
 -- source: sql/partition/create_list_partition.sql
@@ -14957,6 +14961,9 @@ CREATE FUNCTION lifecycle.detach_partition(
 DECLARE
     v_parent constant regclass := lifecycle._parent_of(target);
 BEGIN
+    IF into_schema IS NOT NULL THEN
+        PERFORM lifecycle._require_schema('into_schema', into_schema);
+    END IF;
     PERFORM lifecycle._require_owner(v_parent);
     IF lifecycle._detach_form(v_parent, target, online) <> ' CONCURRENTLY' THEN
         PERFORM lifecycle._lock_detach(v_parent, ARRAY[target], dry_run);
@@ -25859,6 +25866,10 @@ DECLARE
     v_name text;
     v_plan lifecycle.plan_step[];
 BEGIN
+    IF EXISTS (SELECT FROM unnest(indexes) AS i WHERE coalesce(i, '') !~ '\S') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('indexes cannot be %s', indexes),
+            HINT = 'Each is what stands in CREATE INDEX behind the table, for example ''{score DESC}''.';
+    END IF;
     SELECT n.relation_schema, n.relation_name INTO v_new FROM lifecycle._new_relation(view_name, v_path) AS n;
     v_name := format('%I.%I', v_new.relation_schema, v_new.relation_name);
     v_plan := lifecycle._plan_materialized_view(v_new.relation_schema, v_new.relation_name, query, unique_key, indexes,
