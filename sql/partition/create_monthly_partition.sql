@@ -51,6 +51,10 @@ CREATE FUNCTION lifecycle.create_monthly_partition(
 BEGIN
     PERFORM lifecycle._require_number('year', year, -4713, 294276, 'For example 2026 and 1.'),
         lifecycle._require_number('month', month, 1, 12, 'For example 2026 and 1.');
+    IF year = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'there is no year 0',
+            HINT = 'The year before 1 is -1, 1 BC.';
+    END IF;
     RETURN QUERY SELECT * FROM lifecycle.create_monthly_partition(parent, make_date(year, month, 1),
         create_monthly_partition.time_zone, dry_run, expected_plan, create_monthly_partition.search_path);
 END
@@ -60,5 +64,5 @@ COMMENT ON FUNCTION lifecycle.create_monthly_partition(regclass, integer, intege
 
 Arguments: parent - the partitioned table; year, month - for example 2026 and 1; the others as with month_start.
 Returns: one row a step (lifecycle.step_result).
-Errors: 22023, 22008 no such month; the others as with month_start.
+Errors: 22023 no such month; the others as with month_start.
 Example: SELECT * FROM lifecycle.create_monthly_partition(''public.metric'', 2026, 1);';

@@ -49,8 +49,8 @@ def test_months_beside_them(table, year, month, status):
 
 
 def test_what_is_no_month_and_no_range(table):
-    for year, month, code in ((0, 1, "22008"), (2024, 13, "22023"), (2024, 0, "22023")):
-        with refused(code):
+    for year, month in ((0, 1), (2024, 13), (2024, 0)):
+        with refused("22023"):
             call(table, "create_monthly_partition", parent="public.c", year=year, month=month)
     for lower, upper in (("MINVALUE", "-infinity"), ("infinity", "infinity"), ("2024-02-01", "2024-01-01")):
         with refused("42P17", "is empty"):
