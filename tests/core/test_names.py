@@ -84,22 +84,22 @@ def test_a_renamed_table_is_the_only_thing_replaced(connection, schema, table, o
     old = rows(connection, "SELECT quote_ident(%s) || '.' || quote_ident(%s)", [schema, table])[0][0]
     new = rows(connection, "SELECT quote_ident(%s) || '.' || quote_ident(%s)", [schema, other])[0][0]
     literal = rows(connection, "SELECT quote_literal(%s)", [text])[0][0]
-    template = (
-        "ALTER TABLE {} DROP COLUMN x; COMMENT ON TABLE {} IS "
-        + literal
-        + "; SELECT E'\\'' || '"
-        + "it''s"
-        + "' FROM {} AS t WHERE t.x = 1 "
-        "AND {}.y = $1; DO $do$BEGIN PERFORM 1 FROM {}; END$do$ -- the end"
-    )
-    # str.format would trip over braces in names.
-    statement, wanted = template.replace("{}", old), template.replace("{}", new)
+    # What stands between the names.
+    parts = [
+        "ALTER TABLE ",
+        " DROP COLUMN x; COMMENT ON TABLE ",
+        f" IS {literal}; SELECT E'\\'' || 'it''s' FROM ",
+        " AS t WHERE t.x = 1 AND ",
+        ".y = $1; DO $do$BEGIN PERFORM 1 FROM ",
+        "; END$do$ -- the end",
+    ]
+    statement, wanted = old.join(parts), new.join(parts)
     renames = rows(connection, "SELECT jsonb_build_object(%s::text, %s::text)", [old, new])[0][0]
     ((result,),) = rows(
         connection, "SELECT lifecycle._rename_in(%s, jsonb_build_object(%s::text, %s::text))", [statement, old, new]
     )
     if "$do$" in new:
-        wanted = template.replace("FROM {}; END", f"FROM {old}; END".replace("{}", old)).replace("{}", new)
+        wanted = new.join(parts[:-1]) + old + parts[-1]
     assert result == wanted, renames
 
 
