@@ -7,9 +7,11 @@ starts it, and the workers share it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import json
 import os
+import pkgutil
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +20,7 @@ import hypothesis
 import pytest
 from psycopg import sql
 
+import pg_lifecycle
 from harness.databases import Database, Databases
 from harness.raises import COMPLETE_ON, Raises, unreached
 from harness.sessions import Observer, Session
@@ -45,6 +48,11 @@ MARKERS = (
 )
 
 # The same examples in every run, so that CI says the same twice; PG_LIFECYCLE_EXAMPLES=random looks for others.
+# They are drawn from the constants of our modules, too, as far as those are loaded: so all of them are.
+for _module in pkgutil.walk_packages(pg_lifecycle.__path__, "pg_lifecycle."):
+    if not _module.name.endswith("__main__"):
+        with contextlib.suppress(ImportError):  # what a linter needs is not there
+            importlib.import_module(_module.name)
 hypothesis.settings.register_profile("same", derandomize=os.environ.get("PG_LIFECYCLE_EXAMPLES") != "random")
 hypothesis.settings.load_profile("same")
 
