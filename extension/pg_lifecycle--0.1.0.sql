@@ -761,6 +761,20 @@ $fn$;
 COMMENT ON FUNCTION lifecycle._require_number(text, numeric, numeric, numeric, text) IS
 'Raises 22023 for a number that is missing, or outside of what an argument can be.';
 
+-- source: sql/core/_require_pace.sql
+-- For all procedures that work in batches: before the first one, not after it.
+CREATE FUNCTION lifecycle._require_pace(pause double precision, max_batches integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM lifecycle._require_number('pause', pause::numeric, 0, 86400, 'So many seconds between two batches.');
+    IF max_batches IS NOT NULL THEN
+        PERFORM lifecycle._require_number('max_batches', max_batches, 1, hint => 'Leave it out to go on to the end.');
+    END IF;
+END
+$fn$;
+COMMENT ON FUNCTION lifecycle._require_pace(double precision, integer) IS
+'Raises 22023 for a pause or a number of batches that makes no sense.';
+
 -- source: sql/core/_require_span.sql
 -- Whoever writes '30' means days, and gets 30 seconds: a function cannot see the text. Where rows go for good, nobody
 -- means seconds; zero is what one writes to have all of them. A thousand years back from now is still a time.
@@ -5398,9 +5412,7 @@ BEGIN
                 current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
     END IF;
-    IF max_rows IS NULL OR max_rows < 1 THEN
-        PERFORM lifecycle._require_number('max_rows', max_rows, 1);
-    END IF;
+    PERFORM lifecycle._require_number('max_rows', max_rows, 1);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS
@@ -13917,8 +13929,8 @@ write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
-the levels say; 22023 every, retention, premake, time_zone or
-name_format; 42703 no such column; 42501 not the owner.
+the levels say; 22023 every, retention, premake, time_zone or name_format;
+42703 no such column; 42501 not the owner.
 Example: SELECT * FROM lifecycle.manage_partitions(''public.metric'', ''1 month'', premake => 3);';
 
 -- source: sql/partition/precreate_partitions.sql
@@ -17314,19 +17326,6 @@ END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_patience(jsonb, integer) IS
 'Raises 55P03 when a rewrite has waited lifecycle.lock_attempts times.';
-
--- For all procedures that work in batches: before the first one, not after it.
-CREATE FUNCTION lifecycle._require_pace(pause double precision, max_batches integer) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fn$
-BEGIN
-    PERFORM lifecycle._require_number('pause', pause::numeric, 0, 86400, 'So many seconds between two batches.');
-    IF max_batches IS NOT NULL THEN
-        PERFORM lifecycle._require_number('max_batches', max_batches, 1, hint => 'Leave it out to go on to the end.');
-    END IF;
-END
-$fn$;
-COMMENT ON FUNCTION lifecycle._require_pace(double precision, integer) IS
-'Raises 22023 for a pause or a number of batches that makes no sense.';
 
 CREATE PROCEDURE lifecycle.rewrite_partitions(
     target regclass DEFAULT NULL,

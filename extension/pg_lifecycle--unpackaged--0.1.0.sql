@@ -35,6 +35,7 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._name(parts text[], suffix t
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._free_name(in_schema name, parts text[], suffix text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._partitions(root regclass);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_number(argument text, number numeric, lowest numeric, highest numeric, hint text);
+ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_pace(pause double precision, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_span(argument text, span interval, shortest interval);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_time_zone(time_zone text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_local_name(argument text, wanted name);
@@ -660,7 +661,6 @@ ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.preview_rewrite_partitions(t
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._try_rewrite_stage(rewrite lifecycle.partition_rewrite, migration_id bigint, is_last boolean);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle.rewrite_partitions_step(target regclass, batch_size integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_patience(step jsonb, waited integer);
-ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._require_pace(pause double precision, max_batches integer);
 ALTER EXTENSION pg_lifecycle ADD PROCEDURE lifecycle.rewrite_partitions(target regclass, batch_size integer, pause double precision, max_batches integer, search_path text);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._next_period(parent regclass, key lifecycle.range_key, every text, time_zone text, anchor numeric, place numeric);
 ALTER EXTENSION pg_lifecycle ADD FUNCTION lifecycle._key_place(key_type regtype, value text);

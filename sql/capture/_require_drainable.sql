@@ -8,9 +8,7 @@ BEGIN
                 current_setting('transaction_isolation')),
             HINT = 'Use READ COMMITTED: the source must be read by a later snapshot than the queue.';
     END IF;
-    IF max_rows IS NULL OR max_rows < 1 THEN
-        PERFORM lifecycle._require_number('max_rows', max_rows, 1);
-    END IF;
+    PERFORM lifecycle._require_number('max_rows', max_rows, 1);
 END
 $fn$;
 COMMENT ON FUNCTION lifecycle._require_drainable(integer) IS

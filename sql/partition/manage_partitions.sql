@@ -181,6 +181,6 @@ write them, instead of every; dry_run - only show the plan;
 expected_plan - plan_hash of the reviewed dry run; search_path - not used by the statements.
 Returns: one row a step (lifecycle.step_result).
 Errors: 42809 not a partitioned table; 0A000 a key that no range can be given for; 42P17 the tree is not partitioned as
-the levels say; 22023 every, retention, premake, time_zone or
-name_format; 42703 no such column; 42501 not the owner.
+the levels say; 22023 every, retention, premake, time_zone or name_format;
+42703 no such column; 42501 not the owner.
 Example: SELECT * FROM lifecycle.manage_partitions(''public.metric'', ''1 month'', premake => 3);';
